@@ -1,0 +1,242 @@
+"""Pure rules for masks: how many weights may live, which start, which die, which join.
+
+All selections work on arrays of any shape in flat C order. Where several layers share one budget, the caller joins
+their flattened arrays; a tie between layers then falls to the earlier layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+BUDGETS = ("uniform", "erk", "global")
+
+
+def exact(number: float | int | str | Fraction) -> Fraction:
+    """The decimal a person wrote, as a fraction: 0.9 becomes 9/10, not the nearest binary number.
+
+    Examples
+    --------
+    >>> exact(0.9) + exact(0.01)
+    Fraction(91, 100)
+    """
+    return number if isinstance(number, Fraction) else Fraction(str(number))
+
+
+def clamp(fraction: Fraction) -> Fraction:
+    """Limit to [0, 1]."""
+    return min(max(fraction, Fraction(0)), Fraction(1))
+
+
+def round_half_up(number: Fraction) -> int:
+    """floor(number + 1/2)."""
+    return math.floor(number + Fraction(1, 2))
+
+
+def budget(n: int, sparsity: float | Fraction) -> int:
+    """How many of ``n`` weights live at a sparsity: floor((1 - s) n + 1/2), in exact decimals.
+
+    Floating point gets this wrong: for n = 5, s = 0.9 the product is 0.49999999999999989 and rounds to 0 instead of 1.
+
+    Parameters
+    ----------
+    n : int
+        Number of weights, at least 0.
+    sparsity : float, str or Fraction
+        Fraction of dead weights; clamped to [0, 1].
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is negative.
+    """
+    if n < 0:
+        raise ValueError(f"budget: the number of weights must be at least 0, got {n}")
+    return round_half_up((1 - clamp(exact(sparsity))) * n)
+
+
+def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction) -> list[Fraction]:
+    """Densities of the Erdos-Renyi-kernel rule, capped at 1 (Evci et al., RigL, 2020).
+
+    The density of a layer is eps * (sum of its dimensions) / (product of its dimensions), with one eps for the whole
+    network such that the living weights sum to (1 - s) n. Layers whose density would pass 1 are dense, and eps is
+    solved again for the rest, until none passes.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Weight shapes: (out, in, kh, kw) or (out, in).
+    sparsity : float, str or Fraction
+
+    Returns
+    -------
+    list of Fraction
+        One density per layer, exact.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    raw = [Fraction(sum(shape), size) for shape, size in zip(shapes, sizes, strict=True)]
+    wanted = (1 - clamp(exact(sparsity))) * sum(sizes)
+    dense: set[int] = set()
+    while True:
+        free = [i for i in range(len(shapes)) if i not in dense]
+        if not free:
+            return [Fraction(1)] * len(shapes)
+        eps = (wanted - sum(sizes[i] for i in dense)) / sum(raw[i] * sizes[i] for i in free)
+        capped = {i for i in free if eps * raw[i] >= 1}
+        if not capped:
+            return [Fraction(1) if i in dense else eps * raw[i] for i in range(len(shapes))]
+        dense |= capped
+
+
+def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind: str = "uniform") -> list[int]:
+    """Living weights per group of layers that share a budget.
+
+    Parameters
+    ----------
+    shapes : sequence of tuple of int
+        Weight shapes in network order.
+    sparsity : float, str or Fraction
+        Clamped to [0, 1].
+    kind : {"uniform", "erk", "global"}
+        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together.
+
+    Returns
+    -------
+    list of int
+        One number per layer, or a single one for "global".
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    if kind == "uniform":
+        return [budget(size, sparsity) for size in sizes]
+    if kind == "erk":
+        densities = erk_densities(shapes, sparsity) if shapes else []
+        return [budget(size, 1 - density) for size, density in zip(sizes, densities, strict=True)]
+    if kind == "global":
+        return [budget(sum(sizes), sparsity)]
+    raise ValueError(f"unknown budgets {kind!r}; choose one of {', '.join(BUDGETS)}")
+
+
+def choose(candidates: np.ndarray, count: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
+    """Draw ``count`` of the candidates uniformly without replacement, or check a draw that was made elsewhere.
+
+    Parameters
+    ----------
+    candidates : ndarray of int
+        Distinct flat indices.
+    count : int
+    rng : numpy.random.Generator or ndarray of int
+        A generator, or the ``count`` chosen indices themselves (so that another implementation can be fed the draw).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than ``count`` candidates, or the given choice is not ``count`` distinct candidates.
+    """
+    if not 0 <= count <= len(candidates):
+        raise ValueError(f"cannot choose {count} of {len(candidates)} weights")
+    if isinstance(rng, np.random.Generator):
+        return rng.choice(candidates, size=count, replace=False)
+    chosen = np.asarray(rng, dtype=np.int64).reshape(-1)
+    if len(chosen) != count or len(np.unique(chosen)) != count or not np.isin(chosen, candidates).all():
+        raise ValueError(f"the given choice must be {count} distinct candidates, got {len(chosen)} indices")
+    return chosen
+
+
+def random_mask(shape: tuple[int, ...], active: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
+    """A uniformly random mask with exactly ``active`` living entries.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    active : int
+        Between 0 and the number of entries.
+    rng : numpy.random.Generator or ndarray of int
+        The stream named "mask", or the flat indices that live.
+
+    Returns
+    -------
+    ndarray of bool, the given shape
+    """
+    return grow(np.zeros(shape, dtype=bool), active, rng)
+
+
+def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
+    """Keep the ``active`` most important living entries; among equals the lower flat index is kept.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+    importance : ndarray, same shape
+        Read at living entries only.
+    active : int
+        How many stay alive, at most the number alive now.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+        A subset of ``mask``.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, fewer than ``active`` are alive, or a living entry's importance is NaN or infinite: such a
+        number has no rank, and sorting would hide where it came from.
+    """
+    if importance.shape != mask.shape:
+        raise ValueError(f"shrink: importance must have the mask's shape {mask.shape}, got {importance.shape}")
+    living = np.flatnonzero(mask)
+    if not 0 <= active <= len(living):
+        raise ValueError(f"shrink: cannot keep {active} of {len(living)} living weights")
+    scores = importance.reshape(-1)[living]
+    if not np.isfinite(scores).all():
+        first = int(living[np.flatnonzero(~np.isfinite(scores))[0]])
+        raise ValueError(
+            f"shrink: importance must be finite, got {importance.reshape(-1)[first]} at flat index {first}"
+        )
+    order = np.argsort(-scores, kind="stable")
+    kept = np.zeros(mask.size, dtype=bool)
+    kept[living[order[:active]]] = True
+    return kept.reshape(mask.shape)
+
+
+def grow(mask: np.ndarray, active: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
+    """Let uniformly random dead entries join until ``active`` live.
+
+    Parameters
+    ----------
+    mask : ndarray of bool
+    active : int
+        How many live afterwards, at least the number alive now.
+    rng : numpy.random.Generator or ndarray of int
+        The stream named "mask", or the flat indices that join.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+        A superset of ``mask``.
+
+    Raises
+    ------
+    ValueError
+        If more than ``active`` are alive already, or the mask has fewer than ``active`` entries.
+    """
+    missing = active - int(np.count_nonzero(mask))
+    if missing < 0:
+        raise ValueError(
+            f"grow: {active - missing} weights live already, more than the {active} wanted; shrink instead"
+        )
+    joined = mask.copy().reshape(-1)
+    joined[choose(np.flatnonzero(~joined), missing, rng)] = True
+    return joined.reshape(mask.shape)

@@ -1,0 +1,179 @@
+"""The rehearsal buffer: reservoir sampling, so that every sample ever presented is equally likely to be inside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+EMPTY = -1
+
+
+def reservoir_slot(presented: int, capacity: int, draw: int) -> int:
+    """Where the next presented sample goes (Vitter 1985, algorithm R).
+
+    The i-th sample, i from 0, fills slot i while i < capacity. After that a number j is drawn uniformly in 0..i, and
+    the sample replaces slot j if j < capacity. By induction every sample so far is inside with probability
+    capacity / (i + 1): the new one by the draw, an older one with capacity / i times the chance 1 - 1 / (i + 1) of
+    surviving it.
+
+    Parameters
+    ----------
+    presented : int
+        i, how many samples were presented before this one.
+    capacity : int
+    draw : int
+        j in 0..i; read only once the buffer is full.
+
+    Returns
+    -------
+    int
+        The slot, or -1 if the sample is not stored.
+
+    Raises
+    ------
+    ValueError
+        If the buffer is full and ``draw`` is not in 0..presented.
+    """
+    if presented < capacity:
+        return presented
+    if not 0 <= draw <= presented:
+        raise ValueError(f"reservoir_slot: the draw must lie in 0..{presented}, got {draw}")
+    return draw if draw < capacity else EMPTY
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Buffer content for a list of slots: raw images, labels, stored logits and task numbers."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+    tasks: np.ndarray
+
+
+class ReservoirBuffer:
+    """A fixed number of samples, each kept as it was before normalisation and augmentation.
+
+    Parameters
+    ----------
+    capacity : int
+        Number of slots, at least 1.
+    image_shape : tuple of int
+        ``(C, H, W)``.
+    image_dtype, logits_dtype : numpy dtype
+    classes : int
+        Width of the head.
+
+    Raises
+    ------
+    ValueError
+        If the capacity is below 1.
+    """
+
+    def __init__(
+        self, capacity: int, *, image_shape: tuple[int, ...], image_dtype: Any, classes: int, logits_dtype: Any
+    ):
+        if capacity < 1:
+            raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
+        self.capacity = capacity
+        self.presented = 0
+        self._images = np.zeros((capacity, *image_shape), dtype=image_dtype)
+        self._labels = np.zeros(capacity, dtype=np.int64)
+        self._logits = np.zeros((capacity, classes), dtype=logits_dtype)
+        self._tasks = np.zeros(capacity, dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of filled slots."""
+        return min(self.presented, self.capacity)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the arrays take, filled or not."""
+        return sum(array.nbytes for array in (self._images, self._labels, self._logits, self._tasks))
+
+    def add(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        logits: np.ndarray,
+        *,
+        task: int,
+        rng: np.random.Generator | np.ndarray,
+    ) -> np.ndarray:
+        """Present a batch; each sample counts, whether it is stored or not, in every epoch.
+
+        Parameters
+        ----------
+        images : ndarray, shape (N, C, H, W)
+            Before normalisation and augmentation.
+        labels : ndarray of int, shape (N,)
+        logits : ndarray, shape (N, classes)
+            Raw logits (before any head mask) of the training pass that presented the batch.
+        task : int
+        rng : numpy.random.Generator or ndarray of int, shape (N,)
+            The stream named "reservoir", or the draws themselves: for the sample presented as number i a j in 0..i.
+
+        Returns
+        -------
+        ndarray of int, shape (N,)
+            Slot of each sample, -1 where it was not stored.
+        """
+        ranks = self.presented + np.arange(len(images))
+        draws = rng.integers(0, ranks + 1) if isinstance(rng, np.random.Generator) else np.asarray(rng)
+        slots = np.empty(len(images), dtype=np.int64)
+        for row, (rank, draw) in enumerate(zip(ranks, draws, strict=True)):
+            slot = slots[row] = reservoir_slot(int(rank), self.capacity, int(draw))
+            if slot != EMPTY:
+                self._images[slot] = images[row]
+                self._labels[slot] = labels[row]
+                self._logits[slot] = logits[row]
+                self._tasks[slot] = task
+        self.presented += len(images)
+        return slots
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Slots of min(count, filled) distinct samples, uniformly at random."""
+        return rng.choice(len(self), size=min(count, len(self)), replace=False)
+
+    def get(self, slots: np.ndarray) -> Samples:
+        """Copies of the samples in the given filled slots.
+
+        Raises
+        ------
+        ValueError
+            If a slot is empty or does not exist.
+        """
+        slots = np.asarray(slots, dtype=np.int64)
+        if slots.size and not (slots.min() >= 0 and slots.max() < len(self)):
+            raise ValueError(f"buffer slots must lie in 0..{len(self) - 1}, got {slots.min()}..{slots.max()}")
+        return Samples(self._images[slots], self._labels[slots], self._logits[slots], self._tasks[slots])
+
+    def content(self) -> Samples:
+        """All filled slots in slot order."""
+        return self.get(np.arange(len(self)))
+
+    def state(self) -> dict[str, Any]:
+        """Presented count and copies of the arrays."""
+        return {
+            "presented": self.presented,
+            "images": self._images.copy(),
+            "labels": self._labels.copy(),
+            "logits": self._logits.copy(),
+            "tasks": self._tasks.copy(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned.
+
+        Raises
+        ------
+        ValueError
+            If it belongs to a buffer of another capacity.
+        """
+        if len(state["labels"]) != self.capacity:
+            raise ValueError(f"the state holds {len(state['labels'])} slots, this buffer has {self.capacity}")
+        self.presented = int(state["presented"])
+        for name in ("images", "labels", "logits", "tasks"):
+            getattr(self, f"_{name}")[...] = state[name]
