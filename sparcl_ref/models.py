@@ -1,0 +1,314 @@
+"""The networks of the experiments, with the parameter names their PyTorch counterparts have."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    MaxPool2d,
+    Parameter,
+    ReLU,
+    Residual,
+    Sequential,
+)
+
+
+class Network(Layer):
+    """A classifier: a `Sequential` body with what the rest of the package asks of a whole model.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"resnet18"``.
+    body : Sequential
+        Maps ``(N, *input_shape)`` to logits ``(N, classes)``.
+    input_shape : tuple of int
+        ``(C, H, W)`` of one sample.
+    classes : int
+        Width of the head, all tasks together.
+    """
+
+    def __init__(self, name: str, body: Sequential, *, input_shape: tuple[int, int, int], classes: int):
+        super().__init__()
+        self.name = name
+        self.body = body
+        self.input_shape = tuple(input_shape)
+        self.classes = classes
+        self._parameters = []
+        for dotted, parameter in self.named_parameters():
+            parameter.name = dotted
+            self._parameters.append(parameter)
+
+    def children(self) -> dict[str, Layer]:
+        return {"": self.body}
+
+    def _forward(self, x, mode):
+        if x.shape[1:] != self.input_shape:
+            raise ValueError(
+                f"{self.name}: input must have shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}"
+            )
+        return self.body.forward(x, mode=mode), True
+
+    def _backward(self, dy, cache, need_dx):
+        return self.body.backward(dy, need_dx=need_dx)
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters in PyTorch's order."""
+        return list(self._parameters)
+
+    def sparsifiable(self) -> list[Parameter]:
+        """The parameters under SparCL's mask: every weight but those of the stem, 1x1 shortcuts and the classifier."""
+        return [parameter for parameter in self._parameters if parameter.sparsifiable]
+
+    def zero_grads(self) -> None:
+        """Set every gradient to +0.0."""
+        for parameter in self._parameters:
+            parameter.grad.fill(0.0)
+
+    def take_grads(self) -> list[np.ndarray]:
+        """Hand over all gradients, in the order of `parameters`, and start new ones at zero."""
+        return [parameter.take_grad() for parameter in self._parameters]
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of all values and running statistics under their PyTorch names."""
+        arrays = {parameter.name: parameter.value for parameter in self._parameters}
+        arrays.update(self.named_buffers())
+        return {name: np.array(array) for name, array in arrays.items()}
+
+    def load_state_dict(self, arrays: dict[str, Any]) -> None:
+        """Take over values and running statistics; masks stay as they are, dead entries stay zero.
+
+        Parameters
+        ----------
+        arrays : dict of str to array_like
+            Exactly the names of `state_dict`, each of its shape.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or a shape differs; nothing is changed then.
+        """
+        targets = {parameter.name: parameter.value for parameter in self._parameters}
+        targets.update(self.named_buffers())
+        if missing := sorted(targets.keys() - arrays.keys()):
+            raise ValueError(
+                f"{self.name}: the state lacks {', '.join(missing)}; expected exactly the names of state_dict()"
+            )
+        if unknown := sorted(arrays.keys() - targets.keys()):
+            raise ValueError(f"{self.name}: the state has unknown names {', '.join(unknown)}; is it of another model?")
+        for name, target in targets.items():
+            if np.shape(arrays[name]) != target.shape:
+                raise ValueError(f"{self.name}: {name} must have shape {target.shape}, got {np.shape(arrays[name])}")
+        for name, target in targets.items():
+            target[...] = arrays[name]
+        for parameter in self._parameters:
+            parameter.clear_dead()
+
+    def save_npz(self, path: str | Path) -> None:
+        """Write `state_dict` as an uncompressed .npz file, readable without pickle."""
+        with open(path, "wb") as file:
+            np.savez(file, **self.state_dict())
+
+    def load_npz(self, path: str | Path) -> None:
+        """Read what `save_npz` wrote, or the same names saved from PyTorch.
+
+        Raises
+        ------
+        ValueError
+            If the file is no .npz, holds pickled objects, or does not fit the model.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except (zipfile.BadZipFile, EOFError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path}: expected an .npz file of plain arrays ({error})") from error
+        self.load_state_dict(arrays)
+
+    def state(self) -> dict[str, Any]:
+        """Parameters with masks, gradients and optimiser slots, and running statistics."""
+        return {
+            "parameters": {parameter.name: parameter.state() for parameter in self._parameters},
+            "buffers": {name: array.copy() for name, array in self.named_buffers()},
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
+        for parameter in self._parameters:
+            parameter.load_state(state["parameters"][parameter.name])
+        for name, array in self.named_buffers():
+            array[...] = state["buffers"][name]
+
+    @property
+    def _label(self) -> str:
+        return self.name
+
+
+def mlp(*, input_shape, classes, width=256, dtype=np.float32) -> Network:
+    """Two hidden layers of ``width`` units with ReLU; the middle weight matrix is sparsifiable."""
+    layers = {
+        "flatten": Flatten(),
+        "fc1": Linear(int(np.prod(input_shape)), width, dtype=dtype),
+        "relu1": ReLU(),
+        "fc2": Linear(width, width, dtype=dtype, sparsifiable=True),
+        "relu2": ReLU(),
+        "linear": Linear(width, classes, dtype=dtype),
+    }
+    return Network("mlp", Sequential(layers), input_shape=input_shape, classes=classes)
+
+
+def convnet(*, input_shape, classes, width=64, dtype=np.float32) -> Network:
+    """A stem of ``width / 2`` and two 3x3 convolutions of ``width`` channels, for 8x8 to 28x28 images.
+
+    Each convolution is followed by batch-norm and ReLU, the first two by 2x2 max pooling, the last by global average
+    pooling and the classifier. The two wide convolutions are sparsifiable.
+    """
+    if min(input_shape[1:]) < 4:
+        raise ValueError(f"convnet: images must be at least 4x4 for its two poolings, got {input_shape[1:]}")
+    if width < 2:
+        raise ValueError(f"convnet: width must be at least 2, got {width}")
+    stem = width // 2
+    layers: dict[str, Layer] = {}
+    for index, (fan_in, fan_out) in enumerate([(input_shape[0], stem), (stem, width), (width, width)], start=1):
+        layers[f"conv{index}"] = Conv2d(fan_in, fan_out, 3, padding=1, bias=False, dtype=dtype, sparsifiable=index > 1)
+        layers[f"bn{index}"] = BatchNorm2d(fan_out, dtype=dtype)
+        layers[f"relu{index}"] = ReLU()
+        if index < 3:
+            layers[f"pool{index}"] = MaxPool2d(2)
+    layers["pool"] = GlobalAvgPool2d()
+    layers["linear"] = Linear(width, classes, dtype=dtype)
+    return Network("convnet", Sequential(layers), input_shape=input_shape, classes=classes)
+
+
+def _basic_block(fan_in: int, fan_out: int, stride: int, dtype) -> Residual:
+    """Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the shape changes."""
+
+    def conv3(a: int, b: int, step: int) -> Conv2d:
+        return Conv2d(a, b, 3, stride=step, padding=1, bias=False, dtype=dtype, sparsifiable=True)
+
+    body = Sequential(
+        {
+            "conv1": conv3(fan_in, fan_out, stride),
+            "bn1": BatchNorm2d(fan_out, dtype=dtype),
+            "relu": ReLU(),
+            "conv2": conv3(fan_out, fan_out, 1),
+            "bn2": BatchNorm2d(fan_out, dtype=dtype),
+        }
+    )
+    if stride == 1 and fan_in == fan_out:
+        return Residual(body)
+    shortcut = Conv2d(fan_in, fan_out, 1, stride=stride, bias=False, dtype=dtype)
+    return Residual(body, Sequential([shortcut, BatchNorm2d(fan_out, dtype=dtype)]))
+
+
+def _resnet(name: str, *, widths, blocks, input_shape, classes, dtype) -> Network:
+    """The CIFAR family: a 3x3 stem without pooling, stages that halve the image, global average pooling, classifier."""
+    if widths[0] < 1:
+        raise ValueError(f"{name}: width must be at least 1, got {widths[0]}")
+    stem = Conv2d(input_shape[0], widths[0], 3, padding=1, bias=False, dtype=dtype)
+    layers: dict[str, Layer] = {"conv1": stem, "bn1": BatchNorm2d(widths[0], dtype=dtype), "relu": ReLU()}
+    fan_in = widths[0]
+    for stage, fan_out in enumerate(widths, start=1):
+        stage_blocks: list[Layer] = []
+        for block in range(blocks):
+            stride = 2 if stage > 1 and block == 0 else 1
+            stage_blocks.append(_basic_block(fan_in, fan_out, stride, dtype))
+            fan_in = fan_out
+        layers[f"layer{stage}"] = Sequential(stage_blocks)
+    layers["pool"] = GlobalAvgPool2d()
+    layers["linear"] = Linear(fan_in, classes, dtype=dtype)
+    return Network(name, Sequential(layers), input_shape=input_shape, classes=classes)
+
+
+def resnet18(*, input_shape, classes, width=64, dtype=np.float32) -> Network:
+    """ResNet-18 for CIFAR (He et al. 2016, with a 3x3 stem): 11,173,962 parameters at width 64 and 10 classes.
+
+    Four stages of two blocks with ``width`` times 1, 2, 4, 8 channels; 16 of its 20 convolutions are sparsifiable.
+    """
+    widths = [width * factor for factor in (1, 2, 4, 8)]
+    return _resnet("resnet18", widths=widths, blocks=2, input_shape=input_shape, classes=classes, dtype=dtype)
+
+
+def resnet20(*, input_shape, classes, width=16, dtype=np.float32) -> Network:
+    """ResNet-20 for CIFAR (He et al. 2016, section 4.2), with 1x1 convolutions as shortcuts where the shape changes.
+
+    Three stages of three blocks with ``width`` times 1, 2, 4 channels; 18 of its 21 convolutions are sparsifiable.
+    """
+    widths = [width * factor for factor in (1, 2, 4)]
+    return _resnet("resnet20", widths=widths, blocks=3, input_shape=input_shape, classes=classes, dtype=dtype)
+
+
+MODELS: dict[str, Callable[..., Network]] = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
+
+
+def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator) -> np.ndarray:
+    """Weights from N(0, 2 / fan_in) (He et al. 2015): activations keep their variance from layer to layer."""
+    return rng.standard_normal(shape) * np.sqrt(2.0 / fan_in)
+
+
+def initialise(network: Network, rng: np.random.Generator, *, weights=he_normal) -> None:
+    """Draw every convolution and linear weight, in forward order; biases start at 0, batch-norm at weight 1, bias 0.
+
+    Parameters
+    ----------
+    network : Network
+        Changed in place.
+    rng : numpy.random.Generator
+        The stream named "init". The draws are float64 whatever the network's dtype, so that a float32 and a float64
+        network of one seed start at the same weights up to rounding.
+    weights : callable
+        ``(shape, fan_in, rng) -> ndarray``.
+    """
+    for _, layer in network.named_layers():
+        if isinstance(layer, Conv2d | Linear):
+            shape = layer.weight.value.shape
+            layer.weight.value[...] = weights(shape, int(np.prod(shape[1:])), rng)
+            layer.weight.clear_dead()
+
+
+def build_model(
+    name: str,
+    *,
+    input_shape: tuple[int, int, int],
+    classes: int,
+    width: int | None = None,
+    dtype: Any = np.float32,
+    rng: np.random.Generator,
+) -> Network:
+    """Build and initialise a network by name.
+
+    Parameters
+    ----------
+    name : {"mlp", "convnet", "resnet18", "resnet20"}
+    input_shape : tuple of int
+        ``(C, H, W)``.
+    classes : int
+        Outputs of the classifier.
+    width : int, optional
+        Channels of the first stage (units of the mlp); None takes the model's own default.
+    dtype : numpy dtype
+        float32 or float64.
+    rng : numpy.random.Generator
+        The stream named "init".
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown or the shape too small for the model.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
+    extra = {} if width is None else {"width": width}
+    network = MODELS[name](input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
+    initialise(network, rng)
+    return network
