@@ -1,0 +1,7 @@
+"""Loaded by pytest before any test module."""
+
+from __future__ import annotations
+
+from tests import hypothesis_profile
+
+hypothesis_profile.register()
