@@ -1,0 +1,23 @@
+"""Data sets, and how they become a stream of class-incremental tasks and batches."""
+
+from __future__ import annotations
+
+from sparcl_ref.streams.augmentation import AUGMENTATIONS, crop_flip, crop_flip_at, none
+from sparcl_ref.streams.dataset import Dataset, load_dataset
+from sparcl_ref.streams.tasks import Stream, Task, class_order, cut_batches, epoch_batches, joint, split
+
+__all__ = [
+    "AUGMENTATIONS",
+    "Dataset",
+    "Stream",
+    "Task",
+    "class_order",
+    "crop_flip",
+    "crop_flip_at",
+    "cut_batches",
+    "epoch_batches",
+    "joint",
+    "load_dataset",
+    "none",
+    "split",
+]

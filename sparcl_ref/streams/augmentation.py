@@ -1,0 +1,85 @@
+"""Random changes to training images that leave their meaning alone; made before normalisation, on images as stored."""
+
+from __future__ import annotations
+
+import numpy as np
+
+PADDING = 4
+
+
+def none(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Leave the images as they are and draw nothing."""
+    return images
+
+
+def crop_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shift each image by up to 4 pixels in both directions, and mirror every other one on average.
+
+    The usual augmentation for CIFAR: pad by 4 pixels of 0 on all sides, crop at a uniformly random place, flip left
+    to right with probability 1/2.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W)
+        As stored, before normalisation, so that the padding is black.
+    rng : numpy.random.Generator
+        Draws all crops, then all flips.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W), dtype of ``images``
+    """
+    offsets = rng.integers(0, 2 * PADDING + 1, size=(len(images), 2))
+    flips = rng.integers(0, 2, size=len(images)).astype(bool)
+    return crop_flip_at(images, offsets, flips)
+
+
+def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, padding: int = PADDING) -> np.ndarray:
+    """Crop padded images at given places and mirror some; what `crop_flip` does once the dice are cast.
+
+    With ``P`` the images padded by ``padding`` zeros on all sides and ``(a, b) = offsets[n]``::
+
+        out[n, c, h, w] = P[n, c, a + h, b + w]               if not flips[n]
+        out[n, c, h, w] = P[n, c, a + h, b + (W - 1 - w)]     if flips[n]
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, C, H, W)
+    offsets : ndarray of int, shape (N, 2)
+        Row and column of the crop's upper left corner, each 0 .. 2 * padding; ``padding`` itself is no shift.
+    flips : ndarray of bool, shape (N,)
+    padding : int
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W), dtype of ``images``; a new array
+
+    Raises
+    ------
+    TypeError
+        If ``flips`` is not boolean.
+    ValueError
+        If shapes do not fit, or an offset is out of range.
+    """
+    if images.ndim != 4:
+        raise ValueError(f"crop_flip: expected images of shape (N, C, H, W), got {images.shape}")
+    n, c, h, w = images.shape
+    if offsets.shape != (n, 2) or flips.shape != (n,):
+        got = f"{offsets.shape} and {flips.shape}"
+        raise ValueError(f"crop_flip: offsets and flips must have shapes ({n}, 2) and ({n},), got {got}")
+    if flips.dtype != np.bool_:
+        raise TypeError(f"crop_flip: flips must be an array of bool, got dtype {flips.dtype}")
+    if ((offsets < 0) | (offsets > 2 * padding)).any():
+        raise ValueError(f"crop_flip: offsets must be in 0..{2 * padding}, got {offsets.min()}..{offsets.max()}")
+    padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    rows = offsets[:, :1] + np.arange(h)
+    columns = offsets[:, 1:] + np.where(flips[:, None], np.arange(w)[::-1], np.arange(w))
+    return padded[
+        np.arange(n)[:, None, None, None],
+        np.arange(c)[None, :, None, None],
+        rows[:, None, :, None],
+        columns[:, None, None, :],
+    ]
+
+
+AUGMENTATIONS = {"none": none, "crop_flip": crop_flip}

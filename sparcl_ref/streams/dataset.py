@@ -1,0 +1,258 @@
+"""A data set: labelled images for training and testing, and the numbers that normalise them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.streams.files import read_npz
+
+ARRAYS = ("train_x", "train_y", "test_x", "test_y")
+IMAGE_DTYPES = (np.uint8, np.float32, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled images, checked once when they come in so that nothing downstream has to.
+
+    Attributes
+    ----------
+    name : str
+    train_x, test_x : ndarray of uint8, float32 or float64, shape (N, C, H, W)
+        Images as stored, before normalisation. Kept as read-only views.
+    train_y, test_y : ndarray of int64, shape (N,)
+        Labels 0 .. classes-1, each of them present in both. Kept as read-only views.
+    classes : int
+    scale : float
+        Multiplies the stored images before anything else, such as 1/255.
+    mean, std : tuple of float, one per channel
+        Of the scaled training images.
+
+    Raises
+    ------
+    TypeError
+        If an array has the wrong dtype.
+    ValueError
+        If shapes do not fit, a label is out of range, a class is absent, an image has a NaN or an infinity, or the
+        normalisation is not finite or divides by 0.
+    """
+
+    name: str
+    train_x: np.ndarray
+    train_y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+    classes: int
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            images, labels = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
+            _check_images(f"{part}_x", images)
+            _check_labels(f"{part}_y", labels, len(images), self.classes)
+            for array, key in ((images, f"{part}_x"), (labels, f"{part}_y")):
+                view = array.view()
+                view.flags.writeable = False
+                object.__setattr__(self, key, view)
+        if self.train_x.shape[1:] != self.test_x.shape[1:]:
+            shapes = f"{self.train_x.shape[1:]} and {self.test_x.shape[1:]}"
+            raise ValueError(f"train_x and test_x must have images of one shape (C, H, W), got {shapes}")
+        if self.train_x.dtype != self.test_x.dtype:
+            dtypes = f"{self.train_x.dtype} and {self.test_x.dtype}"
+            raise TypeError(f"train_x and test_x must have one dtype, as one scale serves both; got {dtypes}")
+        _check_normalisation(self.scale, self.mean, self.std, channels=self.input_shape[0])
+
+    @classmethod
+    def from_arrays(
+        cls, name: str, *, train_x: np.ndarray, train_y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray
+    ) -> Dataset:
+        """Make a data set of arrays alone: the classes are 0 .. the highest training label.
+
+        Images of uint8 are scaled by 1/255, others by 1; mean and standard deviation are those of the training set.
+
+        Parameters
+        ----------
+        name : str
+        train_x, test_x : ndarray of uint8, float32 or float64, shape (N, C, H, W)
+        train_y, test_y : ndarray of any integer dtype, shape (N,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            As for `Dataset`; also ValueError if a channel is constant over the whole training set.
+        """
+        _check_images("train_x", train_x)
+        for key, labels in (("train_y", train_y), ("test_y", test_y)):
+            if _dtype(key, labels).kind not in "iu":
+                raise TypeError(f"{key} must be an array of integers, got dtype {labels.dtype}")
+        scale = 1 / 255 if train_x.dtype == np.uint8 else 1.0
+        mean, std = mean_and_std(train_x, scale=scale)
+        return cls(
+            name=name,
+            train_x=train_x,
+            train_y=train_y.astype(np.int64),
+            test_x=test_x,
+            test_y=test_y.astype(np.int64),
+            classes=int(train_y.max(initial=0)) + 1,
+            scale=scale,
+            mean=mean,
+            std=std,
+        )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape (C, H, W) of one image."""
+        return self.train_x.shape[1:]
+
+    def normalise(self, images: np.ndarray, dtype: Any = np.float32) -> np.ndarray:
+        """Bring stored images to zero mean and unit variance per channel: ``(x * scale - mean) / std``.
+
+        Parameters
+        ----------
+        images : ndarray, shape (N, C, H, W)
+            Images as stored, or augmented; left unchanged.
+        dtype : numpy dtype
+            float32 or float64: of the result and of the arithmetic.
+
+        Returns
+        -------
+        ndarray, shape (N, C, H, W)
+
+        Raises
+        ------
+        TypeError
+            If the dtype is neither float32 nor float64.
+        ValueError
+            If ``images`` does not have the data set's (C, H, W).
+        """
+        dtype = np.dtype(dtype)
+        if dtype not in (np.float32, np.float64):
+            raise TypeError(f"{self.name}: images are normalised to float32 or float64, got {dtype}")
+        if images.shape[1:] != self.input_shape:
+            expected = ", ".join(map(str, self.input_shape))
+            raise ValueError(f"{self.name}: expected images of shape (N, {expected}), got {images.shape}")
+        mean, std = (np.array(values, dtype=dtype).reshape(1, -1, 1, 1) for values in (self.mean, self.std))
+        values = images.astype(dtype)
+        values *= dtype.type(self.scale)
+        values -= mean
+        values /= std
+        return values
+
+
+def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and (biased) standard deviation of ``images * scale`` per channel.
+
+    For uint8 both come from a histogram in whole numbers, so they are exact up to the last rounding.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, float32 or float64, shape (N, C, H, W)
+    scale : float
+
+    Raises
+    ------
+    ValueError
+        If a channel has the same value everywhere, so that its standard deviation is 0.
+    """
+    means, stds = [], []
+    for c in range(images.shape[1]):
+        channel = images[:, c]
+        if channel.min() == channel.max():
+            raise ValueError(
+                f"channel {c} of train_x is {channel.min()} everywhere; remove it: it carries no information"
+            )
+        if images.dtype == np.uint8:
+            counts = np.bincount(channel.ravel(), minlength=256).tolist()
+            n = channel.size
+            total = sum(value * count for value, count in enumerate(counts))
+            squares = sum(value**2 * count for value, count in enumerate(counts))
+            mean, variance = total / n, (n * squares - total**2) / n**2
+        else:
+            # An overflow ends as inf, which Dataset refuses with a message of its own.
+            with np.errstate(all="ignore"):
+                mean, variance = channel.mean(dtype=np.float64), channel.var(dtype=np.float64)
+        means.append(float(mean * scale))
+        stds.append(float(variance**0.5 * scale))
+    return tuple(means), tuple(stds)
+
+
+def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
+    """Load a data set by name, or a user's own from a file.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        "digits" (in the package), "mnist" or "cifar10" (below the folder named by the environment variable
+        ``SPARCL_REF_DATA``), or the path of an ``.npz`` file with the arrays ``train_x``, ``train_y``, ``test_x`` and
+        ``test_y`` as `Dataset.from_arrays` takes them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such name or file, or its contents are not a data set; one line that names the file.
+    """
+    # These modules make Datasets, so they import this one; importing them only now keeps the circle open.
+    from sparcl_ref.streams.cifar import load_cifar10
+    from sparcl_ref.streams.digits import load_digits
+    from sparcl_ref.streams.mnist import load_mnist
+
+    loaders = {"digits": load_digits, "mnist": load_mnist, "cifar10": load_cifar10}
+    if name_or_path in loaders:
+        return loaders[name_or_path]()
+    path = Path(name_or_path)
+    if not path.exists():
+        names = ", ".join(loaders)
+        raise ValueError(
+            f"data set {str(path)!r}: give one of {names}, or the path of an .npz file; there is no such file"
+        )
+    arrays = read_npz(path, ARRAYS)
+    try:
+        return Dataset.from_arrays(path.stem, **arrays)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _dtype(key: str, array: np.ndarray) -> np.dtype:
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{key} must be a NumPy array, got {type(array).__name__}")
+    return array.dtype
+
+
+def _check_images(key: str, images: np.ndarray) -> None:
+    if _dtype(key, images) not in IMAGE_DTYPES:
+        raise TypeError(f"{key} must be an array of uint8, float32 or float64, got dtype {images.dtype}")
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"{key} must have shape (N, C, H, W) with at least one of each, got {images.shape}")
+    if images.dtype != np.uint8 and not (finite := np.isfinite(images)).all():
+        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), images.shape))
+        raise ValueError(f"{key} has the value {images[index]} at index {index}; replace or remove what is not finite")
+
+
+def _check_labels(key: str, labels: np.ndarray, count: int, classes: int) -> None:
+    if _dtype(key, labels) != np.int64:
+        raise TypeError(f"{key} must be an array of int64, got dtype {labels.dtype}")
+    if labels.shape != (count,):
+        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}")
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        index = int(np.argmax(outside))
+        raise ValueError(
+            f"{key} must be in 0..{classes - 1}, the training labels; got {labels[index]} at index {index}"
+        )
+    present = set(np.unique(labels).tolist())
+    if len(present) != classes:
+        absent = next(label for label in range(classes) if label not in present)
+        raise ValueError(f"{key} must contain each of the classes 0..{classes - 1}; class {absent} is absent")
+
+
+def _check_normalisation(scale: float, mean: tuple[float, ...], std: tuple[float, ...], *, channels: int) -> None:
+    if not len(mean) == len(std) == channels:
+        raise ValueError(f"mean and std must have one value for each of {channels} channels, got {mean} and {std}")
+    if not np.isfinite([scale, *mean, *std]).all() or scale <= 0 or min(std) <= 0:
+        raise ValueError(f"scale and std must be positive, and all finite; got scale {scale}, mean {mean}, std {std}")

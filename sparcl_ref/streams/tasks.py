@@ -1,0 +1,184 @@
+"""From a data set to a stream of tasks, each with its own classes, and from a task to an epoch of shuffled batches."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparcl_ref.streams.dataset import Dataset
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One step of a stream.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1.
+    classes : tuple of int
+        Labels, in the stream's class order. A label is also the index of its logit, whatever the order.
+    train_index, test_index : ndarray of int64, read-only
+        Ascending indices into the data set's ``train_x`` and ``test_x``.
+    """
+
+    number: int
+    classes: tuple[int, ...]
+    train_index: np.ndarray
+    test_index: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """A data set in pieces: what is learnt, in order, and what is measured after each piece.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    class_order : tuple of int
+        All labels in the order in which they arrive.
+    tasks : tuple of Task
+        What accuracy is measured on; their classes make up ``class_order``.
+    training : tuple of Task
+        What is learnt, one after the other. The same as ``tasks``, but for `joint`.
+    """
+
+    dataset: Dataset
+    class_order: tuple[int, ...]
+    tasks: tuple[Task, ...]
+    training: tuple[Task, ...]
+
+
+def class_order(spec: str | Sequence[int], classes: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """Decide the order in which the classes arrive.
+
+    Parameters
+    ----------
+    spec : {"natural", "random"} or sequence of int
+        "natural" is 0, 1, 2, ...; "random" a uniformly random permutation; a sequence is taken as it is.
+    classes : int
+    rng : numpy.random.Generator
+        Drawn from for "random" only.
+
+    Raises
+    ------
+    ValueError
+        If ``spec`` is another word, or not a permutation of 0 .. classes-1.
+    """
+    if isinstance(spec, str):
+        if spec == "natural":
+            return tuple(range(classes))
+        if spec == "random":
+            return tuple(rng.permutation(classes).tolist())
+        raise ValueError(f"class order must be natural, random or a permutation of 0..{classes - 1}, got {spec!r}")
+    return _permutation(spec, classes)
+
+
+def split(dataset: Dataset, *, classes_per_task: int, class_order: Sequence[int]) -> Stream:
+    """Cut a data set into tasks of equally many classes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    classes_per_task : int
+    class_order : sequence of int
+        As returned by the function of this name: the first ``classes_per_task`` of it are task 1.
+
+    Raises
+    ------
+    ValueError
+        If the classes do not divide evenly into tasks, or the order is no permutation of the labels.
+    """
+    order = _permutation(class_order, dataset.classes)
+    if classes_per_task < 1 or dataset.classes % classes_per_task:
+        raise ValueError(
+            f"{dataset.name}: {dataset.classes} classes do not divide into tasks of {classes_per_task}; "
+            f"choose a divisor of {dataset.classes}"
+        )
+    starts = range(0, dataset.classes, classes_per_task)
+    tasks = tuple(
+        _task(dataset, number, order[start : start + classes_per_task]) for number, start in enumerate(starts, start=1)
+    )
+    return Stream(dataset=dataset, class_order=order, tasks=tasks, training=tasks)
+
+
+def joint(stream: Stream) -> Stream:
+    """Learn all classes at once, as a single task, but measure on the tasks of the given stream: the upper bound."""
+    everything = _task(stream.dataset, 1, stream.class_order)
+    return Stream(dataset=stream.dataset, class_order=stream.class_order, tasks=stream.tasks, training=(everything,))
+
+
+def epoch_batches(
+    indices: np.ndarray, batch_size: int, rng: np.random.Generator, *, drop_last: bool = False
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Shuffle a task's samples and cut them into batches.
+
+    Parameters
+    ----------
+    indices : ndarray of int, shape (N,)
+        Samples of the epoch, such as `Task.train_index` or what data removal has left of it.
+    batch_size : int
+    rng : numpy.random.Generator
+        One permutation is drawn from it.
+    drop_last : bool
+        Leave out a last batch that is not full.
+
+    Returns
+    -------
+    batches : list of ndarray of int
+        Every index once, in the order of the permutation.
+    permutation : ndarray of int64, shape (N,)
+        With it, `cut_batches` makes the same batches again, so an interrupted epoch can go on.
+
+    Raises
+    ------
+    ValueError
+        If ``batch_size`` is below 1 or above N.
+    """
+    if not 1 <= batch_size <= len(indices):
+        raise ValueError(f"batch size must be between 1 and the {len(indices)} samples there are, got {batch_size}")
+    permutation = rng.permutation(len(indices))
+    return cut_batches(indices, permutation, batch_size, drop_last=drop_last), permutation
+
+
+def cut_batches(
+    indices: np.ndarray, permutation: np.ndarray, batch_size: int, *, drop_last: bool = False
+) -> list[np.ndarray]:
+    """Cut ``indices[permutation]`` into batches; the deterministic part of `epoch_batches`.
+
+    Parameters
+    ----------
+    indices, permutation : ndarray of int, shape (N,)
+    batch_size : int
+    drop_last : bool
+        Leave out a last batch that is not full.
+
+    Raises
+    ------
+    ValueError
+        If the permutation has another length than the indices.
+    """
+    if permutation.shape != indices.shape:
+        raise ValueError(f"expected a permutation of {len(indices)} samples, got one of {len(permutation)}")
+    shuffled = indices[permutation]
+    end = len(shuffled) - len(shuffled) % batch_size if drop_last else len(shuffled)
+    return [shuffled[start : start + batch_size] for start in range(0, end, batch_size)]
+
+
+def _permutation(order: Sequence[int], classes: int) -> tuple[int, ...]:
+    try:
+        labels = tuple(int(operator.index(label)) for label in order)
+    except TypeError:
+        labels = ()
+    if sorted(labels) != list(range(classes)):
+        raise ValueError(f"class order must contain each of 0..{classes - 1} once, got {order!r}")
+    return labels
+
+
+def _task(dataset: Dataset, number: int, classes: tuple[int, ...]) -> Task:
+    train_index, test_index = (np.flatnonzero(np.isin(labels, classes)) for labels in (dataset.train_y, dataset.test_y))
+    train_index.flags.writeable = test_index.flags.writeable = False
+    return Task(number=number, classes=classes, train_index=train_index, test_index=test_index)

@@ -1,0 +1,1 @@
+"""Tests of sparcl_ref.streams."""

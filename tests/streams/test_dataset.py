@@ -1,0 +1,258 @@
+"""What a Dataset refuses, how it normalises, and where load_dataset finds one."""
+
+from __future__ import annotations
+
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcl_ref.streams import Dataset, load_dataset
+from sparcl_ref.streams.dataset import mean_and_std
+from tests import strategies
+from tests.helpers import assert_close
+
+any_arrays = strategies.labelled_images(
+    classes=st.integers(1, 5), dtype=st.sampled_from([np.uint8, np.float32, np.float64])
+)
+
+
+def arrays(dtype=np.float64, **changed):
+    """A valid data set of three classes, two channels and 3x4 pixels, apart from what is changed."""
+    rng = np.random.default_rng(0)
+    labels = np.array([2, 0, 1, 1, 0, 2])
+    base = {
+        "train_x": rng.integers(0, 256, (6, 2, 3, 4)).astype(dtype),
+        "train_y": labels,
+        "test_x": rng.integers(0, 256, (6, 2, 3, 4)).astype(dtype),
+        "test_y": labels[::-1].copy(),
+    }
+    return base | changed
+
+
+def dataset(**changed):
+    fields = {"name": "toy", "classes": 3, "scale": 0.5, "mean": (1.0, 2.0), "std": (3.0, 4.0)}
+    return Dataset(**arrays() | fields | changed)
+
+
+def with_value(value, index, dtype=np.float64):
+    images = np.zeros((6, 2, 3, 4), dtype=dtype)
+    images[index] = value
+    return images
+
+
+def test_a_dataset_keeps_its_arrays_and_makes_them_read_only():
+    given_arrays = arrays()
+    made = Dataset(name="toy", classes=3, scale=1.0, mean=(0.0, 0.0), std=(1.0, 1.0), **given_arrays)
+    assert made.input_shape == (2, 3, 4)
+    for key, array in given_arrays.items():
+        kept = getattr(made, key)
+        assert np.shares_memory(kept, array)
+        np.testing.assert_array_equal(kept, array, strict=True)
+        with pytest.raises(ValueError, match="read-only"):
+            kept[0] = 0
+        assert array.flags.writeable, "the caller's own array is left as it was"
+    with pytest.raises(AttributeError):
+        made.classes = 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"train_x": [1, 2]}, "^train_x must be a NumPy array, got list$"),
+        ({"test_y": (1, 2)}, "^test_y must be a NumPy array, got tuple$"),
+        ({"train_x": np.zeros((6, 2, 3, 4), dtype=np.int8)}, "^train_x must be an array of uint8, .* got dtype int8$"),
+        ({"test_x": np.zeros((6, 2, 3, 4), dtype=np.float16)}, "^test_x .* got dtype float16$"),
+        ({"test_y": np.zeros(6, dtype=np.int32)}, "^test_y must be an array of int64, got dtype int32$"),
+        ({"test_x": np.zeros((6, 2, 3, 4), dtype=np.uint8)}, "one dtype, .* got float64 and uint8$"),
+    ],
+)
+def test_wrong_types_are_refused(changed, message):
+    with pytest.raises(TypeError, match=message):
+        dataset(**changed)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"train_x": np.zeros((6, 8))}, r"^train_x must have shape \(N, C, H, W\) .* got \(6, 8\)$"),
+        ({"test_x": np.zeros((0, 2, 3, 4))}, r"^test_x must have shape .* got \(0, 2, 3, 4\)$"),
+        ({"test_x": np.zeros((6, 2, 3, 5))}, r"one shape \(C, H, W\), got \(2, 3, 4\) and \(2, 3, 5\)$"),
+        ({"train_y": np.zeros(5, dtype=np.int64)}, r"^train_y must have shape \(6,\), .* got \(5,\)$"),
+        ({"test_y": np.zeros((6, 1), dtype=np.int64)}, r"^test_y must have shape \(6,\), .* got \(6, 1\)$"),
+        ({"train_y": np.array([0, 1, 2, 3, 0, 1])}, r"^train_y must be in 0\.\.2, .* got 3 at index 3$"),
+        ({"test_y": np.array([0, 1, 2, 2, 0, -1])}, r"^test_y must be in 0\.\.2, .* got -1 at index 5$"),
+        ({"train_y": np.array([0, 2, 0, 2, 0, 2])}, r"^train_y must contain .* 0\.\.2; class 1 is absent$"),
+        ({"test_y": np.array([1, 0, 1, 0, 1, 0])}, r"^test_y must contain .* class 2 is absent$"),
+        ({"train_x": with_value(np.nan, (3, 1, 0, 2))}, r"^train_x has the value nan at index \(3, 1, 0, 2\)"),
+        ({"test_x": with_value(np.inf, (0, 0, 2, 3))}, r"^test_x has the value inf at index \(0, 0, 2, 3\)"),
+        ({"test_x": with_value(-np.inf, (5, 1, 2, 3))}, r"^test_x has the value -inf at index \(5, 1, 2, 3\)"),
+        ({"mean": (1.0,)}, r"^mean and std must have one value for each of 2 channels, got \(1.0,\)"),
+        ({"std": (1.0, 1.0, 1.0)}, "^mean and std must have one value for each of 2 channels"),
+        ({"std": (1.0, 0.0)}, r"must be positive, .* std \(1\.0, 0\.0\)$"),
+        ({"scale": 0.0}, "must be positive, .* got scale 0.0"),
+        ({"scale": np.inf}, "all finite; got scale inf"),
+        ({"mean": (0.0, np.nan)}, "all finite"),
+    ],
+)
+def test_wrong_values_are_refused(changed, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        dataset(**changed)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_first_of_several_bad_values_is_named():
+    images = with_value(np.nan, (4, 0, 0, 0))
+    images[2, 1, 1, 1] = np.inf
+    with pytest.raises(ValueError, match=r"inf at index \(2, 1, 1, 1\)"):
+        dataset(train_x=images)
+
+
+@given(any_arrays, strategies.dtypes())
+def test_normalise_is_the_formula_in_the_dtype_asked_for(images, dtype):
+    toy = Dataset.from_arrays("toy", **images)
+    before = images["test_x"].copy()
+    got = toy.normalise(images["test_x"], dtype)
+    assert got.dtype == dtype
+    expected = np.empty(before.shape)
+    for n, c, h, w in np.ndindex(before.shape):
+        expected[n, c, h, w] = (float(before[n, c, h, w]) * toy.scale - toy.mean[c]) / toy.std[c]
+    # Three roundings, of operands that are at most as large as 1 / std and mean / std.
+    size = (abs(before).max() * toy.scale + max(map(abs, toy.mean))) / min(toy.std)
+    assert_close(got, expected, call="normalise", rtol=0, atol=4 * np.finfo(dtype).eps * size)
+    np.testing.assert_array_equal(images["test_x"], before, strict=True)
+
+
+@given(any_arrays)
+def test_the_normalised_training_set_has_mean_0_and_variance_1(images):
+    toy = Dataset.from_arrays("toy", **images)
+    values = toy.normalise(toy.train_x, np.float64)
+    # The inputs are at most some hundred deviations from 0, and float64 has sixteen digits.
+    assert_close(values.mean(axis=(0, 2, 3)), np.zeros(toy.input_shape[0]), call="mean", atol=1e-12)
+    assert_close(values.var(axis=(0, 2, 3)), np.ones(toy.input_shape[0]), call="variance", rtol=1e-11)
+
+
+def test_normalise_refuses_other_shapes_and_dtypes():
+    toy = dataset()
+    for shape in ((2, 3, 4), (1, 2, 4, 3), (1, 1, 3, 4)):
+        with pytest.raises(ValueError, match=r"toy: expected images of shape \(N, 2, 3, 4\), got "):
+            toy.normalise(np.zeros(shape), np.float64)
+    with pytest.raises(TypeError, match="toy: images are normalised to float32 or float64, got float16"):
+        toy.normalise(np.zeros((1, 2, 3, 4)), np.float16)
+    assert toy.normalise(np.zeros((0, 2, 3, 4))).dtype == np.float32
+
+
+@given(strategies.labelled_images(classes=2))
+def test_mean_and_std_of_bytes_are_exact(images):
+    mean, std = mean_and_std(images["train_x"], scale=0.25)
+    for c, (got_mean, got_std) in enumerate(zip(mean, std, strict=True)):
+        values = [Fraction(int(value)) for value in images["train_x"][:, c].ravel()]
+        exact = sum(values) / len(values)
+        variance = sum((value - exact) ** 2 for value in values) / len(values)
+        assert got_mean == float(exact) * 0.25
+        assert got_std == float(variance) ** 0.5 * 0.25
+
+
+@given(strategies.labelled_images(classes=2, dtype=strategies.dtypes()))
+def test_mean_and_std_of_floats(images):
+    mean, std = mean_and_std(images["train_x"], scale=2.0)
+    values = images["train_x"].astype(np.float64)
+    centred = values - values.mean(axis=(0, 2, 3), keepdims=True)
+    # Sums of some hundred terms of size 1.
+    assert_close(mean, 2 * values.mean(axis=(0, 2, 3)), call="mean", atol=1e-13)
+    assert_close(std, 2 * np.sqrt((centred**2).mean(axis=(0, 2, 3))), call="std", rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "value"), [(np.uint8, 7), (np.float64, 0.1), (np.float32, -0.5)])
+def test_a_constant_channel_is_refused(dtype, value):
+    images = arrays(dtype)["train_x"]
+    images[:, 1] = value
+    with pytest.raises(ValueError, match=f"^channel 1 of train_x is {value} everywhere; remove it"):
+        mean_and_std(images, scale=1.0)
+
+
+def test_values_too_large_for_a_variance_are_refused_without_a_warning():
+    images = with_value(1e300, (0, slice(None), 0, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="all finite"):
+            Dataset.from_arrays("toy", **arrays(train_x=images))
+
+
+@given(any_arrays)
+def test_from_arrays_fills_in_classes_and_scale(images):
+    toy = Dataset.from_arrays("toy", **images)
+    assert toy.classes == len(set(images["train_y"].tolist()))
+    assert toy.scale == (1 / 255 if images["train_x"].dtype == np.uint8 else 1.0)
+    assert (toy.mean, toy.std) == mean_and_std(images["train_x"], scale=toy.scale)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.uint64])
+def test_from_arrays_takes_labels_of_any_integer_dtype(dtype):
+    base = arrays()
+    for key in ("train_y", "test_y"):
+        base[key] = base[key].astype(dtype)
+    toy = Dataset.from_arrays("toy", **base)
+    assert toy.train_y.dtype == toy.test_y.dtype == np.int64
+    assert toy.train_y.tolist() == [2, 0, 1, 1, 0, 2]
+
+
+@pytest.mark.parametrize("key", ["train_y", "test_y"])
+@pytest.mark.parametrize("dtype", [np.float64, bool])
+def test_from_arrays_refuses_labels_that_are_no_integers(key, dtype):
+    with pytest.raises(TypeError, match=f"^{key} must be an array of integers, got dtype "):
+        Dataset.from_arrays("toy", **arrays(**{key: np.zeros(6, dtype=dtype)}))
+
+
+def test_from_arrays_names_classes_without_training_images():
+    with pytest.raises(ValueError, match=r"^train_y must contain .* class 1 is absent"):
+        Dataset.from_arrays("toy", **arrays(train_y=np.array([0, 2, 10**12, 0, 0, 0])))
+    with pytest.raises(ValueError, match=r"^train_y must have shape \(6,\)"):
+        Dataset.from_arrays("toy", **arrays(train_y=np.zeros(0, dtype=np.int64)))
+    with pytest.raises(ValueError, match=r"^test_y must be in 0\.\.1, the training labels; got 2"):
+        Dataset.from_arrays("toy", **arrays(train_y=np.array([0, 1, 0, 1, 0, 1])))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("as_path", [str, lambda path: path])
+def test_load_dataset_reads_a_users_file(tmp_path, dtype, as_path):
+    expected = arrays(dtype)
+    np.savez(tmp_path / "mine.npz", **expected)
+    loaded = load_dataset(as_path(tmp_path / "mine.npz"))
+    assert (loaded.name, loaded.classes) == ("mine", 3)
+    for key, array in expected.items():
+        np.testing.assert_array_equal(getattr(loaded, key), array, strict=True)
+
+
+def test_load_dataset_names_the_file_in_every_error(tmp_path):
+    path = tmp_path / "mine.npz"
+    cases = [
+        (arrays(train_x=with_value(np.nan, (1, 0, 2, 0))), r"train_x has the value nan at index \(1, 0, 2, 0\)"),
+        (arrays(train_x=np.zeros((6, 24))), r"train_x must have shape \(N, C, H, W\)"),
+        (arrays(train_x=np.zeros((6, 2, 3, 4), dtype=int)), "train_x must be an array of uint8"),
+        (arrays(test_y=np.zeros(6)), "test_y must be an array of integers"),
+        ({"train_x": np.zeros(1)}, "expected arrays named .*; missing: train_y, test_x, test_y"),
+        (arrays(train_y=np.array([None] * 6)), "cannot be read as arrays of numbers"),
+    ]
+    for contents, message in cases:
+        np.savez(path, **contents)
+        with pytest.raises(ValueError, match=message) as caught:
+            load_dataset(path)
+        assert str(caught.value).startswith(f"{path}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_load_dataset_says_which_names_there_are(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^data set 'digit': give one of digits, mnist, cifar10, or the path of an \.npz"
+    ):
+        load_dataset("digit")
+    with pytest.raises(ValueError, match=r"there is no such file$"):
+        load_dataset(tmp_path / "mine.npz")
+
+
+def test_load_dataset_knows_the_digits():
+    assert load_dataset("digits").name == "digits"
