@@ -1,0 +1,95 @@
+"""Checks that layers share; each error names the layer, what it expected and what it was given."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+Pair = tuple[int, int]
+
+
+def expect_shape(label: str, x: np.ndarray, *expected: int | str) -> None:
+    """Refuse an input whose shape does not fit.
+
+    Parameters
+    ----------
+    label : str
+        How the error calls the layer.
+    x : ndarray
+    *expected : int or str
+        One entry per axis: the size, or the name of an axis of any size, such as ``"N"``.
+
+    Raises
+    ------
+    ValueError
+        If the number of axes or a fixed size differs.
+    """
+    fits = x.ndim == len(expected) and all(
+        isinstance(want, str) or size == want for size, want in zip(x.shape, expected, strict=True)
+    )
+    if not fits:
+        raise ValueError(f"{label}: input must have shape ({', '.join(map(str, expected))}), got {x.shape}")
+
+
+def expect_dtype(label: str, x: np.ndarray, dtype: np.dtype) -> None:
+    """Refuse an input that is not of the parameters' dtype; NumPy would silently compute in float64.
+
+    Raises
+    ------
+    TypeError
+    """
+    if x.dtype != dtype:
+        raise TypeError(f"{label}: input is {x.dtype} but the parameters are {dtype}; convert one of them")
+
+
+def as_float_dtype(label: str, dtype: DTypeLike) -> np.dtype:
+    """Return float32 or float64 as a dtype object.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    found = np.dtype(dtype)
+    if found not in (np.float32, np.float64):
+        raise TypeError(f"{label}: dtype must be float32 or float64, got {found}")
+    return found
+
+
+def as_count(label: str, name: str, value: int, *, minimum: int = 1) -> int:
+    """Return a size given to a constructor as an int.
+
+    Raises
+    ------
+    TypeError
+        If it is not an integer.
+    ValueError
+        If it is below ``minimum``.
+    """
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{label}: {name} must be an integer, got {value!r}") from None
+    if count < minimum:
+        raise ValueError(f"{label}: {name} must be at least {minimum}, got {value!r}")
+    return count
+
+
+def as_pair(label: str, name: str, value: int | Pair, *, minimum: int = 1) -> Pair:
+    """Return ``(rows, columns)`` from such a pair or from one integer for both.
+
+    Raises
+    ------
+    TypeError
+        If an entry is not an integer.
+    ValueError
+        If there are not two entries, or one is below ``minimum``.
+    """
+    if not isinstance(value, tuple | list):
+        value = (value, value)
+    if len(value) != 2:
+        raise ValueError(f"{label}: {name} must be an integer or a pair of integers, got {value!r}")
+    rows, columns = (as_count(label, name, entry, minimum=minimum) for entry in value)
+    return rows, columns

@@ -1,0 +1,202 @@
+"""Convolution of images as a matrix product."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from sparcl_ref.layers.base import Layer, Parameter
+from sparcl_ref.layers.checks import Pair, as_count, as_float_dtype, as_pair, expect_dtype, expect_shape
+from sparcl_ref.layers.windows import Window
+
+# Samples are taken in chunks whose columns fill about this much memory: large enough for an efficient matrix product,
+# small enough to be found in the cache again by the next step.
+COLUMN_BYTES = 8 * 2**20
+
+
+def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
+    """Lay out, for each tap of the window, what every output position sees through it.
+
+    ``cols[c, i, j, h, w, n] = padded[n, c, h * stride + i * dilation, w * stride + j * dilation]``
+
+    The batch becomes the last axis, so that even for small images the copied runs of memory are long.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, C, H, W)
+    window : Window
+    out : (int, int)
+        The window's output size (H', W').
+
+    Returns
+    -------
+    ndarray, shape (C, kh, kw, H', W', n)
+    """
+    n, channels, *size = x.shape
+    padded = x.transpose(1, 2, 3, 0)
+    # Each pixel is read once per tap; a reordered copy pays from the second read on.
+    if window.kernel != (1, 1) or window.padding != (0, 0):
+        padded = np.zeros((channels, *window.padded_size(size), n), dtype=x.dtype)
+        padded[:, *window.inside(size)] = x.transpose(1, 2, 3, 0)
+    cols = np.empty((channels, *window.kernel, *out, n), dtype=x.dtype)
+    for i, j, rows, columns in window.taps(out):
+        cols[:, i, j] = padded[:, rows, columns]
+    return cols
+
+
+def col2im(cols: np.ndarray, window: Window, size: Pair) -> np.ndarray:
+    """Add every entry of the columns to the pixel `im2col` read it from: the transpose of that linear map.
+
+    Parameters
+    ----------
+    cols : ndarray, shape (C, kh, kw, H', W', n)
+    window : Window
+    size : (int, int)
+        Rows and columns (H, W) of the image.
+
+    Returns
+    -------
+    ndarray, shape (n, C, H, W)
+        A view that is not contiguous.
+    """
+    channels, _, _, *out, n = cols.shape
+    padded = np.zeros((channels, *window.padded_size(size), n), dtype=cols.dtype)
+    for i, j, rows, columns in window.taps(out):
+        padded[:, rows, columns] += cols[:, i, j]
+    return padded[:, *window.inside(size)].transpose(3, 0, 1, 2)
+
+
+class Conv2d(Layer):
+    """Cross-correlation of images with learned kernels, what deep learning calls convolution.
+
+    Forward, for output channel o at position (h, w), with the input zero outside the image::
+
+        y[n, o, h, w] = b[o] + sum over c, i, j of  W[o, c, i, j] * x[n, c, h*s - p + i*d, w*s - p + j*d]
+
+    With the input values under the window in a column each (`im2col`) and the kernel of each output channel in a row
+    of W, this is one matrix product::
+
+        Y = W X           (O, H'W'n) = (O, C kh kw) (C kh kw, H'W'n)
+
+    Backward. For a scalar loss L, dL = sum of dY * (dW X + W dX) over all entries; comparing coefficients gives
+
+    - dL/dW = dY X^T
+    - dL/dX = W^T dY. A pixel appears in several columns and influences the loss through each of them, so its
+      derivative is the sum over its appearances (`col2im`).
+    - dL/db = the sum of dY along its rows, since b[o] enters every entry of row o once.
+
+    Groups split input and output channels into ``groups`` independent convolutions: the same products, stacked.
+
+    The cache holds the input itself. Its columns, kh kw times as large, are made again in the backward pass.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Both divisible by ``groups``.
+    kernel_size, stride, padding, dilation : int or (int, int)
+        One value for rows and columns, or a pair. ``padding`` zeros are added on each side.
+    groups : int
+    bias : bool
+        Whether each output channel has an additive constant.
+    dtype : numpy dtype
+        float32 or float64, of the parameters and therefore of inputs and outputs.
+    sparsifiable : bool
+        Whether SparCL may prune the weight.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (out_channels, in_channels / groups, kh, kw)
+        Zero until initialised.
+    bias : Parameter, shape (out_channels,), or None
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range or the channels are not divisible by ``groups``.
+    TypeError
+        If a size is not an integer or the dtype is not supported.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Pair,
+        *,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        dilation: int | Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+        sparsifiable: bool = False,
+    ):
+        super().__init__()
+        self.in_channels = as_count("Conv2d", "in_channels", in_channels)
+        self.out_channels = as_count("Conv2d", "out_channels", out_channels)
+        self.kernel_size = as_pair("Conv2d", "kernel_size", kernel_size)
+        self.stride = as_pair("Conv2d", "stride", stride)
+        self.padding = as_pair("Conv2d", "padding", padding, minimum=0)
+        self.dilation = as_pair("Conv2d", "dilation", dilation)
+        self.groups = as_count("Conv2d", "groups", groups)
+        if self.in_channels % self.groups or self.out_channels % self.groups:
+            raise ValueError(f"{self._label}: both channel counts must be divisible by groups={self.groups}")
+        self._window = Window(self.kernel_size, self.stride, self.padding, self.dilation)
+        dtype = as_float_dtype(self._label, dtype)
+        shape = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        self.weight = Parameter("weight", np.zeros(shape, dtype), sparsifiable=sparsifiable)
+        self.bias = Parameter("bias", np.zeros(self.out_channels, dtype)) if bias else None
+
+    def own_parameters(self) -> dict[str, Parameter]:
+        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+
+    def _forward(self, x, mode):
+        expect_shape(self._label, x, "N", self.in_channels, "H", "W")
+        expect_dtype(self._label, x, self.weight.value.dtype)
+        out = self._window.output_size(self._label, x.shape[2:])
+        y = np.empty((len(x), self.out_channels, *out), dtype=x.dtype)
+        W = self._weight_rows()
+        for part in self._chunks(y):
+            X = im2col(x[part], self._window, out).reshape(self.groups, W.shape[2], -1)
+            Y = np.matmul(W, X).reshape(self.out_channels, *out, -1)
+            y[part] = Y.transpose(3, 0, 1, 2)
+        if self.bias is not None:
+            y += self.bias.value[:, np.newaxis, np.newaxis]
+        return y, x
+
+    def _backward(self, dy, x, need_dx):
+        out = dy.shape[2:]
+        W = self._weight_rows()
+        dW = np.zeros_like(W)
+        dx = np.empty(x.shape, dtype=x.dtype) if need_dx else None
+        for part in self._chunks(dy):
+            X = im2col(x[part], self._window, out).reshape(self.groups, W.shape[2], -1)
+            dY = np.ascontiguousarray(dy[part].transpose(1, 2, 3, 0)).reshape(self.groups, W.shape[1], -1)
+            dW += np.matmul(dY, X.swapaxes(1, 2))
+            if self.bias is not None:
+                self.bias.add_grad(dY.sum(axis=2).reshape(-1))
+            if dx is not None:
+                dX = np.matmul(W.swapaxes(1, 2), dY, out=X)  # the columns have served and lend their memory
+                dX = dX.reshape(self.in_channels, *self.kernel_size, *out, -1)
+                dx[part] = col2im(dX, self._window, x.shape[2:])
+        self.weight.add_grad(dW.reshape(self.weight.value.shape))
+        return dx
+
+    def _weight_rows(self) -> np.ndarray:
+        """The weight as matrices, one per group: (groups, out_channels / groups, in_channels / groups * kh * kw)."""
+        return self.weight.value.reshape(self.groups, self.out_channels // self.groups, -1)
+
+    def _chunks(self, y: np.ndarray) -> Iterator[slice]:
+        """Yield the slices of the batch to work on one at a time; ``y`` is anything of the output's shape."""
+        rows = self.in_channels * math.prod(self.kernel_size) + self.out_channels
+        sample_bytes = rows * math.prod(y.shape[2:]) * y.itemsize
+        step = max(1, COLUMN_BYTES // sample_bytes)
+        for start in range(0, len(y), step):
+            yield slice(start, start + step)
+
+    @property
+    def _label(self) -> str:
+        return f"Conv2d({self.in_channels}->{self.out_channels}, {self.kernel_size[0]}x{self.kernel_size[1]})"
