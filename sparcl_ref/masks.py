@@ -143,12 +143,17 @@ def choose(candidates: np.ndarray, count: int, rng: np.random.Generator | np.nda
     ------
     ValueError
         If there are fewer than ``count`` candidates, or the given choice is not ``count`` distinct candidates.
+    TypeError
+        If the given choice is not made of integers.
     """
     if not 0 <= count <= len(candidates):
         raise ValueError(f"cannot choose {count} of {len(candidates)} weights")
     if isinstance(rng, np.random.Generator):
         return rng.choice(candidates, size=count, replace=False)
-    chosen = np.asarray(rng, dtype=np.int64).reshape(-1)
+    chosen = np.asarray(rng).reshape(-1)
+    if chosen.size and not np.issubdtype(chosen.dtype, np.integer):
+        raise TypeError(f"the given choice must be integers, got dtype {chosen.dtype}")
+    chosen = chosen.astype(np.int64)
     if len(chosen) != count or len(np.unique(chosen)) != count or not np.isin(chosen, candidates).all():
         raise ValueError(f"the given choice must be {count} distinct candidates, got {len(chosen)} indices")
     return chosen
@@ -193,7 +198,10 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
     ValueError
         If shapes differ, fewer than ``active`` are alive, or a living entry's importance is NaN or infinite: such a
         number has no rank, and sorting would hide where it came from.
+    TypeError
+        If the mask is not boolean.
     """
+    _expect_bool("shrink", mask)
     if importance.shape != mask.shape:
         raise ValueError(f"shrink: importance must have the mask's shape {mask.shape}, got {importance.shape}")
     living = np.flatnonzero(mask)
@@ -231,7 +239,10 @@ def grow(mask: np.ndarray, active: int, rng: np.random.Generator | np.ndarray) -
     ------
     ValueError
         If more than ``active`` are alive already, or the mask has fewer than ``active`` entries.
+    TypeError
+        If the mask is not boolean.
     """
+    _expect_bool("grow", mask)
     missing = active - int(np.count_nonzero(mask))
     if missing < 0:
         raise ValueError(
@@ -240,3 +251,9 @@ def grow(mask: np.ndarray, active: int, rng: np.random.Generator | np.ndarray) -
     joined = mask.copy().reshape(-1)
     joined[choose(np.flatnonzero(~joined), missing, rng)] = True
     return joined.reshape(mask.shape)
+
+
+def _expect_bool(call: str, mask: np.ndarray) -> None:
+    # ~ of an integer mask turns its 1 into -2, which is true: the living would count as dead.
+    if mask.dtype != np.bool_:
+        raise TypeError(f"{call}: the mask must be an array of bool, got dtype {mask.dtype}")

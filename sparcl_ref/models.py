@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +81,15 @@ class Network(Layer):
         return [parameter.take_grad() for parameter in self._parameters]
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all values and running statistics under their PyTorch names."""
-        arrays = {parameter.name: parameter.value for parameter in self._parameters}
-        arrays.update(self.named_buffers())
-        return {name: np.array(array) for name, array in arrays.items()}
+        """Copies of all values and running statistics under their PyTorch names, in PyTorch's order."""
+        return {name: np.array(array) for name, array in self._named_arrays()}
+
+    def _named_arrays(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Values and running statistics themselves, layer by layer as PyTorch lists them."""
+        for prefix, layer in self.named_layers():
+            own = {name: parameter.value for name, parameter in layer.own_parameters().items()}
+            for name, array in (own | layer.own_buffers()).items():
+                yield f"{prefix}.{name}", array
 
     def load_state_dict(self, arrays: dict[str, Any]) -> None:
         """Take over values and running statistics; masks stay as they are, dead entries stay zero.
@@ -99,8 +104,7 @@ class Network(Layer):
         ValueError
             If a name is missing or unknown, or a shape differs; nothing is changed then.
         """
-        targets = {parameter.name: parameter.value for parameter in self._parameters}
-        targets.update(self.named_buffers())
+        targets = dict(self._named_arrays())
         if missing := sorted(targets.keys() - arrays.keys()):
             raise ValueError(
                 f"{self.name}: the state lacks {', '.join(missing)}; expected exactly the names of state_dict()"
@@ -131,7 +135,8 @@ class Network(Layer):
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except (zipfile.BadZipFile, EOFError, AttributeError, ValueError) as error:
+        # TypeError: NumPy reads an .npy file as a bare array, which cannot be opened as an archive.
+        except (zipfile.BadZipFile, EOFError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: expected an .npz file of plain arrays ({error})") from error
         self.load_state_dict(arrays)
 
@@ -251,13 +256,8 @@ def resnet20(*, input_shape, classes, width=16, dtype=np.float32) -> Network:
 MODELS: dict[str, Callable[..., Network]] = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
 
 
-def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator) -> np.ndarray:
-    """Weights from N(0, 2 / fan_in) (He et al. 2015): activations keep their variance from layer to layer."""
-    return rng.standard_normal(shape) * np.sqrt(2.0 / fan_in)
-
-
-def initialise(network: Network, rng: np.random.Generator, *, weights=he_normal) -> None:
-    """Draw every convolution and linear weight, in forward order; biases start at 0, batch-norm at weight 1, bias 0.
+def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., np.ndarray]) -> None:
+    """Draw weights and biases of every convolution and linear layer, in forward order; batch-norm starts at 1 and 0.
 
     Parameters
     ----------
@@ -266,14 +266,25 @@ def initialise(network: Network, rng: np.random.Generator, *, weights=he_normal)
     rng : numpy.random.Generator
         The stream named "init". The draws are float64 whatever the network's dtype, so that a float32 and a float64
         network of one seed start at the same weights up to rounding.
-    weights : callable
-        ``(shape, fan_in, rng) -> ndarray``.
+    draw : callable
+        ``(shape, fan_in, rng, *, bias) -> ndarray``, such as `he_normal`.
     """
     for _, layer in network.named_layers():
         if isinstance(layer, Conv2d | Linear):
-            shape = layer.weight.value.shape
-            layer.weight.value[...] = weights(shape, int(np.prod(shape[1:])), rng)
-            layer.weight.clear_dead()
+            fan_in = int(np.prod(layer.weight.value.shape[1:]))
+            for name, parameter in layer.own_parameters().items():
+                parameter.value[...] = draw(parameter.value.shape, fan_in, rng, bias=name == "bias")
+                parameter.clear_dead()
+
+
+def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, *, bias: bool) -> np.ndarray:
+    """Weights from N(0, 2 / fan_in) (He et al. 2015), biases 0: activations keep their variance from layer to layer."""
+    return np.zeros(shape) if bias else rng.standard_normal(shape) * np.sqrt(2.0 / fan_in)
+
+
+def pytorch_default(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, *, bias: bool) -> np.ndarray:
+    """Weights and biases from U(-1, 1) / sqrt(fan_in), what PyTorch's convolution and linear layers start from."""
+    return rng.uniform(-1.0, 1.0, shape) / np.sqrt(fan_in)
 
 
 def build_model(
@@ -284,6 +295,7 @@ def build_model(
     width: int | None = None,
     dtype: Any = np.float32,
     rng: np.random.Generator,
+    draw: Callable[..., np.ndarray] = he_normal,
 ) -> Network:
     """Build and initialise a network by name.
 
@@ -300,6 +312,8 @@ def build_model(
         float32 or float64.
     rng : numpy.random.Generator
         The stream named "init".
+    draw : callable
+        How weights and biases start, see `initialise`.
 
     Raises
     ------
@@ -310,5 +324,5 @@ def build_model(
         raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
     extra = {} if width is None else {"width": width}
     network = MODELS[name](input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
-    initialise(network, rng)
+    initialise(network, rng, draw)
     return network

@@ -119,19 +119,33 @@ class ReservoirBuffer:
         -------
         ndarray of int, shape (N,)
             Slot of each sample, -1 where it was not stored.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit the buffer or the number of images, or a given draw cannot come up; nothing is
+            stored then.
+        TypeError
+            If images or logits do not have the buffer's dtype (storing would convert them, a normalised image to a
+            black one), or labels or draws are not integers.
         """
-        ranks = self.presented + np.arange(len(images))
+        count = len(images)
+        _expect("images", images, (count, *self._images.shape[1:]), self._images.dtype)
+        _expect("labels", labels, (count,), np.integer)
+        _expect("logits", logits, (count, self._logits.shape[1]), self._logits.dtype)
+        ranks = self.presented + np.arange(count)
         draws = rng.integers(0, ranks + 1) if isinstance(rng, np.random.Generator) else np.asarray(rng)
-        slots = np.empty(len(images), dtype=np.int64)
-        for row, (rank, draw) in enumerate(zip(ranks, draws, strict=True)):
-            slot = slots[row] = reservoir_slot(int(rank), self.capacity, int(draw))
+        _expect("draws", draws, (count,), np.integer)
+        # All slots before the first is written: a draw that is refused leaves the buffer as it was.
+        slots = [reservoir_slot(int(rank), self.capacity, int(draw)) for rank, draw in zip(ranks, draws, strict=True)]
+        for row, slot in enumerate(slots):
             if slot != EMPTY:
                 self._images[slot] = images[row]
                 self._labels[slot] = labels[row]
                 self._logits[slot] = logits[row]
                 self._tasks[slot] = task
-        self.presented += len(images)
-        return slots
+        self.presented += count
+        return np.array(slots, dtype=np.int64)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Slots of min(count, filled) distinct samples, uniformly at random."""
@@ -144,8 +158,14 @@ class ReservoirBuffer:
         ------
         ValueError
             If a slot is empty or does not exist.
+        TypeError
+            If the slots are not integers.
         """
-        slots = np.asarray(slots, dtype=np.int64)
+        slots = np.asarray(slots)
+        _expect("slots", slots, slots.shape, np.integer)
+        slots = slots.astype(np.int64)
+        if slots.size and not len(self):
+            raise ValueError(f"the buffer is empty; there is no slot {slots.flat[0]}")
         if slots.size and not (slots.min() >= 0 and slots.max() < len(self)):
             raise ValueError(f"buffer slots must lie in 0..{len(self) - 1}, got {slots.min()}..{slots.max()}")
         return Samples(self._images[slots], self._labels[slots], self._logits[slots], self._tasks[slots])
@@ -177,3 +197,11 @@ class ReservoirBuffer:
         self.presented = int(state["presented"])
         for name in ("images", "labels", "logits", "tasks"):
             getattr(self, f"_{name}")[...] = state[name]
+
+
+def _expect(what: str, array: np.ndarray, shape: tuple[int, ...], dtype: Any) -> None:
+    if array.shape != shape:
+        raise ValueError(f"buffer: {what} must have shape {shape}, got {array.shape}")
+    if array.size and not np.issubdtype(array.dtype, dtype):
+        wanted = "be integers" if dtype is np.integer else f"have the buffer's dtype {dtype}"
+        raise TypeError(f"buffer: {what} must {wanted}, got dtype {array.dtype}")

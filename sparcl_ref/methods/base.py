@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from sparcl_ref.losses import cross_entropy
+from sparcl_ref.losses import correct, cross_entropy, mean_loss
 from sparcl_ref.models import Network
 from sparcl_ref.replay import ReservoirBuffer, Samples
 
@@ -107,6 +107,11 @@ class Method:
         Returns
         -------
         Observation
+
+        Raises
+        ------
+        ValueError
+            If the number of draws is not the method's, or a slot is empty.
         """
         raise NotImplementedError  # pragma: no cover
 
@@ -118,7 +123,7 @@ class Method:
         step.logits = self._pass(
             "current", batch.x, lambda z: cross_entropy(z, batch.labels, classes=classes), step.losses
         )
-        step.correct = step.logits.argmax(axis=1) == batch.labels
+        step.correct = correct(step.logits, batch.labels)
         step.current_grads = self.model.take_grads()
         return step
 
@@ -140,7 +145,7 @@ class Method:
         per_sample, dlogits = loss(logits)
         self.model.backward(dlogits if weight == 1 else weight * dlogits, need_dx=False)
         self.on_pass("current" if term == "current" else "replay", len(x))
-        losses[term] = weight * float(per_sample.mean())
+        losses[term] = weight * mean_loss(per_sample)
         return logits
 
 
@@ -153,11 +158,13 @@ class RehearsalMethod(Method):
         As for `Method`.
     buffer : ReservoirBuffer
     prepare : callable
-        Raw images to network input (normalisation).
+        Raw images to network input: normalisation, and augmentation where the rules say so.
     rng : numpy.random.Generator
         The stream named "replay".
     replay_batch_size : int
         Samples per draw; fewer while the buffer holds fewer.
+    replay_from_task : int
+        First task during which something is replayed.
     """
 
     rehearses = True
@@ -170,6 +177,7 @@ class RehearsalMethod(Method):
         prepare: Callable[[np.ndarray], np.ndarray],
         rng: np.random.Generator,
         replay_batch_size: int = 32,
+        replay_from_task: int = 1,
         head: str = "full",
         on_pass: Callable[[str, int], None] = lambda kind, samples: None,
     ):
@@ -178,15 +186,18 @@ class RehearsalMethod(Method):
         self.prepare = prepare
         self.rng = rng
         self.replay_batch_size = replay_batch_size
+        self.replay_from_task = replay_from_task
 
     def _remembers(self, batch: Batch) -> bool:
         """Whether there is something to replay beside this batch."""
-        return len(self.buffer) > 0
+        return len(self.buffer) > 0 and batch.task >= self.replay_from_task
 
     def _recall(self, step: Observation, draws: Sequence[np.ndarray] | None) -> Samples:
         """The next independent draw from the buffer, noted in ``step.draws``."""
         if draws is None:
             slots = self.buffer.draw(self.replay_batch_size, self.rng)
+        elif len(draws) != self.draws_per_step:
+            raise ValueError(f"{self.title}: expected {self.draws_per_step} draws, got {len(draws)}")
         else:
             slots = np.asarray(draws[len(step.draws)])
         step.draws.append(slots)

@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from sparcl_ref.masks import exact, round_half_up
+
+
+class StageStatistics:
+    """What happened to each remaining sample in the current stage.
+
+    Attributes
+    ----------
+    wrong : ndarray of int, shape (n,)
+        How often a sample was misclassified when trained on.
+    flips : ndarray of int, shape (n,)
+        How often it was misclassified right after having been classified correctly.
+    ever_correct, last_correct : ndarray of bool, shape (n,)
+        Whether it was classified correctly at least once, and the last time.
+    """
+
+    def __init__(self, samples: int):
+        self.wrong = np.zeros(samples, dtype=np.int64)
+        self.flips = np.zeros(samples, dtype=np.int64)
+        self.ever_correct = np.zeros(samples, dtype=bool)
+        self.last_correct = np.zeros(samples, dtype=bool)
+
+    def add(self, positions: np.ndarray, correct: np.ndarray) -> None:
+        """Note one presentation of distinct samples.
+
+        Parameters
+        ----------
+        positions : ndarray of int, shape (N,)
+        correct : ndarray of bool, shape (N,)
+            Argmax over the whole head, before the update.
+        """
+        self.wrong[positions] += ~correct
+        self.flips[positions] += self.last_correct[positions] & ~correct
+        self.ever_correct[positions] |= correct
+        self.last_correct[positions] = correct
+
+    def state(self) -> dict[str, Any]:
+        """Copies of the arrays."""
+        return {name: array.copy() for name, array in vars(self).items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned, whatever the number of samples."""
+        for name, array in vars(self).items():
+            setattr(self, name, np.array(state[name], dtype=array.dtype))
 
 
 def ddr_sizes(samples: int, *, rho: float = 0.3, cutoff: int = 4) -> list[int]:

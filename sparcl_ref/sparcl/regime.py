@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,16 +10,13 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.layers import Parameter
-from sparcl_ref.masks import budgets, exact, grow, random_mask, shrink
+from sparcl_ref.masks import budgets, exact
 from sparcl_ref.methods import Observation
 from sparcl_ref.models import Network
-from sparcl_ref.sparcl.ddr import completed_stage, ddr_keep, ddr_sizes
-from sparcl_ref.sparcl.dgm import gradient_mask, gradient_sparsity, is_refresh
-from sparcl_ref.sparcl.importance import cgi, cwi
-from sparcl_ref.sparcl.tdm import tdm_actions
-
-#: Gives, for a list of parameters, the probe gradients on the current task and on the buffer.
-Probe = Callable[[list[Parameter]], tuple[list[np.ndarray], list[np.ndarray]]]
+from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
+from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
+from sparcl_ref.sparcl.rules import Probe
+from sparcl_ref.sparcl.structured import STRUCTURES
 
 
 @dataclass(frozen=True)
@@ -38,9 +34,9 @@ class MaskChange:
 
 
 class SparCL:
-    """Holds what the rules need remembered (misclassification counts) and applies them to the model.
+    """Holds what the rules need remembered (what happened to each sample) and applies them to the model.
 
-    The masks themselves belong to the parameters.
+    The masks themselves belong to the parameters; which rules apply is the configuration's profile.
 
     Parameters
     ----------
@@ -54,12 +50,26 @@ class SparCL:
     def __init__(self, model: Network, config: Config, *, rng: np.random.Generator):
         self.model = model
         self.config = config
+        self.rules = config.rules
         self.rng = rng
         self.parameters = model.sparsifiable()
-        self._counts = np.zeros(0, dtype=np.int64)
-        for group, active in zip(self._groups(), self._budgets(exact(config.sparsity)), strict=True):
-            size = sum(parameter.value.size for parameter in group)
-            self._set_group(group, random_mask((size,), active, rng))
+        self.statistics = StageStatistics(0)
+        self._structure = STRUCTURES.get(config.structure)
+        self._start()
+
+    def _start(self) -> None:
+        """The initial masks, and the parameters that stay frozen at their zeros."""
+        sparsity = exact(self.config.sparsity)
+        for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
+            weight = _joined([parameter.value for parameter in group])
+            if self._structure is not None:
+                mask = self._structure.shrink(weight, sparsity)
+            else:
+                mask = self.rules.initial_mask(weight, self.rng, active=active, sparsity=sparsity)
+            self._set_group(group, mask)
+        for parameter in self.model.parameters():
+            if not parameter.sparsifiable:
+                parameter.set_mask(self.rules.freeze(parameter.value))
 
     # --- TDM: before an epoch
 
@@ -83,9 +93,10 @@ class SparCL:
         if not self.config.tdm:
             return []
         config = self.config
-        actions = tdm_actions(
+        actions = self.rules.schedule(
             task,
             epoch,
+            epochs=config.epochs,
             sparsity=config.sparsity,
             delta_k=config.delta_k,
             p_inter=config.p_inter,
@@ -99,7 +110,8 @@ class SparCL:
     def importance(self, probe: Probe) -> list[np.ndarray]:
         """The score by which weights are kept, one array per sparsifiable parameter.
 
-        "cwi" is equation 1; "negated_cwi", "magnitude" and "random" are there to find out what it is worth.
+        "cwi" is what the profile calls importance; "negated_cwi", "magnitude" and "random" are there to find out what
+        it is worth.
         """
         kind = self.config.importance
         if kind == "magnitude":
@@ -107,24 +119,36 @@ class SparCL:
         if kind == "random":
             return [self.rng.random(parameter.value.shape) for parameter in self.parameters]
         alpha, beta = self.config.importance_alpha, self.config.importance_beta
-        scores = [
-            cwi(parameter.value, current, memory, alpha=alpha, beta=beta)
-            for parameter, current, memory in zip(self.parameters, *probe(self.parameters), strict=True)
-        ]
+        scores = self.rules.importance(self.parameters, probe, alpha=alpha, beta=beta)
         return [-score for score in scores] if kind == "negated_cwi" else scores
 
     def _shrink(self, sparsity: Fraction, probe: Probe) -> MaskChange:
-        scores = dict(zip(map(id, self.parameters), self.importance(probe), strict=True))
+        # Structured kinds rank by norm alone, so no probe is taken for them.
+        scores = dict.fromkeys(map(id, self.parameters))
+        if self._structure is None:
+            scores = dict(zip(map(id, self.parameters), self.importance(probe), strict=True))
         left: dict[str, np.ndarray] = {}
         for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
-            score = np.concatenate([scores[id(parameter)].reshape(-1) for parameter in group])
-            left |= self._set_group(group, shrink(_joined_mask(group), score, active))
+            weight = _joined([parameter.value for parameter in group])
+            if self._structure is not None:
+                mask = self._structure.shrink(weight, sparsity)
+            else:
+                score = _joined([scores[id(parameter)] for parameter in group])
+                mask = self.rules.shrink(_mask_of(group), weight, score, active=active, sparsity=sparsity)
+            left |= self._set_group(group, mask)
         return MaskChange("shrink", sparsity, left)
 
     def _expand(self, sparsity: Fraction) -> MaskChange:
         joined: dict[str, np.ndarray] = {}
         for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
-            joined |= self._set_group(group, grow(_joined_mask(group), active, self.rng))
+            weight = _joined([parameter.value for parameter in group])
+            if self._structure is None:
+                mask = self.rules.grow(_mask_of(group), weight, self.rng, active=active, sparsity=sparsity)
+            elif self._structure.grow is not None:
+                mask = self._structure.grow(weight, sparsity, self.rng)
+            else:
+                mask = _mask_of(group)
+            joined |= self._set_group(group, mask)
         return MaskChange("expand", sparsity, joined)
 
     def _groups(self) -> list[list[Parameter]]:
@@ -136,12 +160,12 @@ class SparCL:
     def _budgets(self, sparsity: Fraction) -> list[int]:
         return budgets([parameter.value.shape for parameter in self.parameters], sparsity, self.config.budgets)
 
-    def _set_group(self, group: list[Parameter], flat: np.ndarray) -> dict[str, np.ndarray]:
-        """Split a joined flat mask over its parameters; returns the flat indices that changed, by name."""
+    def _set_group(self, group: list[Parameter], joined: np.ndarray) -> dict[str, np.ndarray]:
+        """Give each parameter its part of the group's mask; returns the flat indices that changed, by name."""
         changed = {}
         ends = np.cumsum([parameter.value.size for parameter in group])
-        for parameter, part in zip(group, np.split(flat, ends[:-1]), strict=True):
-            before = _joined_mask([parameter])
+        for parameter, part in zip(group, np.split(joined.reshape(-1), ends[:-1]), strict=True):
+            before = _mask_of([parameter]).reshape(-1)
             parameter.set_mask(part.reshape(parameter.value.shape))
             changed[parameter.name] = np.flatnonzero(before != part)
         return changed
@@ -160,7 +184,7 @@ class SparCL:
             for parameter in self.parameters:
                 parameter.set_grad_mask(None)
 
-    def after_backward(self, iteration: int, step: Observation) -> None:
+    def after_backward(self, iteration: int, step: Observation) -> bool:
         """Choose the gradient masks at a refresh, and silence the gradients outside them.
 
         Parameters
@@ -169,27 +193,34 @@ class SparCL:
             Step within the epoch, from 0.
         step : Observation
             Its current part is the gradient of CE~ as trained, its replay part the whole replay term.
+
+        Returns
+        -------
+        bool
+            Whether the masks were chosen anew.
         """
         if not self.config.dgm or not is_refresh(iteration, self.config.dgm_interval):
-            return
+            return False
         masked = gradient_sparsity(self.config.sparsity, self.config.dgm_q)
+        coefficients = {"alpha": self.config.importance_alpha, "beta": self.config.importance_beta}
         for index, parameter in enumerate(self.model.parameters()):
             if not parameter.sparsifiable:
                 continue
             current = step.current_grads[index]
             replay = np.zeros_like(current) if step.replay_grads is None else step.replay_grads[index]
-            score = cgi(current, replay, alpha=self.config.importance_alpha, beta=self.config.importance_beta)
-            parameter.set_grad_mask(gradient_mask(parameter.mask, score, masked))
-            parameter.grad[~parameter.grad_mask] = 0.0
+            chosen = self.rules.gradient_mask(parameter.mask, current, replay, sparsity=masked, **coefficients)
+            parameter.set_grad_mask(chosen)
+            parameter.grad[~chosen] = 0.0
+        return True
 
     # --- DDR: counting during a stage, removal after it
 
     def begin_task(self, samples: int) -> None:
         """Start counting for a task of that many samples."""
-        self._counts = np.zeros(samples, dtype=np.int64)
+        self.statistics = StageStatistics(samples)
 
     def count(self, remaining: np.ndarray, indices: np.ndarray, correct: np.ndarray) -> None:
-        """Note which samples of a step were misclassified.
+        """Note which samples of a step were classified correctly.
 
         Parameters
         ----------
@@ -200,20 +231,15 @@ class SparCL:
         correct : ndarray of bool, shape (N,)
             Argmax over the whole head, before the update.
         """
-        np.add.at(self._counts, np.searchsorted(remaining, indices), ~correct)
+        self.statistics.add(np.searchsorted(remaining, indices), correct)
 
-    @property
-    def counts(self) -> np.ndarray:
-        """Misclassifications in this stage, in the order of the remaining indices; a copy."""
-        return self._counts.copy()
-
-    def after_epoch(self, epoch: int, remaining: np.ndarray, samples: int) -> np.ndarray:
-        """Remove the best-learned samples if a stage is complete; counts start anew with each stage.
+    def end_stage(self, epoch: int, remaining: np.ndarray, samples: int) -> np.ndarray:
+        """Remove the best-learned samples if an epoch completed a stage; counting starts anew with each stage.
 
         Parameters
         ----------
         epoch : int
-            The one just trained, from 1.
+            The last one trained, from 1.
         remaining : ndarray of int
             Ascending indices.
         samples : int
@@ -225,25 +251,28 @@ class SparCL:
             The indices that remain.
         """
         config = self.config
-        cutoff = config.ddr_cutoff
-        stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=cutoff)
+        stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
         if config.ddr and stage is not None:
-            keep = ddr_sizes(samples, rho=config.ddr_rho, cutoff=cutoff)[stage]
-            remaining = remaining[ddr_keep(self._counts, keep)]
+            keep = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[stage]
+            remaining = remaining[ddr_keep(self.rules.ddr_score(self.statistics, config.epochs), keep)]
         if epoch % config.delta_k == 0:
-            self._counts = np.zeros(len(remaining), dtype=np.int64)
+            self.statistics = StageStatistics(len(remaining))
         return remaining
 
     def state(self) -> dict[str, Any]:
-        """The counts; masks are in the model's state, the generator in the run's."""
-        return {"counts": self._counts.copy()}
+        """The statistics of the stage; masks are in the model's state, the generator in the run's."""
+        return {"statistics": self.statistics.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
-        self._counts = np.array(state["counts"], dtype=np.int64)
+        self.statistics.load_state(state["statistics"])
 
 
-def _joined_mask(group: list[Parameter]) -> np.ndarray:
-    """The masks of a group as one flat array; a parameter without a mask lives everywhere."""
-    masks = [np.ones(p.value.size, dtype=bool) if p.mask is None else p.mask.reshape(-1) for p in group]
-    return np.concatenate(masks)
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    """The arrays of a group as one: a single array as it is, several flattened one behind the other."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def _mask_of(group: list[Parameter]) -> np.ndarray:
+    """The masks of a group, joined like its values; a parameter without a mask lives everywhere."""
+    return _joined([np.ones(p.value.shape, dtype=bool) if p.mask is None else p.mask for p in group])

@@ -165,6 +165,8 @@ def test_read_npz_answers_any_damage_with_the_data_or_a_value_error(tmp_path_fac
         np.testing.assert_array_equal(arrays["b"], np.ones((3, 2)))
 
 
+# NumPy reads a header as Python source, and Python may have something to say about its escapes.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::UserWarning")
 @given(st.binary(max_size=80), st.integers(0, 127))
 def test_read_npz_answers_any_array_header_with_an_array_or_a_value_error(tmp_path_factory, header, place):
     """As above, but the zip's checksums are right: now it is NumPy's reading of the header that fails."""

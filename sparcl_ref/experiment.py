@@ -1,0 +1,314 @@
+"""From a configuration to a result: build stream, model, method and regime, train, and measure."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref import metrics
+from sparcl_ref.config import Config
+from sparcl_ref.cost import FlopLedger, memory_bytes, paper_train_flops
+from sparcl_ref.history import Event, History
+from sparcl_ref.methods import METHODS, Method
+from sparcl_ref.models import Network, build_model
+from sparcl_ref.optimizers import SGD
+from sparcl_ref.randomness import named_streams
+from sparcl_ref.replay import ReservoirBuffer
+from sparcl_ref.sparcl.ddr import ddr_sizes
+from sparcl_ref.sparcl.regime import SparCL
+from sparcl_ref.streams import AUGMENTATIONS, Dataset, Stream, class_order, joint, load_dataset, split
+from sparcl_ref.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Attributes
+    ----------
+    name : str
+        Such as "SparCL-DER++ .90".
+    config : Config
+    class_order : tuple of int
+    history : History
+        Accuracy matrices, a row per epoch, removals, mask snapshots.
+    layer_sparsity : dict of str to float
+        Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
+    train_flops, memory_bytes : dict of str to number
+        By convention: "paper" and "exact".
+    steps : int
+        Updates made.
+    wall_seconds : float
+    mask_layer : str or None
+        Parameter whose mask ``history.mask_alive`` shows, None for a dense method.
+    mask_shape : tuple of int
+    """
+
+    name: str
+    config: Config
+    class_order: tuple[int, ...]
+    history: History
+    layer_sparsity: dict[str, float]
+    train_flops: dict[str, float]
+    memory_bytes: dict[str, int]
+    steps: int
+    wall_seconds: float
+    mask_layer: str | None = None
+    mask_shape: tuple[int, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """The run as JSON values: an entry of ``methods`` in summary.json."""
+        class_il = np.array(self.history.class_il_matrix)
+        task_il = np.array(self.history.task_il_matrix)
+        return {
+            "name": self.name,
+            "method": self.config.method,
+            "sparsity": self.config.sparsity,
+            "head": self.config.effective_head,
+            "seed": self.config.seed,
+            "class_order": list(self.class_order),
+            "class_il_matrix": self.history.class_il_matrix,
+            "task_il_matrix": self.history.task_il_matrix,
+            "class_il_accuracy": metrics.average_accuracy(class_il),
+            "task_il_accuracy": metrics.average_accuracy(task_il),
+            "forgetting": metrics.forgetting(class_il),
+            "backward_transfer": metrics.backward_transfer(class_il),
+            "forward_transfer": metrics.forward_transfer(class_il),
+            "learning_accuracy": metrics.learning_accuracy(class_il),
+            "layer_sparsity": self.layer_sparsity,
+            "train_flops": self.train_flops,
+            "memory_bytes": self.memory_bytes,
+            "steps": self.steps,
+            "data_removed": self.history.data_removed,
+            "wall_seconds": self.wall_seconds,
+            "config": self.config.to_json(),
+            "warnings": self.config.warnings(),
+        }
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """One row per epoch, for metrics.csv."""
+        return [{"name": self.name, "seed": self.config.seed, **row} for row in self.history.epochs]
+
+    def mask_snapshots(self) -> dict[str, Any] | None:
+        """The mask of the largest sparsifiable layer over time; None for a dense method."""
+        if self.mask_layer is None:
+            return None
+        size = int(np.prod(self.mask_shape))
+        alive = np.stack([np.unpackbits(bits, count=size).astype(bool) for bits in self.history.mask_alive])
+        labels = self.history.mask_labels
+        return {"layer": self.mask_layer, "shape": list(self.mask_shape), "labels": labels, "alive": alive}
+
+    def __str__(self) -> str:
+        from sparcl_ref.report import aggregate, format_table
+
+        return format_table(aggregate([self.record()]))
+
+
+def name_of(config: Config) -> str:
+    """What tables call a run: the method, its sparsity, and whatever is not as usual."""
+    title = METHODS[config.method].title
+    extras = []
+    if config.head != "auto":
+        extras.append(f"{config.head} head")
+    if config.sparse:
+        sparsity = f"{config.sparsity:.2f}" if round(config.sparsity, 2) == config.sparsity else str(config.sparsity)
+        title = f"SparCL-{title} {sparsity.removeprefix('0') if config.sparsity else '0'}"
+        extras += [f"no {part.upper()}" for part in ("tdm", "ddr", "dgm") if not getattr(config, part)]
+        if config.tdm and config.importance != "cwi":
+            extras.append(f"by {config.importance.replace('_', ' ')}")
+        if config.budgets != "uniform":
+            extras.append(config.budgets)
+    return f"{title} ({', '.join(extras)})" if extras else title
+
+
+def build_stream(config: Config, dataset: Dataset, generators: dict[str, np.random.Generator]) -> Stream:
+    """The tasks of a configuration.
+
+    Raises
+    ------
+    ValueError
+        If the class order does not fit, or a batch is larger than the smallest task.
+    """
+    order: Any = config.class_order
+    if order not in ("natural", "random"):
+        try:
+            order = [int(label) for label in order.split(",")]
+        except ValueError:
+            raise ValueError(
+                f"--class-order must be natural, random or label ids joined by commas, got {config.class_order!r}"
+            ) from None
+    order = class_order(order, dataset.classes, generators["classes"])
+    stream = split(dataset, classes_per_task=config.classes_per_task, class_order=order)
+    stream = joint(stream) if METHODS[config.method].joint else stream
+    smallest = min(len(task.train_index) for task in stream.training)
+    if config.batch_size > smallest:
+        raise ValueError(
+            f"--batch-size must not exceed the smallest task's {smallest} samples, got {config.batch_size}; "
+            "choose a smaller batch or more classes per task"
+        )
+    least = smallest_epoch(config, smallest)
+    if config.rules.drop_last and config.batch_size > least:
+        raise ValueError(
+            f"--batch-size must not exceed the {least} samples that data removal leaves of the smallest task, got "
+            f"{config.batch_size}: partial batches are skipped, so nothing would be trained on"
+        )
+    return stream
+
+
+def smallest_epoch(config: Config, samples: int) -> int:
+    """Samples in the last epoch of a task of that size, after all removals of data."""
+    if not (config.sparse and config.ddr):
+        return samples
+    reached = min(config.ddr_cutoff, (config.epochs - 1) // config.delta_k)
+    return ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
+
+
+def build_method(
+    config: Config, model: Network, dataset: Dataset, generators: dict[str, np.random.Generator], ledger: FlopLedger
+) -> Method:
+    """The method of a configuration, with its buffer if it has one."""
+
+    def on_pass(kind: str, samples: int) -> None:
+        ledger.record_pass(kind, samples, model)
+
+    if not config.rehearses:
+        return METHODS[config.method](model, head=config.effective_head, on_pass=on_pass)
+    buffer = ReservoirBuffer(
+        config.buffer_size,
+        image_shape=dataset.train_x.shape[1:],
+        image_dtype=dataset.train_x.dtype,
+        classes=model.classes,
+        logits_dtype=np.dtype(config.dtype),
+    )
+    coefficients = {
+        "er": {"er_weight": config.er_weight},
+        "der": {"alpha": config.alpha},
+        "derpp": {"alpha": config.alpha, "beta": config.beta},
+    }
+    augmentation = AUGMENTATIONS[config.augmentation if config.rules.augment_replay else "none"]
+
+    def prepare(images: np.ndarray) -> np.ndarray:
+        return dataset.normalise(augmentation(images, generators["augment"]), np.dtype(config.dtype))
+
+    return METHODS[config.method](
+        model,
+        head=config.effective_head,
+        on_pass=on_pass,
+        buffer=buffer,
+        prepare=prepare,
+        rng=generators["replay"],
+        replay_batch_size=config.effective_replay_batch_size,
+        replay_from_task=config.rules.replay_from_task,
+        **coefficients[config.method],
+    )
+
+
+def build(config: Config, dataset: Dataset | None = None) -> Trainer:
+    """Everything of a run, before its first event.
+
+    Parameters
+    ----------
+    config : Config
+    dataset : Dataset, optional
+        Instead of the one ``config.dataset`` names.
+
+    Returns
+    -------
+    Trainer
+
+    Raises
+    ------
+    ValueError
+        If the data set cannot be loaded or does not fit the configuration, or the engine is not available.
+    """
+    if config.engine == "numba":
+        raise ValueError("--engine numba is not available in this version; use numpy or auto")
+    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    generators = named_streams(config.seed)
+    stream = build_stream(config, dataset, generators)
+    model = build_model(
+        config.model,
+        input_shape=dataset.train_x.shape[1:],
+        classes=dataset.classes,
+        width=config.width,
+        dtype=np.dtype(config.dtype),
+        rng=generators["init"],
+        draw=config.rules.initialise,
+    )
+    ledger = FlopLedger(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
+    method = build_method(config, model, dataset, generators, ledger)
+    optimizer = SGD(
+        model.parameters(), momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
+    )
+    return Trainer(
+        config,
+        stream,
+        model,
+        method,
+        optimizer,
+        ledger=ledger,
+        generators=generators,
+        buffer=getattr(method, "buffer", None),
+        regime=SparCL(model, config, rng=generators["mask"]) if config.sparse else None,
+    )
+
+
+def train(
+    config: Config,
+    *,
+    dataset: Dataset | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> Result:
+    """Run a configuration from start to end.
+
+    Parameters
+    ----------
+    config : Config
+    dataset : Dataset, optional
+        Instead of the one ``config.dataset`` names.
+    on_event : callable
+        Called with each `Event`, for progress or recording.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    ValueError
+        If the configuration does not fit the data.
+    FloatingPointError
+        If a loss or gradient is NaN or infinite.
+    """
+    start = time.perf_counter()
+    trainer = build(config, dataset)
+    for line in config.warnings():
+        warnings.warn(line, stacklevel=2)
+    for event in trainer.events():
+        on_event(event)
+    return finish(trainer, wall_seconds=time.perf_counter() - start)
+
+
+def finish(trainer: Trainer, *, wall_seconds: float) -> Result:
+    """What a trainer that is done has found."""
+    config, model = trainer.config, trainer.model
+    parameters = model.sparsifiable() if config.sparse else []
+    largest = max(parameters, key=lambda parameter: parameter.value.size, default=None)
+    return Result(
+        name=name_of(config),
+        config=config,
+        class_order=trainer.stream.class_order,
+        history=trainer.history,
+        layer_sparsity={p.name: 1 - p.active / p.value.size for p in parameters},
+        train_flops={"paper": paper_train_flops(config, trainer.stream, model), "exact": trainer.ledger.train_flops},
+        memory_bytes=memory_bytes(config, model, trainer.buffer),
+        steps=trainer.cursor.updates,
+        wall_seconds=wall_seconds,
+        mask_layer=None if largest is None else largest.name,
+        mask_shape=() if largest is None else largest.value.shape,
+    )

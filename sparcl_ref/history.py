@@ -1,0 +1,112 @@
+"""What a run has been through: events, where it stands, what it has measured. Plain records without behaviour."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.methods import Observation
+from sparcl_ref.sparcl.regime import MaskChange
+
+
+@dataclass
+class Event:
+    """One thing that happened, with what it decided, so that a listener can record or replay a run.
+
+    Attributes
+    ----------
+    kind : str
+        "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
+    task, epoch, step : int
+        Task and epoch from 1 (0 before the first), step within the epoch from 0.
+    mask_changes : list of MaskChange
+        Of "begin_epoch".
+    indices, slots : ndarray of int or None
+        Of "step": training indices of the batch, and buffer slot of each sample (-1: not stored).
+    observation : Observation or None
+        Of "step".
+    removed : ndarray of int or None
+        Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
+    """
+
+    kind: str
+    task: int
+    epoch: int
+    step: int
+    mask_changes: list[MaskChange] = field(default_factory=list)
+    indices: np.ndarray | None = None
+    slots: np.ndarray | None = None
+    observation: Observation | None = None
+    removed: np.ndarray | None = None
+
+
+@dataclass
+class Cursor:
+    """Where a run stands. ``due`` is the event that comes next, ``updates`` counts steps over all epochs."""
+
+    due: str = "untrained"
+    task: int = 0
+    epoch: int = 0
+    step: int = 0
+    updates: int = 0
+    remaining: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    permutation: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+@dataclass
+class History:
+    """What a run has measured so far: plain lists, ready for JSON but for the masks.
+
+    Attributes
+    ----------
+    class_il_matrix, task_il_matrix : list of list of float
+        Row 0 untrained, row t after task t; a column per task.
+    epochs : list of dict
+        One row per epoch.
+    data_removed : list of dict
+        One row per removal: task, stage, removed, left.
+    mask_labels : list of tuple of int
+        (task, epoch) of each mask snapshot; (0, 0) is the initial mask.
+    mask_alive : list of ndarray of uint8
+        Packed bits of the largest sparsifiable layer's mask.
+    """
+
+    class_il_matrix: list[list[float]] = field(default_factory=list)
+    task_il_matrix: list[list[float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    data_removed: list[dict[str, int]] = field(default_factory=list)
+    mask_labels: list[tuple[int, int]] = field(default_factory=list)
+    mask_alive: list[np.ndarray] = field(default_factory=list)
+
+
+@dataclass
+class EpochTotals:
+    """Sums over the samples of an epoch."""
+
+    samples: int = 0
+    correct: int = 0
+    loss_current: float = 0.0
+    loss_replay: float = 0.0
+
+    def add(self, step: Observation) -> None:
+        count = len(step.correct)
+        self.samples += count
+        self.correct += int(step.correct.sum())
+        self.loss_current += count * step.losses["current"]
+        self.loss_replay += count * sum(loss for term, loss in step.losses.items() if term != "current")
+
+    def means(self) -> dict[str, float]:
+        return {
+            "loss_current": self.loss_current / self.samples,
+            "loss_replay": self.loss_replay / self.samples,
+            "train_accuracy": self.correct / self.samples,
+        }
+
+
+def copied(record: Any) -> dict[str, Any]:
+    """The fields of a record, sharing nothing with it."""
+    return copy.deepcopy({item.name: getattr(record, item.name) for item in dataclasses.fields(record)})

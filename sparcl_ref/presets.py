@@ -1,0 +1,83 @@
+"""Named comparisons: which configurations stand side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from sparcl_ref.config import Config
+
+#: Split digits in a minute: ten short epochs instead of fifty, adjustments every second one.
+_TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "classes_per_task": 2,
+    "model": "convnet",
+    "epochs": 10,
+    "batch_size": 16,
+    "lr": 0.03,
+    "delta_k": 2,
+    "buffer_size": 100,
+}
+
+_SPARSE_95 = {**_TINY, "method": "derpp", "sparsity": 0.95}
+
+#: Preset name to the settings of each run, in the order of the table.
+PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
+    "tiny": (
+        {**_TINY, "method": "sgd"},
+        {**_TINY, "method": "er"},
+        {**_TINY, "method": "derpp", "head": "full"},
+        {**_TINY, "method": "derpp", "head": "single"},
+        {**_TINY, "method": "er", "sparsity": 0.75},
+        {**_TINY, "method": "derpp", "sparsity": 0.75},
+        {**_TINY, "method": "derpp", "sparsity": 0.9},
+        {**_TINY, "method": "derpp", "sparsity": 0.95},
+    ),
+    # Does choosing weights by importance earn its place?
+    "importance": (
+        _SPARSE_95,
+        {**_SPARSE_95, "importance": "negated_cwi"},
+        {**_SPARSE_95, "importance": "magnitude"},
+        {**_SPARSE_95, "importance": "random"},
+        {**_SPARSE_95, "tdm": False},
+    ),
+    # What each part of SparCL gives and costs, each switched off alone and all of them off.
+    "ablation": (
+        {**_TINY, "method": "derpp", "head": "single"},
+        {**_TINY, "method": "derpp", "sparsity": 0.75},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "tdm": False},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "ddr": False},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "dgm": False},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "tdm": False, "ddr": False, "dgm": False},
+    ),
+}
+
+
+def preset(name: str) -> tuple[dict[str, Any], ...]:
+    """The settings of each run of a preset.
+
+    Raises
+    ------
+    ValueError
+        If there is no preset of that name.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any]) -> list[Config]:
+    """Each entry with the overrides applied; entries that have become equal appear once.
+
+    Raises
+    ------
+    ValueError
+        If a combination is refused by `Config`.
+    """
+    return list(dict.fromkeys(Config(**{**entry, **overrides}) for entry in entries))
+
+
+def over_seeds(configs: Iterable[Config], seeds: int) -> list[Config]:
+    """Each configuration with ``seeds`` consecutive seeds, its own the first."""
+    return [dataclasses.replace(config, seed=config.seed + extra) for config in configs for extra in range(seeds)]

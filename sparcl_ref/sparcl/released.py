@@ -1,0 +1,207 @@
+"""What the published code of SparCL does where it departs from the paper, rule by rule, as pure functions.
+
+Selections here compare with a percentile instead of counting, read life from values instead of from a mask, and know
+only one gradient. None of it is recommended; it is here so that the published numbers can be understood and ports of
+the published code verified.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+from sparcl_ref.masks import choose, clamp, exact
+from sparcl_ref.sparcl.tdm import Action
+
+#: The one coefficient into which the published code merges alpha and beta.
+MERGED_COEFFICIENT = 0.5
+
+
+def percentile_threshold(scores: np.ndarray, sparsity: float | Fraction) -> float:
+    """The linearly interpolated percentile 100 * sparsity of all scores, dead entries included.
+
+    Raises
+    ------
+    ValueError
+        If a score is NaN or infinite.
+    """
+    if not np.isfinite(scores).all():
+        raise ValueError("percentile_threshold: scores must be finite; a NaN or infinity has no rank")
+    return float(np.percentile(scores, 100 * float(clamp(exact(sparsity)))))
+
+
+def magnitude_initial_mask(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
+    """Rule 1: the dense initial weights above a percentile of their magnitude live.
+
+    Parameters
+    ----------
+    weight : ndarray
+    sparsity : float, str or Fraction
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    return np.abs(weight) > percentile_threshold(np.abs(weight), sparsity)
+
+
+def released_tdm_actions(
+    task: int,
+    epoch: int,
+    *,
+    epochs: int,
+    sparsity: float | Fraction,
+    delta_k: int = 5,
+    p_inter: float | Fraction = 0.01,
+    p_intra: float | Fraction = 0.01,
+) -> tuple[Action, ...]:
+    """Rule 2: the published code's mask schedule, the same for every task, the first included.
+
+    With epochs counted from 0, masks are updated at multiples of delta_k: to s, then up to s - p_inter at epoch 0; to
+    s + p_intra, then up to s from delta_k on; to s without growth from epochs - delta_k on.
+
+    Parameters
+    ----------
+    task, epoch : int
+        From 1, as for `tdm_actions`.
+    epochs : int
+        Epochs of a task.
+    sparsity, delta_k, p_inter, p_intra
+        As for `tdm_actions`.
+
+    Returns
+    -------
+    tuple of Action
+
+    Raises
+    ------
+    ValueError
+        If task, epoch or delta_k is below 1.
+    """
+    if min(task, epoch, delta_k) < 1:
+        raise ValueError(
+            f"released_tdm_actions: task, epoch and delta_k count from 1, got {task}, {epoch} and {delta_k}"
+        )
+    s, inter, intra = exact(sparsity), exact(p_inter), exact(p_intra)
+    from_zero = epoch - 1
+    if s == 0 or from_zero % delta_k:
+        return ()
+    if from_zero < delta_k:
+        return (Action("shrink", clamp(s)), Action("expand", clamp(s - inter)))
+    if from_zero < epochs - delta_k:
+        return (Action("shrink", clamp(s + intra)), Action("expand", clamp(s)))
+    return (Action("shrink", clamp(s)),)
+
+
+def shrink_above_percentile(weight: np.ndarray, importance: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
+    """Rules 3 and 5: weights whose importance is above a percentile live on, unless their value is exactly 0.
+
+    The percentile is over all entries of the layer, the comparison strict. Ties at the threshold all die, and there is
+    no exact budget.
+
+    Parameters
+    ----------
+    weight, importance : ndarray, same shape
+    sparsity : float, str or Fraction
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    return (importance > percentile_threshold(importance, sparsity)) & (weight != 0)
+
+
+def last_gradient_importance(weight: np.ndarray, last_grad: np.ndarray) -> np.ndarray:
+    """Rule 4: |w| + 0.5 |g| with the gradient the last minibatch happened to leave, already gradient-masked.
+
+    Parameters
+    ----------
+    weight, last_grad : ndarray, same shape
+        ``last_grad`` is zero before the very first step.
+
+    Returns
+    -------
+    ndarray, same shape
+    """
+    return np.abs(weight) + MERGED_COEFFICIENT * np.abs(last_grad)
+
+
+def grow_count_by_value(weight: np.ndarray, sparsity: float | Fraction) -> int:
+    """How many zeros rule 5 lets join: int(zeros - target * n), at least 0, at most all.
+
+    Zeros are counted by value, so a weight that joined earlier and is still exactly 0 counts as dead.
+    """
+    zeros = int(np.count_nonzero(weight == 0))
+    # In floating point, as published: what the exact product would round differently is part of the rule.
+    return min(zeros, max(0, int(zeros - float(clamp(exact(sparsity))) * weight.size)))
+
+
+def grow_by_value(weight: np.ndarray, sparsity: float | Fraction, rng: np.random.Generator | np.ndarray) -> np.ndarray:
+    """Rule 5: every weight that is not 0 lives, and random zeros join.
+
+    Parameters
+    ----------
+    weight : ndarray
+        With dead entries at 0.
+    sparsity : float, str or Fraction
+    rng : numpy.random.Generator or ndarray of int
+        The stream named "mask", or the flat indices that join.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    mask = (weight != 0).reshape(-1)
+    joined = choose(np.flatnonzero(~mask), grow_count_by_value(weight, sparsity), rng)
+    mask[joined] = True
+    return mask.reshape(weight.shape)
+
+
+def percentile_gradient_mask(grad: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
+    """Rule 6: gradients at or above a percentile of all |g| of the layer are kept, except exact zeros.
+
+    Parameters
+    ----------
+    grad : ndarray
+        The whole gradient, zero at dead entries.
+    sparsity : float, str or Fraction
+        s + q.
+
+    Returns
+    -------
+    ndarray of bool, same shape
+    """
+    return (np.abs(grad) >= percentile_threshold(np.abs(grad), sparsity)) & (grad != 0)
+
+
+def flip_score(flips: np.ndarray, ever_correct: np.ndarray, epochs: int) -> np.ndarray:
+    """Rule 7: forgetting events of a stage (Toneva et al. 2019), or the epochs of a task if never correct in it.
+
+    Parameters
+    ----------
+    flips : ndarray of int, shape (n,)
+        How often a sample went from correct to wrong.
+    ever_correct : ndarray of bool, shape (n,)
+    epochs : int
+        Epochs of a task.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    return np.where(ever_correct, flips, epochs)
+
+
+def frozen_zeros(value: np.ndarray) -> np.ndarray | None:
+    """Rule 8: the "mask" a parameter gets because a tenth of its initial values are zero: its nonzero entries.
+
+    Batch-norm biases start at 0, so they stay there for ever.
+
+    Returns
+    -------
+    ndarray of bool or None
+        None if fewer than 10 % are zero.
+    """
+    zeros = int(np.count_nonzero(value == 0))
+    return value != 0 if 10 * zeros >= value.size else None

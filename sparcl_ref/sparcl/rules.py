@@ -1,0 +1,284 @@
+"""The decisions on which the paper and the published code differ: one documented field each, two instances.
+
+Code that has to decide asks a field; nothing asks which profile it runs under. Fields can be mixed: a configuration
+names a profile and the fields it takes from the other one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref import masks
+from sparcl_ref.layers import Parameter
+from sparcl_ref.models import he_normal, pytorch_default
+from sparcl_ref.sparcl import ddr, dgm, released, tdm
+from sparcl_ref.sparcl.importance import cgi, cwi
+
+Rng = np.random.Generator
+Scores = list[np.ndarray]
+#: Gives, for a list of parameters, the probe gradients on the current task and on the buffer.
+Probe = Callable[[Sequence[Parameter]], tuple[Scores, Scores]]
+
+
+# --- the paper's side of each rule, in the shape the fields ask for (the published side is in released.py)
+
+
+def initial_mask_random(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+    """A uniformly random mask with an exact budget."""
+    return masks.random_mask(weight.shape, active, rng)
+
+
+def initial_mask_magnitude(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+    """The initial weights above a percentile of their magnitude."""
+    return released.magnitude_initial_mask(weight, sparsity)
+
+
+def schedule_paper(task: int, epoch: int, *, epochs: int, **settings: Any) -> tuple[tdm.Action, ...]:
+    """Algorithm 1."""
+    return tdm.tdm_actions(task, epoch, **settings)
+
+
+def shrink_budget(
+    mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
+) -> np.ndarray:
+    """Exactly the budget stays alive."""
+    return masks.shrink(mask, importance, active)
+
+
+def shrink_percentile(
+    mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
+) -> np.ndarray:
+    """What is above a percentile of all entries stays alive."""
+    return released.shrink_above_percentile(weight, importance, sparsity)
+
+
+def grow_budget(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+    """Dead weights join until exactly the budget lives."""
+    return masks.grow(mask, active, rng)
+
+
+def grow_value(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+    """Zeros join, counted by value."""
+    return released.grow_by_value(weight, sparsity, rng)
+
+
+def importance_probe(parameters: Sequence[Parameter], probe: Probe, *, alpha: float, beta: float) -> Scores:
+    """Equation 1 on probe gradients."""
+    return [
+        cwi(parameter.value, current, memory, alpha=alpha, beta=beta)
+        for parameter, current, memory in zip(parameters, *probe(parameters), strict=True)
+    ]
+
+
+def importance_last_gradient(parameters: Sequence[Parameter], probe: Probe, *, alpha: float, beta: float) -> Scores:
+    """Magnitude and the gradient left by the last step; alpha and beta are not used."""
+    return [released.last_gradient_importance(parameter.value, parameter.grad) for parameter in parameters]
+
+
+def gradient_mask_cgi(
+    mask: np.ndarray, current: np.ndarray, replay: np.ndarray, *, sparsity: Fraction, alpha: float, beta: float
+) -> np.ndarray:
+    """The most important living weights by equation 3."""
+    return dgm.gradient_mask(mask, cgi(current, replay, alpha=alpha, beta=beta), sparsity)
+
+
+def gradient_mask_percentile(
+    mask: np.ndarray, current: np.ndarray, replay: np.ndarray, *, sparsity: Fraction, alpha: float, beta: float
+) -> np.ndarray:
+    """Gradients at or above a percentile of the whole gradient."""
+    return released.percentile_gradient_mask(current + replay, sparsity) & mask
+
+
+def score_misclassified(statistics: ddr.StageStatistics, epochs: int) -> np.ndarray:
+    """How often a sample was misclassified."""
+    return statistics.wrong
+
+
+def score_flips(statistics: ddr.StageStatistics, epochs: int) -> np.ndarray:
+    """How often a sample was forgotten."""
+    return released.flip_score(statistics.flips, statistics.ever_correct, epochs)
+
+
+def freeze_nothing(value: np.ndarray) -> np.ndarray | None:
+    """No parameter is frozen."""
+    return None
+
+
+def _rule(number: int, paper: str, code: str, changes: str) -> Any:
+    return field(metadata={"number": number, "paper": paper, "code": code, "changes": changes})
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One field per decision; each names a pure function or a value.
+
+    The field's metadata says, under "paper", "code" and "changes", what either side does and what the difference does.
+    """
+
+    initial_mask: Callable[..., np.ndarray] = _rule(
+        1,
+        "uniformly random, exact budget",
+        "dense initial weights above a percentile of their magnitude",
+        "the start favours weights that happen to be large",
+    )
+    schedule: Callable[..., tuple[tdm.Action, ...]] = _rule(
+        2,
+        "expansion from the second task on, adjustment at every multiple of delta_k",
+        "expansion in every task; adjustments from delta_k to K - delta_k, then a last shrink without growth",
+        "the last delta_k epochs train fewer or equally many weights, and the first task is denser at its start",
+    )
+    p_intra: float = _rule(
+        2,
+        "0.005 (remembered from the text)",
+        "0.01",
+        "twice as many weights change places; a default, --p-intra decides",
+    )
+    shrink: Callable[..., np.ndarray] = _rule(
+        3,
+        "exactly the budget, ties to the lower index",
+        "strictly above an interpolated percentile of all entries",
+        "budgets are met only nearly; ties at the threshold die together",
+    )
+    importance: Callable[..., Scores] = _rule(
+        4,
+        "equation 1 on probe gradients of the task and of the whole buffer",
+        "|w| + 0.5 |g| with the gradient the last minibatch left, already gradient-masked",
+        "no extra passes, but one noisy gradient, and none for the weights the gradient mask silenced",
+    )
+    grow: Callable[..., np.ndarray] = _rule(
+        5,
+        "dead entries of the mask join until the exact budget lives",
+        "zeros by value join, int(zeros - target n) of them",
+        "a weight that joined and never got a gradient is dead again at the next update",
+    )
+    gradient_mask: Callable[..., np.ndarray] = _rule(
+        6,
+        "equation 3 ranks the living weights, exact count",
+        "percentile of the whole |g| over all entries of the layer",
+        "replay and current gradients can cancel before they are ranked",
+    )
+    ddr_score: Callable[[ddr.StageStatistics, int], np.ndarray] = _rule(
+        7,
+        "misclassifications in the stage",
+        "correct-to-wrong flips in the stage, K if never correct",
+        "a sample that is always wrong counts as hard either way; one that is wrong once and then right counts as easy",
+    )
+    remove_after_mask_update: bool = _rule(
+        7,
+        "data leave before the mask actions of the next epoch",
+        "the mask is updated first",
+        "a probe of equation 1 would still see the samples that are about to leave",
+    )
+    freeze: Callable[[np.ndarray], np.ndarray | None] = _rule(
+        8,
+        "only convolution and linear weights are masked",
+        "any parameter whose initial value has >= 10 % zeros is masked by its nonzeros",
+        "every batch-norm bias stays frozen at 0",
+    )
+    drop_last: bool = _rule(
+        9, "partial last batches are trained on", "they are skipped", "a few samples of each epoch are not seen"
+    )
+    replay_from_task: int = _rule(
+        10, "replay as soon as the buffer holds something", "replay from the second task on", "task 1 is plain SGD"
+    )
+    augment_replay: bool = _rule(
+        10, "replayed samples are shown as stored", "they are augmented again", "the buffer looks larger than it is"
+    )
+    initialise: Callable[..., np.ndarray] = _rule(
+        11,
+        "He normal, biases 0",
+        "PyTorch's default, U(-1, 1) / sqrt(fan-in)",
+        "initial weights are sqrt(6) times smaller",
+    )
+
+    @property
+    def counts_budgets(self) -> bool:
+        """Whether masks have exact budgets, which may then differ between layers or be shared by them."""
+        counting = (initial_mask_random, shrink_budget, grow_budget)
+        return (self.initial_mask, self.shrink, self.grow) == counting
+
+
+PAPER = Rules(
+    initial_mask=initial_mask_random,
+    schedule=schedule_paper,
+    p_intra=0.005,
+    shrink=shrink_budget,
+    importance=importance_probe,
+    grow=grow_budget,
+    gradient_mask=gradient_mask_cgi,
+    ddr_score=score_misclassified,
+    remove_after_mask_update=False,
+    freeze=freeze_nothing,
+    drop_last=False,
+    replay_from_task=1,
+    augment_replay=False,
+    initialise=he_normal,
+)
+
+RELEASED = Rules(
+    initial_mask=initial_mask_magnitude,
+    schedule=released.released_tdm_actions,
+    p_intra=0.01,
+    shrink=shrink_percentile,
+    importance=importance_last_gradient,
+    grow=grow_value,
+    gradient_mask=gradient_mask_percentile,
+    ddr_score=score_flips,
+    remove_after_mask_update=True,
+    freeze=released.frozen_zeros,
+    drop_last=True,
+    replay_from_task=2,
+    augment_replay=True,
+    initialise=pytorch_default,
+)
+
+PROFILES = {"paper": PAPER, "released": RELEASED}
+
+
+def mixed_rules(profile: str, mix: str = "") -> Rules:
+    """The rules of a profile, with single fields taken from another.
+
+    Parameters
+    ----------
+    profile : {"paper", "released"}
+    mix : str
+        Such as "shrink=released,freeze=paper"; empty for none.
+
+    Raises
+    ------
+    ValueError
+        If a profile or field is unknown.
+    """
+    names = [item.name for item in dataclasses.fields(Rules)]
+    chosen = {}
+    for part in filter(None, (part.strip() for part in mix.split(","))):
+        name, _, source = part.partition("=")
+        if name not in names:
+            raise ValueError(f"unknown rule {name!r}; choose among {', '.join(names)}")
+        if source not in PROFILES:
+            raise ValueError(
+                f"rule {name} must come from {' or '.join(PROFILES)}, as in {name}=released; got {source!r}"
+            )
+        chosen[name] = getattr(PROFILES[source], name)
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
+    return dataclasses.replace(PROFILES[profile], **chosen)
+
+
+def rules_table() -> str:
+    """The fields of `Rules` as a Markdown table, for the documentation."""
+    lines = ["| | rule | paper | published code | what it changes |", "| --- | --- | --- | --- | --- |"]
+    for item in dataclasses.fields(Rules):
+        cells = [
+            item.metadata["number"],
+            f"`{item.name}`",
+            *(item.metadata[key] for key in ("paper", "code", "changes")),
+        ]
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,338 @@
+"""The loop over tasks, epochs and batches: the only place that knows the order of events."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.config import Config
+from sparcl_ref.cost import FlopLedger
+from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
+from sparcl_ref.layers import Parameter
+from sparcl_ref.losses import correct, cross_entropy
+from sparcl_ref.methods import Batch, Method, Observation
+from sparcl_ref.models import Network
+from sparcl_ref.optimizers import SGD, learning_rate
+from sparcl_ref.replay import ReservoirBuffer
+from sparcl_ref.sparcl.importance import probe_gradients
+from sparcl_ref.sparcl.regime import SparCL
+from sparcl_ref.streams import AUGMENTATIONS, Stream, Task, cut_batches
+
+EVALUATION_BATCH = 250
+
+
+class Trainer:
+    """Runs one configuration event by event; between any two events its `state` can be taken and restored.
+
+    The order within a step: observe, DGM, update, buffer, misclassification counts. Before an epoch: the mask
+    actions. After an epoch: data removal. After a task: evaluation on all tasks.
+
+    Parameters
+    ----------
+    config : Config
+    stream : Stream
+        Tasks to learn, and to be evaluated on.
+    model : Network
+    method : Method
+    optimizer : SGD
+    ledger : FlopLedger
+    generators : dict of str to numpy.random.Generator
+        The named streams.
+    buffer : ReservoirBuffer, optional
+        For rehearsal methods.
+    regime : SparCL, optional
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stream: Stream,
+        model: Network,
+        method: Method,
+        optimizer: SGD,
+        *,
+        ledger: FlopLedger,
+        generators: dict[str, np.random.Generator],
+        buffer: ReservoirBuffer | None = None,
+        regime: SparCL | None = None,
+    ):
+        self.config = config
+        self.stream = stream
+        self.dataset = stream.dataset
+        self.model = model
+        self.method = method
+        self.optimizer = optimizer
+        self.ledger = ledger
+        self.generators = generators
+        self.buffer = buffer
+        self.regime = regime
+        self.cursor = Cursor()
+        self.history = History()
+        self._epoch_totals = EpochTotals()
+
+    @property
+    def done(self) -> bool:
+        """Whether the last task has been evaluated."""
+        return self.cursor.due == "done"
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of the whole run."""
+        return self.config.epochs * len(self.stream.training)
+
+    def events(self) -> Iterator[Event]:
+        """Carry on from where the cursor stands, to the end."""
+        while not self.done:
+            yield self.advance()
+
+    def advance(self) -> Event:
+        """Do what is due and say what it was.
+
+        Raises
+        ------
+        RuntimeError
+            If the run is over.
+        FloatingPointError
+            If a loss is NaN or infinite; nothing has been updated by that step then.
+        """
+        handlers: dict[str, Callable[[], Event]] = {
+            "untrained": self._untrained,
+            "begin_task": self._begin_task,
+            "begin_epoch": self._begin_epoch,
+            "step": self._step,
+            "end_epoch": self._end_epoch,
+            "end_task": self._end_task,
+        }
+        if self.done:
+            raise RuntimeError("the run is over; build a new trainer to run again")
+        return handlers[self.cursor.due]()
+
+    def _event(self, **details: Any) -> Event:
+        return Event(self.cursor.due, self.cursor.task, self.cursor.epoch, self.cursor.step, **details)
+
+    @property
+    def _task(self) -> Task:
+        return self.stream.training[self.cursor.task - 1]
+
+    def _untrained(self) -> Event:
+        event = self._event()
+        self._evaluate()
+        self._snapshot_mask()
+        self.cursor.due = "begin_task"
+        return event
+
+    def _begin_task(self) -> Event:
+        self.cursor.task += 1
+        self.cursor.epoch = 0
+        self.cursor.remaining = self._task.train_index
+        if self.regime is not None:
+            self.regime.begin_task(len(self._task.train_index))
+        event = self._event()
+        self.cursor.due = "begin_epoch"
+        return event
+
+    def _begin_epoch(self) -> Event:
+        cursor = self.cursor
+        cursor.epoch += 1
+        cursor.step = 0
+        event = self._event()
+        if self.regime is not None:
+            event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self._probe)
+            if self.config.rules.remove_after_mask_update and cursor.epoch > 1:
+                event.removed = self._end_stage(cursor.epoch - 1)
+        self._snapshot_mask()
+        cursor.permutation = self.generators["order"].permutation(len(cursor.remaining))
+        self._epoch_totals = EpochTotals()
+        cursor.due = "step"
+        return event
+
+    def _step(self) -> Event:
+        cursor, config = self.cursor, self.config
+        drop_last = config.rules.drop_last
+        batches = cut_batches(cursor.remaining, cursor.permutation, config.batch_size, drop_last=drop_last)
+        indices = batches[cursor.step]
+        event = self._event(indices=indices)
+        batch = self._load(indices)
+        if self.regime is not None:
+            self.regime.before_step(cursor.step)
+        event.observation = step = self.method.observe(batch)
+        self._check_finite(step)
+        if self.regime is not None and self.regime.after_backward(cursor.step, step):
+            self.ledger.record_scores(self.model)
+        self.optimizer.step(self._lr())
+        self.ledger.record_update(self.model)
+        if self.buffer is not None:
+            event.slots = self.buffer.add(
+                batch.images, batch.labels, step.logits, task=cursor.task, rng=self.generators["reservoir"]
+            )
+        if self.regime is not None:
+            self.regime.count(cursor.remaining, indices, step.correct)
+        self._epoch_totals.add(step)
+        cursor.step += 1
+        cursor.updates += 1
+        if cursor.step == len(batches):
+            cursor.due = "end_epoch"
+        return event
+
+    def _end_epoch(self) -> Event:
+        cursor, config = self.cursor, self.config
+        event = self._event()
+        self._record_epoch()
+        if self.regime is not None and not config.rules.remove_after_mask_update:
+            event.removed = self._end_stage(cursor.epoch)
+        cursor.due = "end_task" if cursor.epoch == config.epochs else "begin_epoch"
+        return event
+
+    def _end_stage(self, epoch: int) -> np.ndarray:
+        """Data removal after an epoch; returns the training indices that left."""
+        before = self.cursor.remaining
+        self.cursor.remaining = self.regime.end_stage(epoch, before, len(self._task.train_index))
+        removed = np.setdiff1d(before, self.cursor.remaining)
+        if len(removed):
+            row = {"task": self.cursor.task, "stage": epoch // self.config.delta_k}
+            self.history.data_removed.append(row | {"removed": len(removed), "left": len(self.cursor.remaining)})
+        return removed
+
+    def _end_task(self) -> Event:
+        event = self._event()
+        self._evaluate()
+        self.cursor.due = "done" if self.cursor.task == len(self.stream.training) else "begin_task"
+        return event
+
+    def _load(self, indices: np.ndarray) -> Batch:
+        """Raw images as stored, and as the network sees them."""
+        images = self.dataset.train_x[indices]
+        seen = AUGMENTATIONS[self.config.augmentation](images, self.generators["augment"])
+        task = self._task
+        return Batch(images, self._prepare(seen), self.dataset.train_y[indices], task.classes, task.number)
+
+    def _prepare(self, images: np.ndarray) -> np.ndarray:
+        return self.dataset.normalise(images, np.dtype(self.config.dtype))
+
+    def _probe(self, parameters: list[Parameter]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
+        self.ledger.record_scores(self.model)
+        first = self.cursor.remaining[: self.config.importance_samples]
+        classes = self._task.classes
+        current = self._gradients(
+            parameters,
+            self.dataset.train_x[first],
+            self.dataset.train_y[first],
+            lambda logits, labels: cross_entropy(logits, labels, classes=classes),
+        )
+        if self.buffer is None:
+            return current, [np.zeros_like(grad) for grad in current]
+        memory = self.buffer.content()
+        return current, self._gradients(parameters, memory.images, memory.labels, cross_entropy)
+
+    def _gradients(self, parameters, images, labels, loss) -> list[np.ndarray]:
+        return probe_gradients(
+            self.model,
+            parameters,
+            self._prepare(images),
+            labels,
+            loss,
+            batch_size=self.config.batch_size,
+            on_pass=self.method.on_pass,
+        )
+
+    def _lr(self) -> float:
+        return learning_rate(
+            self.config.lr_schedule, self.config.lr, epoch=self.cursor.epoch, epochs=self.config.epochs
+        )
+
+    def _check_finite(self, step: Observation) -> None:
+        for term, loss in step.losses.items():
+            if not np.isfinite(loss):
+                where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
+                raise FloatingPointError(f"the {term} loss is {loss} at {where}; try a lower learning rate")
+
+    def _evaluate(self) -> None:
+        class_il, task_il = accuracy_rows(self.model, self.stream, np.dtype(self.config.dtype))
+        self.history.class_il_matrix.append(class_il)
+        self.history.task_il_matrix.append(task_il)
+
+    def _snapshot_mask(self) -> None:
+        if self.regime is None:
+            return
+        largest = max(self.model.sparsifiable(), key=lambda parameter: parameter.value.size)
+        self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
+        self.history.mask_alive.append(np.packbits(largest.mask))
+
+    def _record_epoch(self) -> None:
+        sparsifiable = self.model.sparsifiable()
+        active = sum(parameter.active for parameter in sparsifiable)
+        self.history.epochs.append(
+            {
+                "task": self.cursor.task,
+                "epoch": self.cursor.epoch,
+                **self._epoch_totals.means(),
+                "samples": len(self.cursor.remaining),
+                "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
+                "learning_rate": self._lr(),
+                "train_flops_exact": self.ledger.train_flops,
+            }
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""
+        return {
+            "cursor": copied(self.cursor),
+            "history": copied(self.history),
+            "epoch_totals": copied(self._epoch_totals),
+            "model": self.model.state(),
+            "optimizer": self.optimizer.state(),
+            "ledger": self.ledger.state(),
+            "generators": {name: rng.bit_generator.state for name, rng in self.generators.items()},
+            "buffer": None if self.buffer is None else self.buffer.state(),
+            "regime": None if self.regime is None else self.regime.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned, from a run of the same configuration; the continued run is bit-identical."""
+        self.cursor = Cursor(**copy.deepcopy(state["cursor"]))
+        self.history = History(**copy.deepcopy(state["history"]))
+        self._epoch_totals = EpochTotals(**state["epoch_totals"])
+        self.model.load_state(state["model"])
+        self.optimizer.load_state(state["optimizer"])
+        self.ledger.load_state(state["ledger"])
+        for name, rng in self.generators.items():
+            rng.bit_generator.state = state["generators"][name]
+        if self.buffer is not None:
+            self.buffer.load_state(state["buffer"])
+        if self.regime is not None:
+            self.regime.load_state(state["regime"])
+
+
+def accuracy_rows(model: Network, stream: Stream, dtype: np.dtype) -> tuple[list[float], list[float]]:
+    """Accuracy on each evaluation task, in 0..1.
+
+    Parameters
+    ----------
+    model : Network
+    stream : Stream
+    dtype : numpy.dtype
+        float32 or float64, of the network.
+
+    Returns
+    -------
+    class_il, task_il : list of float
+        Argmax over the whole head, and over the task's own classes; one number per task.
+    """
+    class_il, task_il = [], []
+    dataset = stream.dataset
+    for task in stream.tasks:
+        labels = dataset.test_y[task.test_index]
+        parts = [
+            model.forward(
+                dataset.normalise(dataset.test_x[task.test_index[start : start + EVALUATION_BATCH]], dtype), mode="eval"
+            )
+            for start in range(0, len(labels), EVALUATION_BATCH)
+        ]
+        logits = np.concatenate(parts)
+        class_il.append(float(np.mean(correct(logits, labels))))
+        task_il.append(float(np.mean(correct(logits, labels, classes=task.classes))))
+    return class_il, task_il

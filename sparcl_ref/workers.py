@@ -1,0 +1,144 @@
+"""Runs over processes: each with a fixed number of BLAS threads, so that the bits do not depend on how many run."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import platform
+import queue
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from importlib import metadata
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from sparcl_ref import __version__
+from sparcl_ref.config import Config
+from sparcl_ref.experiment import Result, train
+from sparcl_ref.history import Event
+
+#: Seconds between two looks at the progress queue.
+POLL_SECONDS = 0.1
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the parent asked for it
+    """Raised inside a worker when the parent has given up."""
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended without an answer, for example because it was killed for want of memory."""
+
+
+_stop: Any = None
+_progress: Any = None
+
+
+def _start_worker(stop: Any, progress: Any, threads: int) -> None:
+    """Set up a worker process: its handles, its BLAS threads, and its end."""
+    global _stop, _progress
+    _stop, _progress = stop, progress
+    # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(limits=threads)
+
+    def end_with_parent() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    # A pool's idle worker does not notice that its parent was killed; this thread does.
+    threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def _train_in_worker(config: Config) -> Result:
+    def report(event: Event) -> None:
+        if _stop.is_set():
+            raise Stopped
+        if event.kind == "end_epoch":
+            _progress.put(1)
+
+    with warnings.catch_warnings():
+        # A configuration's warnings are in its record; the parent prints them once.
+        warnings.simplefilter("ignore", UserWarning)
+        return train(config, on_event=report)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the bits of a run depend on."""
+    names = ("numpy", "scipy", "numba", "matplotlib")
+    found = {"sparcl_ref": __version__, "python": platform.python_version(), "machine": platform.machine()}
+    return found | {name: metadata.version(name) for name in names}
+
+
+def train_all(
+    configs: Sequence[Config],
+    *,
+    jobs: int = 1,
+    threads: int = 1,
+    on_epoch: Callable[[int], None] = lambda count: None,
+) -> list[Result]:
+    """Train every configuration in spawned worker processes.
+
+    Parameters
+    ----------
+    configs : sequence of Config
+    jobs : int
+        Worker processes.
+    threads : int
+        BLAS threads in each.
+    on_epoch : callable
+        Called with the number of epochs finished since the last call.
+
+    Returns
+    -------
+    list of Result
+        In the order of ``configs``, whatever order they finished in.
+
+    Raises
+    ------
+    ValueError, FloatingPointError
+        What the first failing run raised.
+    WorkerDiedError
+        If a worker process ended without an answer.
+    KeyboardInterrupt
+        On Ctrl-C; the workers stop at their next event.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop, progress = context.Event(), context.Queue()
+    with ProcessPoolExecutor(
+        max_workers=min(jobs, len(configs)),
+        mp_context=context,
+        initializer=_start_worker,
+        initargs=(stop, progress, threads),
+    ) as pool:
+        futures = [pool.submit(_train_in_worker, config) for config in configs]
+        try:
+            _wait_for(futures, progress, on_epoch)
+            return [future.result() for future in futures]
+        except BrokenProcessPool as error:
+            raise WorkerDiedError(
+                "a worker process died without an answer (killed, or out of memory?); try fewer --jobs"
+            ) from error
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _wait_for(futures: Sequence[Future], progress: Any, on_epoch: Callable[[int], None]) -> None:
+    """Pass progress on until all runs are done or one has failed."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+        count = 0
+        with contextlib.suppress(queue.Empty):
+            while True:
+                count += progress.get_nowait()
+        if count:
+            on_epoch(count)
+        for future in done:
+            future.result()

@@ -1,0 +1,229 @@
+"""The command as a person meets it: what it prints, what it writes, how it refuses, and that it repeats to the bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TINY_NAMES = [
+    "SGD",
+    "ER",
+    "DER++ (full head)",
+    "DER++ (single head)",
+    "SparCL-ER .75",
+    "SparCL-DER++ .75",
+    "SparCL-DER++ .90",
+    "SparCL-DER++ .95",
+]
+#: The comparison of --tiny, made small: narrow layers, two epochs.
+SMALL = ("--tiny", "--width", "4", "--epochs", "3", "--batch-size", "64", "--buffer-size", "20")
+
+#: Loaded by every Python process that has its folder on the path: the first connection to the outside ends it.
+NO_NETWORK = """
+import socket
+
+def refuse(self, address):
+    if self.family != socket.AF_UNIX:
+        open({marker!r}, "w").close()
+        raise OSError("no network in this test")
+    return connect(self, address)
+
+connect = socket.socket.connect
+socket.socket.connect = refuse
+"""
+
+
+def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sparcl_ref.run", *arguments],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    process = command(*arguments, cwd=cwd, **environment)
+    out, err = process.communicate(timeout=600)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def without_times(summary: dict) -> dict:
+    """What must repeat to the bit: all but clock readings and how the run was asked for."""
+    kept = {key: value for key, value in summary.items() if key not in ("wall_seconds", "command", "threads")}
+    kept["methods"] = [{k: v for k, v in record.items() if k != "wall_seconds"} for record in summary["methods"]]
+    return kept
+
+
+def read_summary(directory: Path) -> dict:
+    return json.loads((directory / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
+    """The main job, exactly as the README has it, where no network can be reached."""
+    folder = tmp_path_factory.mktemp("tiny")
+    patched = folder / "patched"
+    patched.mkdir()
+    marker = folder / "network-was-used"
+    (patched / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
+    path = os.pathsep.join(filter(None, [str(patched), os.environ.get("PYTHONPATH")]))
+    done = run("--tiny", cwd=folder, PYTHONPATH=path)
+    assert not marker.exists()
+    return done, folder / "runs" / "tiny"
+
+
+def test_tiny_ends_well_and_writes_everything(tiny):
+    done, directory = tiny
+    assert done.returncode == 0, done.stderr
+    for name in ("summary.json", "metrics.csv", "masks.npz", "report.html"):
+        assert (directory / name).stat().st_size > 1000
+    figures = {path.name for path in (directory / "figures").iterdir()}
+    assert {"accuracy_over_tasks.png", "accuracy_against_flops.png", "mask_over_time.png"} <= figures
+    for name in TINY_NAMES:
+        assert f"\n{name} " in done.stdout
+    assert "class order: 0 1 2 3 4 5 6 7 8 9" in done.stdout
+    assert "training" in done.stderr
+
+
+def test_tiny_is_truthful_about_what_it_measured(tiny):
+    done, directory = tiny
+    summary = read_summary(directory)
+    records = {record["name"]: record for record in summary["methods"]}
+    assert list(records) == TINY_NAMES
+    for record in records.values():
+        matrix = np.array(record["class_il_matrix"])
+        assert matrix.shape == (6, 5)
+        assert record["class_il_accuracy"] == pytest.approx(matrix[-1].mean(), abs=1e-12)
+        assert f"{100 * matrix[-1].mean():.1f}" in done.stdout
+    # The lesson of the table: fine-tuning forgets, rehearsal remembers, sparsity costs little of it. Bands that hold
+    # for every seed tried, wider than the spread.
+    assert records["SGD"]["class_il_accuracy"] < 0.30
+    for name in TINY_NAMES[1:]:
+        assert records[name]["class_il_accuracy"] > 0.80, name
+    for name, sparsity in [("SparCL-ER .75", 0.75), ("SparCL-DER++ .90", 0.9), ("SparCL-DER++ .95", 0.95)]:
+        achieved = records[name]["layer_sparsity"]
+        assert set(achieved) == {"conv2.weight", "conv3.weight"}
+        for value in achieved.values():
+            assert value == pytest.approx(sparsity, abs=1e-3)
+
+
+def test_tiny_keeps_a_row_per_epoch(tiny):
+    _, directory = tiny
+    with open(directory / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 * 5 * 10
+    assert [row["name"] for row in rows[:: 5 * 10]] == TINY_NAMES
+
+
+def test_stored_configuration_runs_again_to_the_same_bits(tmp_path):
+    first = run(*SMALL, "--seeds", "2", "--out", "first", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    again = run("--config", "first/summary.json", "--jobs", "1", "--out", "again", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    one, other = read_summary(tmp_path / "first"), read_summary(tmp_path / "again")
+    assert len(one["methods"]) == 16
+    assert without_times(one) == without_times(other)
+    assert (tmp_path / "first" / "metrics.csv").read_bytes() == (tmp_path / "again" / "metrics.csv").read_bytes()
+    changed = run("--config", "first/summary.json", "--lr", "0.01", "--out", "changed", "--json", cwd=tmp_path)
+    assert changed.returncode == 0, changed.stderr
+    printed = json.loads(changed.stdout)
+    assert {record["config"]["lr"] for record in printed["methods"]} == {0.01}
+    assert printed["methods"][0]["class_il_matrix"] != one["methods"][0]["class_il_matrix"]
+
+
+def test_default_directory_never_overwrites(tmp_path):
+    arguments = ("--method", "sgd", "--epochs", "1", "--width", "4")
+    for expected in ("runs/run", "runs/run-2"):
+        done = run(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / expected / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--method", "magic"], "'magic'"),
+        (["--sparsity", "1.2"], "--sparsity must be in 0..1, below 1"),
+        (["--sparsity", "many"], "invalid float value: 'many'"),
+        (["--method", "er", "--buffer-size", "0"], "--buffer-size must be at least 1"),
+        (["--batch-size", "500"], "--batch-size must not exceed the smallest task's"),
+        (["--tiny", "--profile", "released", "--batch-size", "220"], "data removal leaves"),
+        (["--tiny", "--out", "a-file"], "a-file"),
+        (["--config", "corrupt.json"], "corrupt.json"),
+        (["--config", "strange.json"], "colour"),
+        (["--config", "typed.json"], "setting lr in the configuration must be float"),
+        (["--config", "bare.json"], "its config lacks 'name'"),
+        (["--config", "missing.json"], "missing.json"),
+        (["--config", "strange.json", "--seeds", "2"], "--seeds does not go with --config"),
+        (["--dataset", "nan.npz"], "nan"),
+        (["--dataset", "missing.npz"], "missing.npz"),
+        (["--engine", "abacus"], "'abacus'"),
+        (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--jobs", "-1"], "--jobs must be at least 1"),
+        (["--sparsity", "0.9", "--delta-k", "51"], "delta_k must lie in 2..50"),
+        (["--class-order", "1,0,x"], "--class-order"),
+        (["--class-order", "1,0"], "class order must contain each of 0..9"),
+        (["--classes-per-task", "3"], "do not divide"),
+        (["--method", "joint", "--sparsity", "0.5"], "--sparsity needs a method that learns task by task"),
+        (["--mix", "shrink=mine"], "paper or released"),
+        (["--profile", "released", "--sparsity", "0.9", "--budgets", "erk"], "--budgets erk needs rules that count"),
+        (["--unknown"], "--unknown"),
+    ],
+)
+def test_a_wrong_request_is_refused_in_one_line(tmp_path, arguments, says):
+    (tmp_path / "a-file").write_text("not a folder")
+    (tmp_path / "corrupt.json").write_text('{"schema_version": 1, ')
+    stored = {"name": "x", "threads": 1, "runs": [{"method": "sgd"}]}
+    for name, extra in (("strange.json", {"colour": "red"}), ("typed.json", {"lr": "fast"}), ("bare.json", None)):
+        config = {} if extra is None else {**stored, "runs": [{**stored["runs"][0], **extra}]}
+        (tmp_path / name).write_text(json.dumps({"schema_version": 1, "command": "", "config": config, "methods": []}))
+    images = np.random.default_rng(0).random((40, 1, 8, 8))
+    labels = np.repeat(np.arange(4), 10)
+    images[3, 0, 1, 1] = np.nan
+    np.savez(tmp_path / "nan.npz", train_x=images, train_y=labels, test_x=images[:3], test_y=labels[:3])
+    before = sorted(path.name for path in tmp_path.iterdir())
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_run_that_diverges_fails_in_one_line_and_writes_nothing(tmp_path):
+    done = run("--method", "sgd", "--lr", "1e30", "--epochs", "2", "--width", "4", cwd=tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("sparcl_ref.run: failed: ")
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_says_so_and_writes_nothing(tmp_path):
+    process = command("--tiny", cwd=tmp_path)
+    assert "tiny: 8 runs" in process.stdout.readline()
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "sparcl_ref.run: interrupted; nothing was written"
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_an_example(tmp_path):
+    done = run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "python -m sparcl_ref.run --tiny" in done.stdout

@@ -1,0 +1,192 @@
+"""The order of events, and that a run can be stopped and continued anywhere without changing a bit."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+
+from sparcl_ref.config import Config
+from sparcl_ref.experiment import build
+from sparcl_ref.streams import Dataset
+from sparcl_ref.trainer import Trainer
+
+SMALL = Config(
+    model="convnet",
+    width=8,
+    classes_per_task=2,
+    epochs=4,
+    delta_k=2,
+    batch_size=6,
+    buffer_size=9,
+    dgm_interval=2,
+    ddr_cutoff=1,
+    momentum=0.9,
+    weight_decay=1e-3,
+    sparsity=0.5,
+    importance_samples=12,
+    augmentation="crop_flip",
+    class_order="random",
+    dtype="float64",
+)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    rng = np.random.default_rng(5)
+    labels = np.repeat(np.arange(4), 10)
+    images = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
+    return Dataset.from_arrays(
+        "noise", train_x=images, train_y=labels, test_x=images[::2].copy(), test_y=labels[::2].copy()
+    )
+
+
+def flattened(value, path=""):
+    """Every leaf of a state as (path, bytes or plain value)."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from flattened(item, f"{path}/{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from flattened(item, f"{path}/{index}")
+    elif isinstance(value, np.ndarray):
+        yield path, (value.dtype.str, value.shape, value.tobytes())
+    else:
+        yield path, value
+
+
+def assert_same_state(one: Trainer, other: Trainer):
+    first, second = dict(flattened(one.state())), dict(flattened(other.state()))
+    assert first.keys() == second.keys()
+    assert len(first) > 50
+    different = [path for path in first if first[path] != second[path]]
+    assert not different
+
+
+def test_order_of_events(dataset):
+    config = dataclasses.replace(SMALL, augmentation="none")
+    kinds = [event.kind for event in build(config, dataset).events()]
+    # 20 samples a task in batches of 6: four steps. One stage of two epochs takes 6 of them (rho = 0.3), then three.
+    epoch = ["begin_epoch", *["step"] * 4, "end_epoch"]
+    short = ["begin_epoch", *["step"] * 3, "end_epoch"]
+    task = ["begin_task", *epoch * 2, *short * 2, "end_task"]
+    assert kinds == ["untrained", *task * 2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "er", "sparsity": None},
+        {"method": "sgd", "budgets": "erk"},
+        {"method": "der", "budgets": "global", "importance": "random"},
+        {"method": "joint", "sparsity": None, "momentum": 0.0},
+        {"profile": "released", "epochs": 6},
+        {"structure": "pattern", "tdm": True},
+    ],
+    ids=["sparcl-derpp", "er", "sparcl-sgd-erk", "sparcl-der-global", "joint", "released", "pattern"],
+)
+def test_continued_from_every_event_to_the_same_bits(dataset, changes):
+    config = dataclasses.replace(SMALL, **changes)
+    straight = build(config, dataset)
+    states, kinds = [straight.state()], [None]
+    for event in straight.events():
+        # Through pickle: a state is plain values, and shares nothing with the run that goes on.
+        states.append(pickle.loads(pickle.dumps(straight.state())))
+        kinds.append(event.kind)
+    assert straight.done
+    assert set(kinds) == {None, "untrained", "begin_task", "begin_epoch", "step", "end_epoch", "end_task"}
+    seen = dict.fromkeys(kinds, 0)
+    for state, kind in zip(states, kinds, strict=True):
+        seen[kind] += 1
+        if kind == "step" and seen[kind] % 5:
+            continue
+        resumed = build(dataclasses.replace(config, seed=config.seed + 1), dataset)
+        resumed.stream = straight.stream
+        untouched = copy.deepcopy(state)
+        resumed.load_state(state)
+        for _ in resumed.events():
+            pass
+        assert_same_state(straight, resumed)
+        assert dict(flattened(state)) == dict(flattened(untouched))
+
+
+def test_an_ended_run_says_so(dataset):
+    trainer = build(dataclasses.replace(SMALL, method="sgd", sparsity=None, epochs=1), dataset)
+    for _ in trainer.events():
+        pass
+    with pytest.raises(RuntimeError, match="the run is over"):
+        trainer.advance()
+
+
+def test_a_loss_that_explodes_stops_the_run_before_the_update(dataset):
+    trainer = build(dataclasses.replace(SMALL, sparsity=None, method="er"), dataset)
+    for _ in range(4):
+        trainer.advance()
+    trainer.model.parameters()[-1].value[0] = np.nan
+    before = trainer.model.state_dict()
+    with pytest.raises(FloatingPointError, match=r"current loss is nan at task 1, epoch 1, step 1"):
+        trainer.advance()
+    for name, value in trainer.model.state_dict().items():
+        if "running" not in name and "tracked" not in name:
+            np.testing.assert_array_equal(value, before[name])
+
+
+def test_dead_weights_are_positive_zero_after_every_event(dataset):
+    trainer = build(SMALL, dataset)
+    steps = 0
+    for event in trainer.events():
+        for parameter in trainer.model.sparsifiable():
+            dead = ~parameter.mask
+            assert dead.any()
+            for array in (parameter.value, parameter.grad, *parameter.slots.values()):
+                assert not array[dead].any()
+                assert not np.signbit(array[dead]).any()
+            if event.kind == "step":
+                silent = ~parameter.effective_grad_mask
+                assert not parameter.grad[silent].any()
+                steps += 1
+    assert steps > 20
+
+
+def test_sparcl_with_nothing_to_do_is_the_plain_method_to_the_bit(dataset):
+    idle = dataclasses.replace(SMALL, sparsity=0.0, ddr_rho=0.0, dgm_q=0.0)
+    plain = dataclasses.replace(SMALL, sparsity=None, head="single")
+    one, other = build(idle, dataset), build(plain, dataset)
+    for first, second in zip(one.events(), other.events(), strict=True):
+        assert first.kind == second.kind
+        for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True):
+            assert a.value.tobytes() == b.value.tobytes()
+            assert a.grad.tobytes() == b.grad.tobytes()
+    assert one.history.class_il_matrix == other.history.class_il_matrix
+
+
+def test_removed_samples_do_not_come_back_and_counts_are_those_of_the_stage(dataset):
+    trainer = build(dataclasses.replace(SMALL, ddr_cutoff=2, epochs=6, ddr_rho=0.5), dataset)
+    gone: set[int] = set()
+    wrong: dict[int, int] = {}
+    removals = 0
+    for event in trainer.events():
+        if event.kind == "begin_task":
+            gone, wrong = set(), dict.fromkeys(trainer.cursor.remaining.tolist(), 0)
+        if event.kind == "step":
+            assert not gone & set(event.indices.tolist())
+            for index, correct in zip(event.indices.tolist(), event.observation.correct, strict=True):
+                wrong[index] += not correct
+            present = trainer.cursor.remaining.tolist()
+            assert trainer.regime.statistics.wrong.tolist() == [wrong[index] for index in present]
+        if event.kind == "end_epoch":
+            removed = event.removed.tolist()
+            if removed:
+                removals += 1
+                assert event.epoch in (2, 4)
+                assert len(removed) == 5
+                # The fewest misclassified go, among equals the lowest index.
+                assert removed == sorted(sorted(wrong, key=lambda index: (wrong[index], index))[:5])
+            gone |= set(removed)
+            if event.epoch % 2 == 0:
+                wrong = dict.fromkeys(trainer.cursor.remaining.tolist(), 0)
+    assert removals == 4
