@@ -10,11 +10,14 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.command_line import Parser, Refused, add_settings, main_guard, settings_from
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations, over_seeds, preset
+
+if TYPE_CHECKING:
+    from sparcl_ref.streams import Dataset
 
 PROGRAM = "sparcl_ref.run"
 
@@ -102,29 +105,58 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
     return "\n".join(lines)
 
 
-def check(configs: Sequence[Config]) -> tuple[dict[str, Any], int]:
-    """Build what will run, so that whatever does not fit is said before any work.
+@dataclasses.dataclass(frozen=True)
+class Forecast:
+    """What is known of a run before it starts.
+
+    Attributes
+    ----------
+    name : str
+    epochs : int
+        Of all its tasks together.
+    train_flops : int
+        Exact convention; a guess where ``nominal``, because the masks depend on values.
+    nominal : bool
+    memory_bytes : int
+        What the engine will hold at the fullest moment.
+    seconds : float
+        From a few passes measured on this machine; evaluation and mask actions are not in it.
+    """
+
+    name: str
+    epochs: int
+    train_flops: int
+    nominal: bool
+    memory_bytes: int
+    seconds: float
+
+
+def check(configs: Sequence[Config], *, threads: int) -> tuple[dict[str, Any], list[Forecast]]:
+    """Build what will run, so that whatever does not fit is said before any work, and price it.
 
     Returns
     -------
     dataset : dict
         Name and sizes, for the summary.
-    epochs : int
-        Of all runs together, for the progress bar.
+    forecasts : list of Forecast
+        One per configuration.
 
     Raises
     ------
     ValueError
         If a data set cannot be loaded, or a configuration does not fit its data.
     """
-    from sparcl_ref.experiment import build
+    from threadpoolctl import threadpool_limits
+
     from sparcl_ref.streams import load_dataset
 
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    # Seeds change draws, not fit: one build stands for all seeds of a configuration.
-    total = {}
-    for config in {dataclasses.replace(config, seed=0) for config in configs}:
-        total[config] = build(config, datasets[config.dataset]).total_epochs
+    # Seeds change draws, not cost: one build stands for all seeds of a configuration.
+    known: dict[Config, Forecast] = {}
+    with threadpool_limits(limits=threads):
+        for config in configs:
+            if dataclasses.replace(config, seed=0) not in known:
+                known[dataclasses.replace(config, seed=0)] = forecast(config, datasets[config.dataset])
     dataset = datasets[configs[0].dataset]
     description = {
         "name": dataset.name,
@@ -133,7 +165,43 @@ def check(configs: Sequence[Config]) -> tuple[dict[str, Any], int]:
         "shape": list(dataset.train_x.shape[1:]),
         "classes": dataset.classes,
     }
-    return description, sum(total[dataclasses.replace(config, seed=0)] for config in configs)
+    return description, [known[dataclasses.replace(config, seed=0)] for config in configs]
+
+
+def forecast(config: Config, dataset: Dataset) -> Forecast:
+    """Price a run from its configuration alone."""
+    from sparcl_ref.cost import memory_bytes, predicted_cost
+    from sparcl_ref.cost.timing import estimated_seconds
+    from sparcl_ref.experiment import build, name_of
+
+    trainer = build(config, dataset)
+    prediction = predicted_cost(config, trainer.stream, trainer.model)
+    return Forecast(
+        name=name_of(config),
+        epochs=trainer.total_epochs,
+        train_flops=prediction.train_flops,
+        nominal=prediction.nominal,
+        memory_bytes=memory_bytes(config, trainer.model, trainer.buffer)["exact"],
+        seconds=estimated_seconds(prediction, config, trainer.model),
+    )
+
+
+def forecast_text(forecasts: Sequence[Forecast], *, jobs: int) -> str:
+    """What the runs will cost, as lines; one per name."""
+    from sparcl_ref.cost.statement import columns
+
+    rows = [
+        (
+            item.name,
+            ("about " if item.nominal else "") + f"{item.train_flops / 1e9:,.2f}",
+            f"{item.memory_bytes / 1e6:,.2f}",
+            f"{item.seconds:,.1f}",
+        )
+        for item in {item.name: item for item in forecasts}.values()
+    ]
+    table = columns(("predicted", "train GFLOPs (exact)", "memory, MB", "seconds"), rows)
+    total = sum(item.seconds for item in forecasts) / jobs
+    return f"{table}\nabout {total:,.0f} s in all, evaluation and mask actions aside\n"
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -149,17 +217,19 @@ def execute(arguments: Sequence[str]) -> int:
         name, configs, threads = plan(options)
         directory = default_directory(name) if options.out is None else Path(options.out)
         check_writable(directory)
-        dataset, epochs = check(configs)
+        dataset, forecasts = check(configs, threads=threads)
     except ValueError as error:
         raise Refused(str(error)) from error
     notes = sys.stderr if options.json else sys.stdout
     jobs = min(options.jobs, len(configs))
-    print(echo(configs, name, jobs, threads, directory), file=notes, flush=True)
+    print(echo(configs, name, jobs, threads, directory), file=notes)
+    print("\n" + forecast_text(forecasts, jobs=jobs), file=notes, flush=True)
     for line in dict.fromkeys(line for config in configs for line in config.warnings()):
         print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
 
     # A log file gets a line every ten seconds, a terminal a moving bar.
     pause = 0.1 if sys.stderr.isatty() else 10
+    epochs = sum(item.epochs for item in forecasts)
     with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
         results = train_all(configs, jobs=jobs, threads=threads, on_epoch=bar.update)
     summary = {
@@ -170,7 +240,10 @@ def execute(arguments: Sequence[str]) -> int:
         "threads": {"blas": threads, "workers": jobs},
         "class_order": list(results[0].class_order),
         "dataset": dataset,
-        "methods": [result.record() for result in results],
+        "methods": [
+            {**result.record(), "predicted": {"train_flops": item.train_flops, "nominal": item.nominal}}
+            for result, item in zip(results, forecasts, strict=True)
+        ],
         "wall_seconds": time.perf_counter() - start,
     }
     rows = [row for result in results for row in result.epoch_rows()]

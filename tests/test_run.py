@@ -119,6 +119,13 @@ def test_tiny_is_truthful_about_what_it_measured(tiny):
             assert value == pytest.approx(sparsity, abs=1e-3)
 
 
+def test_tiny_costs_what_was_predicted(tiny):
+    done, directory = tiny
+    for record in read_summary(directory)["methods"]:
+        assert record["predicted"] == {"train_flops": record["train_flops"]["exact"], "nominal": False}
+        assert f"{record['train_flops']['exact'] / 1e9:,.2f}" in done.stdout.partition("class order")[0]
+
+
 def test_tiny_keeps_a_row_per_epoch(tiny):
     _, directory = tiny
     with open(directory / "metrics.csv", newline="") as file:
