@@ -90,6 +90,8 @@ class Config:
     def __post_init__(self):
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
+            if not _fits(value, item.type):
+                raise ValueError(f"{flag(item.name)} must be {item.type}, got {value!r}")
             choices = item.metadata.get("choices")
             if choices and value not in choices:
                 raise ValueError(f"{flag(item.name)} must be one of {', '.join(choices)}, got {value!r}")
@@ -182,8 +184,8 @@ class Config:
             reached = min(self.ddr_cutoff, (self.epochs - 1) // self.delta_k)
             if reached < self.ddr_cutoff and self.ddr_rho > 0:
                 lines.append(
-                    f"data removal reaches only {reached} of {self.ddr_cutoff} stages: {self.epochs} epochs of "
-                    f"{self.delta_k} each leave no more that another epoch follows"
+                    f"data removal reaches only {reached} of {self.ddr_cutoff} stages: another epoch must follow each "
+                    f"stage of {self.delta_k} epochs, and there are {self.epochs} epochs per task"
                 )
         return lines
 

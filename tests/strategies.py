@@ -291,12 +291,19 @@ def task_sizes(*, max_tasks: int = 3, max_samples: int = 60) -> st.SearchStrateg
     return st.lists(st.integers(1, max_samples), min_size=1, max_size=max_tasks)
 
 
+def rule_mixes(rules: Sequence[str]) -> st.SearchStrategy[str]:
+    """Any of the rules taken from the published code, as the setting ``mix`` writes it; often none."""
+    chosen = st.lists(st.sampled_from(list(rules)), unique=True)
+    return st.just("") | chosen.map(lambda names: ",".join(f"{name}=released" for name in names))
+
+
 @st.composite
 def run_configs(draw, **fixed: Any) -> Config:
     """Valid settings of a small run: any method, dense or under SparCL with any of its parts off; few epochs.
 
     Batches of all sizes against tasks, buffers and intervals, so that partial batches, a buffer that fills slowly and
-    refreshes at a last step occur. ``fixed`` overrides what is drawn.
+    refreshes at a last step occur. Rules of the published code are mixed in where masks keep their exact budgets.
+    ``fixed`` overrides what is drawn.
     """
     method = draw(st.sampled_from(["derpp", "er", "der", "sgd", "joint"]))
     epochs = draw(st.integers(1, 6))
@@ -319,6 +326,9 @@ def run_configs(draw, **fixed: Any) -> Config:
         "dgm_interval": draw(st.integers(1, 7)),
         "momentum": draw(st.sampled_from([0, 0.9])),
         "weight_decay": draw(st.sampled_from([0, 1e-4])),
+        "mix": draw(
+            rule_mixes(["schedule", "importance", "drop_last", "replay_from_task", "remove_after_mask_update"])
+        ),
     }
     values |= {part: draw(st.booleans()) for part in ("tdm", "ddr", "dgm")}
     return Config(**{**values, **fixed})

@@ -170,6 +170,14 @@ def test_accuracy_matrices_are_fractions(matrix):
     assert ((matrix >= 0) & (matrix <= 1)).all()
 
 
+@given(strategies.run_configs(batch_size=7, momentum=0.5), strategies.task_sizes(max_tasks=2, max_samples=9))
+def test_run_configs_and_task_sizes_keep_to_what_is_asked(config, sizes):
+    # That the settings are valid is what building the Config checks.
+    assert (config.batch_size, config.momentum) == (7, 0.5)
+    assert 1 <= len(sizes) <= 2
+    assert all(1 <= size <= 9 for size in sizes)
+
+
 @pytest.mark.parametrize(
     ("strategy", "condition"),
     [
@@ -187,12 +195,16 @@ def test_accuracy_matrices_are_fractions(matrix):
         (strategies.conv_geometries(), lambda g: g.groups > 1 and g.out_channels > g.groups),
         (strategies.conv_geometries(), lambda g: g.padding[0] != g.padding[1] and g.stride[0] != g.stride[1]),
         (strategies.conv_geometries(), lambda g: g.dilation == (2, 2) and g.kernel_size == (3, 3)),
+        (strategies.conv_geometries(), lambda g: g.padding == (0, 0) and g.output_shape[2] > 3),
         # The last input columns belong to no window: their gradient is zero, an easy thing to get wrong.
         (strategies.conv_geometries(), lambda g: (g.width + 2 * g.padding[1] - g.kernel_size[1]) % g.stride[1] > 0),
         (strategies.pool_geometries(), lambda g: g.stride[0] < g.kernel_size[0] and g.padding[0] > 0),
         (strategies.pool_geometries(), lambda g: g.stride[0] > g.kernel_size[0]),
         (strategies.accuracy_matrices(), lambda r: r.shape == (2, 1)),
         (strategies.accuracy_matrices(), lambda r: r.shape[1] > 3 and r[-1].min() == 1),
+        (strategies.run_configs(), lambda c: c.sparsity is None and c.method == "joint"),
+        (strategies.run_configs(), lambda c: c.sparsity is not None and not (c.tdm or c.ddr or c.dgm)),
+        (strategies.run_configs(), lambda c: c.sparsity is not None and c.tdm and c.ddr and c.dgm),
         (strategies.class_subsets(5), lambda c: len(c) == 1),
         (strategies.class_subsets(5), lambda c: len(c) == 5 and list(c) != sorted(c)),
     ],

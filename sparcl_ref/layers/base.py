@@ -204,6 +204,8 @@ class Layer:
         if not isinstance(x, np.ndarray) or x.dtype not in (np.float32, np.float64):
             got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
             raise TypeError(f"{self._label}: input must be a float32 or float64 array, got {got}")
+        # A pass that fails half way leaves some layers below at the new input and some at the old one.
+        self._cache = None
         y, cache = self._forward(x, mode)
         self._cache = (cache, y.shape, y.dtype)
         return y

@@ -12,9 +12,10 @@ from sparcl_ref.layers.base import Layer, Parameter
 from sparcl_ref.layers.checks import Pair, as_count, as_float_dtype, as_pair, expect_dtype, expect_shape
 from sparcl_ref.layers.windows import Window
 
-# Samples are taken in chunks whose columns fill about this much memory: large enough for an efficient matrix product,
-# small enough to be found in the cache again by the next step.
+# Samples are taken in chunks, large enough for an efficient matrix product and small enough for the caches: the columns
+# are written and read in order, but the output is reordered, which is slow outside a core's own cache.
 COLUMN_BYTES = 8 * 2**20
+OUTPUT_BYTES = 2**20
 
 
 def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
@@ -191,9 +192,10 @@ class Conv2d(Layer):
 
     def _chunks(self, y: np.ndarray) -> Iterator[slice]:
         """Yield the slices of the batch to work on one at a time; ``y`` is anything of the output's shape."""
-        rows = self.in_channels * math.prod(self.kernel_size) + self.out_channels
-        sample_bytes = rows * math.prod(y.shape[2:]) * y.itemsize
-        step = max(1, COLUMN_BYTES // sample_bytes)
+        row = math.prod(y.shape[2:]) * y.itemsize
+        columns = self.in_channels * math.prod(self.kernel_size) * row
+        output = self.out_channels * row
+        step = max(1, min(COLUMN_BYTES // columns, OUTPUT_BYTES // output))
         for start in range(0, len(y), step):
             yield slice(start, start + step)
 

@@ -108,15 +108,21 @@ def test_the_identity_kernel_copies_the_image() -> None:
     np.testing.assert_array_equal(layer.forward(x, mode="eval"), x)
 
 
-def test_columns_of_a_chunk_stay_within_the_limit() -> None:
+def test_a_chunk_respects_both_limits_and_holds_at_least_one_sample() -> None:
     layer = Conv2d(4, 8, 3, padding=1, dtype=np.float64)
     y = np.empty((10, 8, 6, 6))
-    one_sample = (4 * 9 + 8) * 36 * 8
-    with patch.object(conv, "COLUMN_BYTES", 3 * one_sample):
-        chunks = list(layer._chunks(y))
-    assert [len(y[part]) for part in chunks] == [3, 3, 3, 1]
-    with patch.object(conv, "COLUMN_BYTES", one_sample - 1):
-        assert len(list(layer._chunks(y))) == 10
+    columns, output = 4 * 9 * 36 * 8, 8 * 36 * 8  # bytes of one sample
+    for column_bytes, output_bytes, expected in [
+        (3 * columns, 9 * output, [3, 3, 3, 1]),
+        (9 * columns, 4 * output, [4, 4, 2]),
+        (20 * columns, 20 * output, [10]),
+        (columns - 1, 20 * output, [1] * 10),
+        (20 * columns, output - 1, [1] * 10),
+    ]:
+        with patch.multiple(conv, COLUMN_BYTES=column_bytes, OUTPUT_BYTES=output_bytes):
+            chunks = list(layer._chunks(y))
+        assert [len(y[part]) for part in chunks] == expected
+        assert np.concatenate([np.arange(10)[part] for part in chunks]).tolist() == list(range(10))
 
 
 def test_an_input_that_is_not_contiguous() -> None:

@@ -1,0 +1,213 @@
+"""A parameter owns its masks: whatever is done to them, dead entries are exactly +0.0."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcl_ref.layers import Parameter
+from tests import strategies as own
+from tests.helpers import assert_positive_zero
+
+SHAPE = (2, 3)
+WILD = (np.nan, np.inf, -np.inf, -0.0, -1.0)
+
+
+def drawn(rng: np.random.Generator, shape=SHAPE, dtype=np.float64) -> np.ndarray:
+    return rng.standard_normal(shape).astype(dtype)
+
+
+@given(st.data(), own.shapes(min_dims=0), own.dtypes())
+def test_a_new_parameter_lives_everywhere_and_has_no_gradient(data, shape, dtype) -> None:
+    value = data.draw(own.normal_arrays(shape, dtype=dtype))
+    parameter = Parameter("weight", value, sparsifiable=True)
+    assert parameter.value is value
+    assert parameter.sparsifiable
+    assert not Parameter("bias", value).sparsifiable
+    assert (parameter.grad.shape, parameter.grad.dtype) == (shape, dtype)
+    assert_positive_zero(parameter.grad, call="first gradient")
+    assert parameter.mask is parameter.grad_mask is parameter.effective_grad_mask is None
+    assert (parameter.slots, parameter.version) == ({}, 0)
+    assert parameter.active == parameter.grad_active == value.size
+
+
+@given(own.masks(SHAPE), st.sampled_from(WILD), own.dtypes())
+def test_whatever_stood_in_a_dead_entry_it_is_positive_zero_now(mask, wild, dtype) -> None:
+    parameter = Parameter("weight", np.full(SHAPE, wild, dtype=dtype))
+    parameter.grad[...] = wild
+    parameter.slots["momentum"] = np.full(SHAPE, wild, dtype=dtype)
+    value = parameter.value
+    parameter.set_mask(mask)
+    assert parameter.value is value
+    for array in (parameter.value, parameter.grad, parameter.slots["momentum"]):
+        assert array.dtype == dtype
+        assert_positive_zero(array, call="dead", where=~mask)
+        np.testing.assert_array_equal(array[mask], wild)
+
+
+@given(own.masks(SHAPE), own.masks(SHAPE), own.generators())
+def test_who_joins_starts_at_zero_even_after_having_lived(first, second, rng) -> None:
+    parameter = Parameter("weight", drawn(rng))
+    parameter.slots["momentum"] = drawn(rng)
+    original = parameter.value.copy()
+    parameter.set_mask(first)
+    parameter.set_mask(second)
+    for array in (parameter.value, parameter.slots["momentum"]):
+        assert_positive_zero(array, call="joined", where=second & ~first)
+    np.testing.assert_array_equal(parameter.value[first & second], original[first & second])
+
+
+@given(own.nested_masks(SHAPE))
+def test_clear_dead_restores_what_others_wrote_into_the_dead(masks) -> None:
+    mask, grad_mask = masks
+    parameter = Parameter("weight", np.ones(SHAPE))
+    parameter.slots["momentum"] = np.ones(SHAPE)
+    parameter.set_mask(mask)
+    parameter.set_grad_mask(grad_mask)
+    for array in (parameter.value, parameter.grad, parameter.slots["momentum"]):
+        array[...] = -np.inf
+    version = parameter.version
+    parameter.clear_dead()
+    for array in (parameter.value, parameter.grad, parameter.slots["momentum"]):
+        assert_positive_zero(array, call="dead", where=~mask)
+        # A living entry whose gradient is silenced is alive: its momentum goes on.
+        assert np.all(array[mask] == -np.inf)
+    assert parameter.version == version
+
+
+def test_clear_dead_without_a_mask_touches_nothing() -> None:
+    parameter = Parameter("weight", np.full(SHAPE, np.nan))
+    parameter.clear_dead()
+    assert np.isnan(parameter.value).all()
+
+
+def test_a_new_mask_ends_the_gradient_mask_and_lifting_it_falls_back_to_the_mask() -> None:
+    parameter, mask = Parameter("weight", np.ones(SHAPE)), np.arange(6).reshape(SHAPE) < 4
+    parameter.set_mask(mask)
+    for lift in (lambda: parameter.set_grad_mask(None), lambda: parameter.set_mask(mask)):
+        parameter.set_grad_mask(mask & (np.arange(6).reshape(SHAPE) < 2))
+        assert parameter.grad_active == 2
+        lift()
+        assert parameter.grad_mask is None
+        assert parameter.effective_grad_mask is parameter.mask
+        assert parameter.grad_active == 4
+
+
+def test_setting_a_gradient_mask_leaves_values_and_gradients_alone() -> None:
+    parameter = Parameter("weight", np.ones(SHAPE))
+    parameter.grad[...] = 2
+    parameter.set_grad_mask(np.zeros(SHAPE, dtype=bool))
+    assert np.all(parameter.value == 1)
+    assert np.all(parameter.grad == 2)
+    parameter.add_grad(np.ones(SHAPE))
+    assert_positive_zero(parameter.grad, call="silenced")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda p: p.set_mask(np.ones(SHAPE, dtype=bool)),
+        lambda p: p.set_mask(None),
+        lambda p: p.set_grad_mask(np.zeros(SHAPE, dtype=bool)),
+        lambda p: p.set_grad_mask(None),
+        lambda p: p.load_state(p.state()),
+    ],
+)
+def test_every_change_of_a_mask_is_a_new_version(change) -> None:
+    parameter = Parameter("weight", np.ones(SHAPE))
+    versions = [parameter.version]
+    for _ in range(3):
+        change(parameter)
+        versions.append(parameter.version)
+    assert versions == sorted(set(versions))
+
+
+@pytest.mark.parametrize(
+    ("set_it", "error"),
+    [
+        (lambda p: p.set_mask(np.zeros((3, 2), dtype=bool)), ValueError),
+        (lambda p: p.set_mask(np.zeros(SHAPE)), TypeError),
+        (lambda p: p.set_mask(np.zeros((1, 3), dtype=bool)), ValueError),  # would broadcast
+        (lambda p: p.set_grad_mask(np.ones(SHAPE, dtype=bool)), ValueError),  # no subset
+        (lambda p: p.set_grad_mask(np.zeros(SHAPE, dtype=np.uint8)), TypeError),
+    ],
+)
+def test_a_refused_mask_changes_nothing(set_it, error) -> None:
+    parameter = Parameter("weight", np.ones(SHAPE))
+    mask = np.arange(6).reshape(SHAPE) < 4
+    parameter.set_mask(mask)
+    parameter.set_grad_mask(mask)
+    before, version = parameter.state(), parameter.version
+    with pytest.raises(error, match=r"^weight: the (gradient )?mask must "):
+        set_it(parameter)
+    np.testing.assert_equal(parameter.state(), before)
+    assert parameter.version == version
+
+
+@given(own.nested_masks(SHAPE))
+def test_masks_cannot_be_changed_behind_the_parameters_back(masks) -> None:
+    parameter = Parameter("weight", np.ones(SHAPE))
+    mask, grad_mask = masks
+    parameter.set_mask(mask)
+    parameter.set_grad_mask(grad_mask)
+    expected = mask.copy(), grad_mask.copy()
+    mask[...], grad_mask[...] = ~mask, ~grad_mask
+    np.testing.assert_array_equal(parameter.mask, expected[0])
+    np.testing.assert_array_equal(parameter.grad_mask, expected[1])
+    for stored in (parameter.mask, parameter.grad_mask, parameter.effective_grad_mask):
+        with pytest.raises(ValueError, match=r"read-only"):
+            stored[...] = True
+    with pytest.raises(AttributeError):
+        parameter.mask = None
+
+
+@given(st.lists(own.generators(), min_size=1, max_size=4), own.dtypes())
+def test_gradients_add_up_and_keep_the_dtype(rngs, dtype) -> None:
+    parameter, total = Parameter("weight", np.zeros(SHAPE, dtype=dtype)), np.zeros(SHAPE, dtype=dtype)
+    for rng in rngs:
+        dw = drawn(rng, dtype=dtype)
+        parameter.add_grad(dw)
+        total += dw
+    assert parameter.grad.dtype == dtype
+    np.testing.assert_array_equal(parameter.grad, total)
+    assert_positive_zero(parameter.value, call="value under gradients")
+
+
+def test_taken_gradients_are_whole_and_the_next_starts_at_zero() -> None:
+    parameter = Parameter("weight", np.ones(SHAPE, dtype=np.float32))
+    first = parameter.grad
+    first += 3
+    assert parameter.take_grad() is first
+    assert parameter.grad is not first
+    assert parameter.grad.dtype == np.float32
+    assert_positive_zero(parameter.grad, call="gradient after take_grad")
+
+
+@given(own.nested_masks(SHAPE), st.sampled_from(["none", "mask", "both"]), own.generators())
+def test_state_round_trip_replaces_everything(masks, which, rng) -> None:
+    source = Parameter("weight", drawn(rng))
+    source.slots["momentum"] = drawn(rng)
+    source.add_grad(drawn(rng))
+    if which != "none":
+        source.set_mask(masks[0])
+    if which == "both":
+        source.set_grad_mask(masks[1])
+    state = source.state()
+    target = Parameter("weight", drawn(rng))
+    target.slots["second"] = drawn(rng)
+    target.set_mask(~masks[0])
+    target.load_state(state)
+    np.testing.assert_equal(target.state(), state)
+    assert (target.mask is None) == (which == "none")
+    assert (target.grad_mask is None) == (which != "both")
+    # Neither side can reach the other through the state.
+    for owner in (source, target):
+        for array in (owner.value, owner.grad, *owner.slots.values()):
+            array[...] = 77
+    assert not np.any(state["value"] == 77)
+    assert not np.any(state["slots"]["momentum"] == 77)
+    target.load_state(state)
+    state["slots"]["momentum"][...] = 99
+    assert not np.any(target.slots["momentum"] == 99)
