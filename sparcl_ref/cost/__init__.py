@@ -1,0 +1,28 @@
+"""What a run costs: multiply-adds and bytes, predicted in closed form and recorded from a run."""
+
+from sparcl_ref.cost.describe import describe, describe_model
+from sparcl_ref.cost.flops import FLOPS_PER_MAC, FlopLedger, MacTable, pass_macs
+from sparcl_ref.cost.memory import Memory, held_memory, sparse_engine_memory
+from sparcl_ref.cost.of_run import memory_bytes, paper_train_flops, predicted_cost, task_sizes
+from sparcl_ref.cost.predict import Prediction, predict
+from sparcl_ref.cost.spec import LayerSpec, ModelSpec
+
+__all__ = [
+    "FLOPS_PER_MAC",
+    "FlopLedger",
+    "LayerSpec",
+    "MacTable",
+    "Memory",
+    "ModelSpec",
+    "Prediction",
+    "describe",
+    "describe_model",
+    "held_memory",
+    "memory_bytes",
+    "paper_train_flops",
+    "pass_macs",
+    "predict",
+    "predicted_cost",
+    "sparse_engine_memory",
+    "task_sizes",
+]

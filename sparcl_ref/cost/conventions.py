@@ -1,0 +1,157 @@
+"""One run under the ways of counting that are easily mixed up, and how they relate."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparcl_ref.config import Config
+from sparcl_ref.cost import paper
+from sparcl_ref.cost.flops import FLOPS_PER_MAC, pass_macs
+from sparcl_ref.cost.predict import Prediction, pass_costs, predict
+from sparcl_ref.cost.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A number, what it counts, and its relation to the numbers before it.
+
+    Attributes
+    ----------
+    name : str
+    value : int or float
+    unit : str
+        "MAC" or "FLOP".
+    per : str
+        "sample" (one training sample, one forward and backward pass unless it says forward) or "run".
+    relation : str
+    holds : bool
+        Whether the relation is true of these numbers; they are counted separately, not derived from it.
+    """
+
+    name: str
+    value: float
+    unit: str
+    per: str
+    relation: str
+    holds: bool
+
+
+def pytorch_counter_flops(spec: ModelSpec) -> int:
+    """What `torch.utils.flop_counter.FlopCounterMode` reports for a dense forward and backward pass of one sample.
+
+    It counts 2 per multiply-add, leaves out the first layer's input gradient, which autograd does not form, and takes
+    the weight gradient of a convolution with g groups for g times what it is.
+    """
+    total = 0
+    for layer in spec.layers:
+        forward, dx, dw = pass_macs(layer)
+        total += FLOPS_PER_MAC * (forward + dx + dw * layer.groups)
+    return total
+
+
+def rigl_flops(dense_flops: float, sparse_flops: float, interval: int) -> float:
+    """Training FLOPs per sample in RigL's accounting (Evci et al. 2020, appendix on training FLOPs).
+
+    Backward is twice forward; every ``interval + 1``-th step forms the weight gradient densely, to choose what grows:
+    (3 f_S interval + 2 f_S + f_D) / (interval + 1).
+
+    Parameters
+    ----------
+    dense_flops, sparse_flops : float
+        One forward pass: f_D and f_S.
+    interval : int
+        Steps between such steps.
+    """
+    return (3 * sparse_flops * interval + 2 * sparse_flops + dense_flops) / (interval + 1)
+
+
+def conventions(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list[Convention]:
+    """Count one run in every way.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    config : Config
+    task_sizes : sequence of int
+
+    Returns
+    -------
+    list of Convention
+    """
+    prediction = predict(spec, config, task_sizes)
+    rows = _of_dense_sample(spec)
+    if config.sparse:
+        rows += _of_sparse_sample(spec, config, prediction)
+    return rows + _of_run(spec, config, task_sizes, prediction)
+
+
+def _of_dense_sample(spec: ModelSpec) -> list[Convention]:
+    macs = spec.forward_macs
+    flops = FLOPS_PER_MAC * sum(pass_macs(layer).forward for layer in spec.layers)
+    twice = FLOPS_PER_MAC * sum(sum(pass_macs(dataclasses.replace(layer, needs_dx=True))) for layer in spec.layers)
+    counter = pytorch_counter_flops(spec)
+    first = sum(FLOPS_PER_MAC * layer.forward_macs for layer in spec.layers if not layer.needs_dx)
+    grouped = sum(FLOPS_PER_MAC * (layer.groups - 1) * layer.forward_macs for layer in spec.layers)
+    less = "the rule less dX of the first layer" + (" and more dW of grouped convolutions" if grouped else "")
+    return [
+        Convention("forward MACs", macs, "MAC", "sample", "one per weight and output position", macs > 0),
+        Convention("forward FLOPs", flops, "FLOP", "sample", "2 x forward MACs", flops == 2 * macs),
+        Convention(
+            "backward = 2 x forward", twice, "FLOP", "sample", "the rule: 3 x forward FLOPs", twice == 3 * flops
+        ),
+        Convention("PyTorch's counter", counter, "FLOP", "sample", less, counter == twice - first + grouped),
+    ]
+
+
+def _of_sparse_sample(spec: ModelSpec, config: Config, prediction: Prediction) -> list[Convention]:
+    first_epoch = prediction.epochs[0]
+    passes = pass_costs(spec, first_epoch.counts).values()
+    dense, sparse = FLOPS_PER_MAC * spec.forward_macs, FLOPS_PER_MAC * sum(one.forward for one in passes)
+    interval = max(1, config.delta_k * first_epoch.steps)
+    rigl = rigl_flops(dense, sparse, interval)
+    excess = (dense - sparse) / (interval + 1)
+    exact = FLOPS_PER_MAC * sum(map(sum, passes))
+    static = "the rule with the living weights' forward pass"
+    grown = f"static, and one dense dW in {interval + 1} steps (SparCL grows at random and needs none)"
+    return [
+        Convention("sparse, static", 3 * sparse, "FLOP", "sample", static, 3 * sparse <= 3 * dense),
+        Convention("sparse, RigL's accounting", rigl, "FLOP", "sample", grown, math.isclose(rigl, 3 * sparse + excess)),
+        Convention(
+            "sparse, exact",
+            exact,
+            "FLOP",
+            "sample",
+            "static less the first dX and the masked part of dW",
+            exact <= 3 * sparse,
+        ),
+    ]
+
+
+def _of_run(spec: ModelSpec, config: Config, task_sizes: Sequence[int], prediction: Prediction) -> list[Convention]:
+    samples = prediction.pass_samples
+    dense = samples * FLOPS_PER_MAC * sum(sum(pass_macs(layer)) for layer in spec.layers)
+    exact = prediction.train_flops
+    published = paper.train_flops(spec, config, task_sizes)
+    dense_published = paper.train_flops(spec, dataclasses.replace(config, sparsity=None), task_sizes)
+    counted = "PyTorch's counter x" if all(layer.groups == 1 for layer in spec.layers) else "dense cost of"
+    return [
+        Convention(
+            "run, exact",
+            exact,
+            "FLOP",
+            "run",
+            f"{'less than' if config.sparse else 'equal to'} {counted} {samples:,} samples of all passes: {dense:,}",
+            exact <= dense if config.sparse else exact == dense,
+        ),
+        Convention(
+            "run, paper",
+            published,
+            "FLOP",
+            "run",
+            "forward of all batches, backward of one" + (f"; dense {dense_published:,}" if config.sparse else ""),
+            published <= dense_published,
+        ),
+    ]

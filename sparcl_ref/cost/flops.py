@@ -1,0 +1,255 @@
+"""Multiply-adds of training, per layer and phase: the formula, the table, and the ledger that a run keeps.
+
+The `exact` convention: a living weight costs one multiply-add per output position and sample in the forward pass,
+positions on the padding included; as many for the gradient of the input (dX), except where no one needs it; and a
+weight whose gradient is formed costs as many for the gradient of the weight (dW). Batch-norm, ReLU, pooling, biases and
+the loss are not counted. One multiply-add is 2 FLOPs.
+
+Why dX and dW cost what the forward pass costs: each of
+
+    y[o, p] += w[o, i, k] x[i, p s + k]
+    dx[i, p s + k] += w[o, i, k] dy[o, p]
+    dw[o, i, k] += dy[o, p] x[i, p s + k]
+
+touches every pair of weight and output position once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sparcl_ref.cost.describe import describe
+from sparcl_ref.cost.spec import LayerSpec
+
+if TYPE_CHECKING:
+    from sparcl_ref.layers import Parameter
+    from sparcl_ref.models import Network
+
+FLOPS_PER_MAC = 2
+PASSES = ("current", "replay", "probe")
+DIRECTIONS = ("forward", "dx", "dw")
+#: "forward_current", "dx_current", ..., "dw_probe"; the order of tables.
+PHASES = tuple(f"{direction}_{kind}" for kind in PASSES for direction in DIRECTIONS)
+#: Work outside convolutions and linear layers that a sparse engine also has; listed beside the totals, not in them.
+OVERHEADS = ("optimizer", "mask_updates")
+
+
+class PassMacs(NamedTuple):
+    """Multiply-adds of one forward and backward pass through one layer."""
+
+    forward: int
+    dx: int
+    dw: int
+
+
+def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int | None = None) -> PassMacs:
+    """Multiply-adds of one layer for one forward and backward pass of one sample.
+
+    Parameters
+    ----------
+    layer : LayerSpec
+    active : int, optional
+        Living weights; by default all.
+    grad_active : int, optional
+        Weights whose gradient is formed; by default the living.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 <= grad_active <= active <= number of weights.
+    """
+    active = layer.weights if active is None else active
+    grad_active = active if grad_active is None else grad_active
+    if not 0 <= grad_active <= active <= layer.weights:
+        raise ValueError(
+            f"{layer.name}: expected 0 <= weights with gradient <= living weights <= {layer.weights}, "
+            f"got {grad_active} and {active}"
+        )
+    visits = layer.positions
+    return PassMacs(forward=active * visits, dx=active * visits if layer.needs_dx else 0, dw=grad_active * visits)
+
+
+class MacTable:
+    """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form."""
+
+    def __init__(self) -> None:
+        self.macs: dict[str, dict[str, int]] = {phase: {} for phase in PHASES}
+        self.overhead_macs: dict[str, int] = dict.fromkeys(OVERHEADS, 0)
+
+    def add_pass(self, kind: str, per_sample: Mapping[str, PassMacs], samples: int) -> None:
+        """Add a pass of ``samples`` samples, given what each layer costs for one.
+
+        Raises
+        ------
+        ValueError
+            If ``kind`` is none of "current", "replay" and "probe".
+        """
+        if kind not in PASSES:
+            raise ValueError(f"a pass must be one of {', '.join(PASSES)}, got {kind!r}")
+        if samples < 0:
+            raise ValueError(f"a pass must have at least 0 samples, got {samples}")
+        if samples == 0:
+            return
+        rows = [self.macs[f"{direction}_{kind}"] for direction in DIRECTIONS]
+        for name, one in per_sample.items():
+            for row, macs in zip(rows, one, strict=True):
+                row[name] = row.get(name, 0) + samples * macs
+
+    @property
+    def train_macs(self) -> int:
+        """All phases and layers together."""
+        return sum(self.phase_macs().values())
+
+    @property
+    def train_flops(self) -> int:
+        """`train_macs`, two operations each."""
+        return FLOPS_PER_MAC * self.train_macs
+
+    def phase_macs(self) -> dict[str, int]:
+        """Phase to multiply-adds of all layers."""
+        return {phase: sum(row.values()) for phase, row in self.macs.items()}
+
+    def layer_macs(self) -> dict[str, int]:
+        """Layer to multiply-adds of all phases."""
+        totals: dict[str, int] = {}
+        for row in self.macs.values():
+            for name, macs in row.items():
+                totals[name] = totals.get(name, 0) + macs
+        return totals
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MacTable):
+            return NotImplemented
+        return self.state() == other.state()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values, sharing nothing with the table; what costs nothing is left out."""
+        macs = {phase: {name: count for name, count in row.items() if count} for phase, row in self.macs.items()}
+        return {"macs": macs, "overhead_macs": dict(self.overhead_macs)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.macs = {phase: dict(state["macs"][phase]) for phase in PHASES}
+        self.overhead_macs = {name: state["overhead_macs"][name] for name in OVERHEADS}
+
+
+class FlopLedger:
+    """Records the `exact` cost of a run from its masks and gradient masks, pass by pass.
+
+    Parameters
+    ----------
+    momentum, nesterov, weight_decay
+        As the optimiser's; they decide what an update costs.
+
+    Attributes
+    ----------
+    table : MacTable
+    """
+
+    def __init__(self, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
+        self.table = MacTable()
+        self._rule = update_rule(momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        self._model: Network | None = None
+        self._layers: tuple[LayerSpec, ...] = ()
+        self._parameters: list[Parameter] = []
+        self._versions: list[int] = []
+        self._per_sample: dict[str, PassMacs] = {}
+        self._update_macs = 0
+        self._score_macs = 0
+
+    def record_pass(self, kind: str, samples: int, model: Network) -> None:
+        """One forward and backward pass, with the masks as they are now.
+
+        Parameters
+        ----------
+        kind : {"current", "replay", "probe"}
+        samples : int
+        model : Network
+
+        Raises
+        ------
+        ValueError
+            If the kind is unknown.
+        """
+        self._look_at(model)
+        self.table.add_pass(kind, self._per_sample, samples)
+
+    def record_update(self, model: Network) -> None:
+        """One step of the optimiser, with the masks as they are now."""
+        parameters = model.parameters()
+        self.table.overhead_macs["optimizer"] += sum(
+            update_macs(self._rule, p.active, p.grad_active) for p in parameters
+        )
+
+    def record_scores(self, model: Network) -> None:
+        """One computation of equation 1 or 3: two multiply-adds for every living sparsifiable weight."""
+        self._look_at(model)
+        self.table.overhead_macs["mask_updates"] += self._score_macs
+
+    @property
+    def train_macs(self) -> int:
+        """Multiply-adds so far, convolutions and linear layers."""
+        return self.table.train_macs
+
+    @property
+    def train_flops(self) -> int:
+        """FLOPs so far, two per multiply-add."""
+        return self.table.train_flops
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return self.table.state()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.table.load_state(state)
+
+    def _look_at(self, model: Network) -> None:
+        """Count living weights again only after a mask has changed: that takes milliseconds, all else microseconds."""
+        if model is not self._model:
+            self._model = model
+            self._layers = describe(model).layers
+            self._parameters = model.parameters()
+            self._versions = []
+        versions = [parameter.version for parameter in self._parameters]
+        if versions == self._versions:
+            return
+        self._versions = versions
+        counts = {p.name: (p.active, p.grad_active) for p in self._parameters}
+        self._per_sample = {
+            layer.name: pass_macs(layer, active=active, grad_active=grad_active)
+            for layer in self._layers
+            for active, grad_active in [counts[f"{layer.name}.weight"]]
+        }
+        self._update_macs = sum(update_macs(self._rule, *both) for both in counts.values())
+        self._score_macs = score_macs(counts[parameter.name][0] for parameter in model.sparsifiable())
+
+
+class UpdateRule(NamedTuple):
+    """Multiply-adds of an optimiser's step per weight: for each living one, and for each with a gradient."""
+
+    per_active: int
+    per_grad_active: int
+
+
+def update_rule(*, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> UpdateRule:
+    """What SGD costs per weight.
+
+    w - lr v is one multiply-add, momentum's m v + g another, Nesterov's g + m v a third, weight decay's g + c w one.
+    With momentum or weight decay every living weight moves in each step; without them only those with a gradient.
+    """
+    extras = int(momentum != 0) + int(nesterov) + int(weight_decay != 0)
+    return UpdateRule(1 + extras, 0) if extras else UpdateRule(0, 1)
+
+
+def update_macs(rule: UpdateRule, active: int, grad_active: int) -> int:
+    """Multiply-adds of one step for a parameter with that many living weights, and weights with a gradient."""
+    return rule.per_active * active + rule.per_grad_active * grad_active
+
+
+def score_macs(active: Iterable[int]) -> int:
+    """Multiply-adds of equation 1 or 3 over sparsifiable weights: two terms with a coefficient per living weight."""
+    return 2 * sum(active)

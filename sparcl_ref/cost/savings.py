@@ -1,0 +1,121 @@
+"""Where the savings come from: the cost of a run, taken apart into replay and the parts of SparCL."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sparcl_ref.config import Config
+from sparcl_ref.cost import paper
+from sparcl_ref.cost.predict import predict
+from sparcl_ref.cost.schedule import epoch_sizes
+from sparcl_ref.cost.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step from the cost of fine-tuning to that of a run.
+
+    Attributes
+    ----------
+    name : str
+        "new data", "replay", "TDM" ("static mask" where masks never move), "DDR" or "DGM".
+    change_flops : int
+        What it adds; negative where it saves.
+    total_flops : int
+        Cost with it and all parts before.
+    """
+
+    name: str
+    change_flops: int
+    total_flops: int
+
+
+def savings(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, list[Part]]:
+    """The parts under both conventions, in the order they are named in; each is charged with those before it in place.
+
+    Under `exact`, TDM's part holds its probe passes and the denser epochs at the start of a task.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    config : Config
+    task_sizes : sequence of int
+
+    Returns
+    -------
+    dict
+        "paper" and "exact"; the last part's total is the run's cost.
+    """
+    prices: dict[str, Callable[[Config], int]] = {
+        "paper": lambda config: paper.train_flops(spec, config, task_sizes),
+        "exact": lambda config: predict(spec, config, task_sizes).train_flops,
+    }
+    return {name: _parts(_stages(config), price) for name, price in prices.items()}
+
+
+def _stages(config: Config) -> list[tuple[str, Config]]:
+    """Configurations from plain training on new data to the one asked for."""
+    dense = dataclasses.replace(config, sparsity=None)
+    stages = [("new data", dense if config.method == "joint" else dataclasses.replace(dense, method="sgd"))]
+    if config.rehearses:
+        stages.append(("replay", dense))
+    if config.sparse:
+        stages.append(("TDM" if config.tdm else "static mask", dataclasses.replace(config, ddr=False, dgm=False)))
+        if config.ddr:
+            stages.append(("DDR", dataclasses.replace(config, dgm=False)))
+        if config.dgm:
+            stages.append(("DGM", config))
+    return stages
+
+
+def _parts(stages: Sequence[tuple[str, Config]], price: Callable[[Config], int]) -> list[Part]:
+    parts, before = [], 0
+    for name, config in stages:
+        total = price(config)
+        parts.append(Part(name, total - before, total))
+        before = total
+    return parts
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One removal of data and what it spares the rest of its task.
+
+    Attributes
+    ----------
+    task, stage : int
+        From 1.
+    removed, left : int
+        Samples.
+    saved_flops : int
+        `exact` cost of training on the removed samples, and on as much replay, for the epochs of the task that remain.
+    """
+
+    task: int
+    stage: int
+    removed: int
+    left: int
+    saved_flops: int
+
+
+def removals(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list[Removal]:
+    """The ledger of data removal: which stage removes how many samples, and what that saves.
+
+    A sample's price is that of an average one in the rest of its task: FLOPs of the task's passes from the next epoch
+    on, probes aside, divided by the samples trained on in them.
+    """
+    prediction = predict(spec, config, task_sizes)
+    rows = []
+    for task, size in enumerate(task_sizes, start=1):
+        sizes = epoch_sizes(size, config)
+        epochs = [plan for plan in prediction.epochs if plan.task == task]
+        for position in range(1, len(sizes)):
+            removed = sizes[position - 1] - sizes[position]
+            if removed:
+                price = sum(prediction.epoch_flops(plan) for plan in epochs[position:])
+                trained = sum(sizes[position:])
+                saved = price * removed * (len(sizes) - position) // trained if trained else 0
+                rows.append(Removal(task, position // config.delta_k, removed, sizes[position], saved))
+    return rows

@@ -1,0 +1,266 @@
+"""``python -m sparcl_ref.flops``: what a run costs, before it runs, and how the published figures come about."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sparcl_ref.command_line import Parser, Refused, add_settings, main_guard, settings_from
+from sparcl_ref.config import Config
+
+PROGRAM = "sparcl_ref.flops"
+
+EPILOG = """\
+examples:
+  python -m sparcl_ref.flops --table1
+  python -m sparcl_ref.flops --method derpp --sparsity 0.9 --out figures
+  python -m sparcl_ref.flops --model resnet18 --shape 3,32,32 --classes 10 --tasks 5 --task-size 10000 --sparsity 0.9
+  python -m sparcl_ref.flops --model resnet20 --conventions --json
+"""
+
+
+def shape(text: str) -> tuple[int, int, int]:
+    """Three sizes joined by commas."""
+    try:
+        channels, rows, columns = (int(part) for part in text.split(","))
+    except ValueError:
+        channels = rows = columns = 0
+    if min(channels, rows, columns) < 1:
+        raise argparse.ArgumentTypeError(f"expected three sizes of at least 1 such as 3,32,32, got {text!r}")
+    return channels, rows, columns
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line as a namespace."""
+    parser = Parser(
+        prog=f"python -m {PROGRAM}",
+        description="Price a run without running it: multiply-adds, FLOPs, bytes and time.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--table1", action="store_true", help="every published cost figure beside ours")
+    what.add_argument("--conventions", action="store_true", help="the run under the ways of counting people mix up")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--layer", metavar="NAME", help="of the layers, show this one only")
+    parser.add_argument("--out", metavar="DIR", help="write the waterfall figure to DIR/cost_waterfall.png")
+    parser.add_argument("--no-time", action="store_true", help="do not measure how fast this machine is")
+    group = parser.add_argument_group("data (all four, instead of those of --dataset)")
+    group.add_argument("--shape", type=shape, metavar="C,H,W", help="of one sample")
+    group.add_argument("--classes", type=int, metavar="N", help="of all tasks together")
+    group.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
+    group.add_argument("--task-size", type=int, metavar="N", help="training samples of a task")
+    add_settings(parser)
+    return parser.parse_args(arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A run to price: its settings, the sample's shape, the head's width and the training samples of each task."""
+
+    config: Config
+    input_shape: tuple[int, int, int]
+    classes: int
+    task_sizes: tuple[int, ...]
+
+
+def request(options: argparse.Namespace) -> Request:
+    """What is to be priced.
+
+    Raises
+    ------
+    ValueError
+        If settings are out of range or do not fit the data.
+    """
+    config = Config(**settings_from(options))
+    given = {name: getattr(options, name) for name in ("shape", "classes", "tasks", "task_size")}
+    missing = ["--" + name.replace("_", "-") for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return _from_dataset(config)
+    if missing:
+        raise ValueError(f"data without a data set needs {', '.join(missing)} too; give all four or none")
+    for name in ("classes", "tasks", "task_size"):
+        if given[name] < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {given[name]}")
+    sizes = (options.task_size,) * options.tasks
+    if config.batch_size > options.task_size:
+        raise ValueError(f"--batch-size must not exceed a task's {options.task_size} samples, got {config.batch_size}")
+    return Request(config, options.shape, options.classes, (sum(sizes),) if config.method == "joint" else sizes)
+
+
+def _from_dataset(config: Config) -> Request:
+    from sparcl_ref.cost import task_sizes
+    from sparcl_ref.experiment import build_stream
+    from sparcl_ref.randomness import named_streams
+    from sparcl_ref.streams import load_dataset
+
+    dataset = load_dataset(config.dataset)
+    stream = build_stream(config, dataset, named_streams(config.seed))
+    return Request(config, dataset.input_shape, dataset.classes, tuple(task_sizes(stream)))
+
+
+def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> dict[str, Any]:
+    """The statement of a run's cost, and how long it will take here.
+
+    Raises
+    ------
+    ValueError
+        If the model does not fit the data or has no layer of that name.
+    """
+    from sparcl_ref.cost import describe_model, predict
+    from sparcl_ref.cost.statement import statement
+    from sparcl_ref.experiment import name_of
+
+    config = wanted.config
+    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    spec = describe_model(config.model, **size)
+    if layer is not None:
+        spec.layer(layer)
+    record = statement(spec, config, wanted.task_sizes, name=name_of(config))
+    record["layers"] = [row for row in record["layers"] if layer in (None, row["name"])]
+    record["estimated_seconds"] = None
+    if time:
+        import numpy as np
+
+        from sparcl_ref.cost.timing import estimated_seconds
+        from sparcl_ref.models import build_model
+
+        print("measuring this machine ...", file=sys.stderr, flush=True)
+        model = build_model(config.model, **size, dtype=np.dtype(config.dtype), rng=np.random.default_rng(0))
+        prediction = predict(spec, config, wanted.task_sizes)
+        record["estimated_seconds"] = estimated_seconds(prediction, config, model)
+    return record
+
+
+def show_run(options: argparse.Namespace, wanted: Request) -> str:
+    """The cost of a run as text or JSON; writes the figure if asked to."""
+    from sparcl_ref.cost.statement import statement_text
+
+    if options.out is not None:
+        _writing(options.out, lambda: Path(options.out).mkdir(parents=True, exist_ok=True))
+    for line in wanted.config.warnings():
+        print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+    record = _refusing(lambda: price(wanted, layer=options.layer, time=not options.no_time))
+    if options.out is not None:
+        record["figure"] = str(_writing(options.out, lambda: write_figure(Path(options.out), record)))
+    if options.json:
+        return json.dumps(record, allow_nan=False)
+    text = statement_text(record)
+    if record["estimated_seconds"] is not None:
+        text += f"\n\nestimated time on this machine: {record['estimated_seconds']:,.0f} s, evaluation aside"
+    return text + (f"\nfigure: {record['figure']}" if "figure" in record else "")
+
+
+def write_figure(directory: Path, record: dict[str, Any]) -> Path:
+    """Draw the waterfall of a statement into a directory."""
+    from sparcl_ref.report.canvas import png
+    from sparcl_ref.report.waterfall import cost_waterfall
+
+    path = directory / "cost_waterfall.png"
+    path.write_bytes(png(cost_waterfall(record["savings"], name=f"{record['name']}, {record['model']['name']}")))
+    return path
+
+
+def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str, bool]:
+    """The run under every convention as text or JSON, and whether all relations hold."""
+    from sparcl_ref.cost import describe_model
+    from sparcl_ref.cost.conventions import conventions
+
+    config = wanted.config
+    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    rows = conventions(_refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
+    good = all(row.holds for row in rows)
+    if options.json:
+        return json.dumps([dataclasses.asdict(row) for row in rows]), good
+    lines = [
+        (row.name, f"{row.unit} per {row.per}", f"{row.value:,.0f}", ("" if row.holds else "NOT TRUE: ") + row.relation)
+        for row in rows
+    ]
+    widths = [max(len(line[index]) for line in lines) for index in range(3)]
+    text = "\n".join(
+        f"{name.ljust(widths[0])}  {unit.ljust(widths[1])}  {value.rjust(widths[2])}  {relation}"
+        for name, unit, value, relation in lines
+    )
+    return text, good
+
+
+def show_table(options: argparse.Namespace) -> tuple[str, bool]:
+    """Every published figure as text or JSON, and whether all agree."""
+    from sparcl_ref.cost.paper import READINGS
+    from sparcl_ref.cost.published import CELLS, compare
+    from sparcl_ref.cost.statement import columns
+
+    records = [compare(cell) for cell in CELLS]
+    good = all(record["agrees"] for record in records)
+    if options.json:
+        return json.dumps(records, allow_nan=False), good
+    rows, readings = [], []
+    for cell, record in zip(CELLS, records, strict=True):
+        sparsity = "-" if record["sparsity"] is None else f"{record['sparsity']:g}"
+        unit = f"{record['unit']:.0e}".replace("e+0", "e").replace("e+", "e")
+        unit += " B" if record["quantity"] == "memory_bytes" else " FLOPs"
+        exact = "-" if record["exact"] is None else f"{record['exact']:.2f}"
+        agrees = "yes" if record["agrees"] else "NO"
+        head = (record["table"], record["method"], record["dataset"], sparsity, unit)
+        ours = (cell.printed, f"{record['ours']:.3f}", f"{record['difference']:+.3f}", agrees, exact)
+        rows.append((*head, *ours, record["rule"]))
+        if record["readings"]:
+            readings.append((*head[1:5], cell.printed, *(f"{value:.3f}" for value in record["readings"].values())))
+    header = ("table", "method", "data", "s", "unit", "printed", "ours", "diff", "agrees", "exact", "rule")
+    table = _with_rules(header, rows)
+    named = "\n".join(f"  {name}: {meaning}" for name, meaning in READINGS.items())
+    shown = columns(("method", "data", "s", "unit", "printed", *READINGS), readings, left=2)
+    return f"{table}\n\nReadings of how gradient masks are charged, `paper` convention:\n{named}\n\n{shown}", good
+
+
+def _with_rules(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Aligned columns, with the rules numbered and listed below: they are too long for a column."""
+    from sparcl_ref.cost.statement import columns
+
+    rules = list(dict.fromkeys(row[-1] for row in rows))
+    numbered = [(*row[:-1], f"({rules.index(row[-1]) + 1})") for row in rows]
+    listed = "\n".join(f"  ({number}) {rule}" for number, rule in enumerate(rules, start=1))
+    exact = "exact: all passes with their backward passes; for memory what this engine, with dense arrays, holds"
+    return f"{columns(header, numbered, left=3)}\n\n{listed}\n  {exact}"
+
+
+def _refusing(action):
+    """Turn a complaint about the request into a refusal."""
+    try:
+        return action()
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _writing(directory: str, action):
+    """Turn what the file system says into a refusal."""
+    try:
+        return action()
+    except OSError as error:
+        raise Refused(f"cannot write to {directory}: {error.strerror}; choose another --out") from error
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Parse, price, print."""
+    options = parse(arguments)
+    if options.table1:
+        text, good = show_table(options)
+    else:
+        wanted = _refusing(lambda: request(options))
+        text, good = show_conventions(options, wanted) if options.conventions else (show_run(options, wanted), True)
+    print(text)
+    return 0 if good else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return main_guard(PROGRAM, execute, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
