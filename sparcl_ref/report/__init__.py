@@ -1,0 +1,12 @@
+"""What a person sees after a run: table, figures, one self-contained page, and the files they are kept in.
+
+Data come in as plain dicts (see `write_run`). Matplotlib is imported when a figure is drawn, not before.
+"""
+
+from __future__ import annotations
+
+from sparcl_ref.report.summary import load_summary
+from sparcl_ref.report.table import Row, aggregate, format_table
+from sparcl_ref.report.write import check_writable, load_masks, write_run
+
+__all__ = ["Row", "aggregate", "check_writable", "format_table", "load_masks", "load_summary", "write_run"]

@@ -1,0 +1,53 @@
+"""The sheet figures are drawn on: made without pyplot, laid out in inches, saved as PNG."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+
+from sparcl_ref.report import style
+from sparcl_ref.report.style import DPI, LIGHT, WIDTH, Theme
+
+#: Size of labels in points, and the height of a line of them in inches.
+LABEL = 10.5
+LINE = 0.2
+
+
+def new_figure(height: float, *, width: float = WIDTH) -> Figure:
+    """An empty figure of that many inches, ready to be saved by Agg."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def place_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **options: Any) -> Axes:
+    """Axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
+
+
+def text_width(figure: Figure, text: str, *, size: float = LABEL) -> float:
+    """Width in inches that a text will have; to be called inside `style.applied`, which decides on the font."""
+    width, _, _ = figure.canvas.get_renderer().get_text_width_height_descent(text, FontProperties(size=size), False)
+    return width / figure.dpi
+
+
+def title(figure: Figure, text: str, *, under: str = "", theme: Theme = LIGHT) -> None:
+    """A title, and a line under it that says how to read the figure, at the top left."""
+    height = figure.get_size_inches()[1]
+    figure.text(0.018, 1 - 0.12 / height, text, va="top", fontsize=14.5, fontweight="bold", color=theme.ink)
+    if under:
+        figure.text(0.018, 1 - 0.44 / height, under, va="top", fontsize=11, color=theme.muted)
+
+
+def png(figure: Figure, *, theme: Theme = LIGHT, dpi: int = DPI) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    with style.applied(theme):
+        figure.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()

@@ -1,0 +1,88 @@
+"""Figure: accuracy matrices as heat maps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from sparcl_ref.report import style
+from sparcl_ref.report.canvas import LABEL, new_figure, place_axes, text_width, title
+from sparcl_ref.report.style import LIGHT, WIDTH, Theme
+from sparcl_ref.report.table import Record, group_by_entry, is_joint
+
+
+def accuracy_matrix(record: Record, *, theme: Theme = LIGHT) -> Figure:
+    """One record's Class-IL accuracy matrix as a heat map; see `accuracy_matrices`."""
+    return accuracy_matrices([record], theme=theme)
+
+
+def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT) -> Figure:
+    """Class-IL accuracy matrices as heat maps side by side: a row per moment, a column per task, mean over seeds.
+
+    The step line parts what had been learned at that moment (below) from what had not (above).
+
+    Parameters
+    ----------
+    records : sequence of dict
+    theme : Theme
+
+    Returns
+    -------
+    Figure
+        One axes with one image per entry, in order.
+    """
+    groups = group_by_entry(records)
+    matrices = [np.mean([record["class_il_matrix"] for record in group], axis=0) for group in groups]
+    columns = min(4, len(groups))
+    tiers = -(-len(groups) // columns)
+    across = min((WIDTH - 0.95) / columns, 4.2)
+    side = across - 0.22
+    cell = max(0.2, min(0.86 * side / max(matrix.shape[1] for matrix in matrices), 0.5))
+    tall = [cell * max(map(len, matrices[tier * columns : (tier + 1) * columns])) + 0.75 for tier in range(tiers)]
+    with style.applied(theme):
+        figure = new_figure(0.87 + sum(tall) + 0.05, width=WIDTH if columns > 1 else across + 1.2)
+        title(
+            figure,
+            "Who remembers which task" if columns > 1 else "What is remembered",
+            under="Class-IL accuracy in %: tasks from left to right, time from top to bottom" if columns > 1 else "",
+            theme=theme,
+        )
+        for index, (group, matrix) in enumerate(zip(groups, matrices, strict=True)):
+            tier, column = divmod(index, columns)
+            top = sum(tall[tier:]) - 0.25
+            box = (0.92 + column * across, top - cell * len(matrix), side, cell * len(matrix))
+            _draw_matrix(place_axes(figure, *box), matrix, group[0], side, first=column == 0, theme=theme)
+    return figure
+
+
+def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *, first: bool, theme: Theme) -> None:
+    heat = LinearSegmentedColormap.from_list("heat", theme.heat)
+    rows, tasks = matrix.shape
+    axes.imshow(matrix, cmap=heat, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    joint = is_joint(record)
+    name = record["name"] + (": untrained, trained" if joint and not first else "")
+    if text_width(axes.figure, name) > side:
+        name = name.replace(" (", "\n(", 1)
+    axes.set_title(name, fontsize=LABEL)
+    axes.set_xticks(range(tasks), [str(task + 1) for task in range(tasks)])
+    names = ["untrained", *(["trained"] if joint else [f"after {task}" for task in range(1, rows)])]
+    axes.set_yticks(range(rows), names if first else [""] * rows)
+    axes.tick_params(length=0, labelsize=9.5)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if not joint:
+        # Row t has learned tasks 1..t: a stair from the top left, one column further per row.
+        x = [edge - 0.5 for task in range(tasks + 1) for edge in (task, task)][1:]
+        y = [edge + 0.5 for task in range(tasks + 1) for edge in (task, task)][:-1]
+        axes.plot(x, y, color=theme.ink, linewidth=1.3, label="_stair", clip_on=False)
+        axes.set_xlim(-0.5, tasks - 0.5)
+        axes.set_ylim(rows - 0.5, -0.5)
+    if side / tasks < 0.27:
+        return
+    for (row, task), value in np.ndenumerate(matrix):
+        colour = style.text_on(style.blend(theme.heat, float(value)))
+        axes.text(task, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=9.5, color=colour)

@@ -1,0 +1,173 @@
+"""Figure: mean accuracy on the tasks seen so far, after each task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from sparcl_ref.report import style
+from sparcl_ref.report.canvas import LABEL, LINE, new_figure, place_axes, text_width, title
+from sparcl_ref.report.layout import is_near_best, padded_range, spread_labels
+from sparcl_ref.report.numbers import percent
+from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
+from sparcl_ref.report.table import Record, aggregate, group_by_entry, is_joint
+
+#: Inches beside and under the axes, and across the panel that shows everything.
+LEFT, BOTTOM, NARROW = 0.6, 0.62, 2.4
+
+
+def accuracy_curve(record: Record) -> tuple[list[int], list[float]]:
+    """Number of tasks seen, and mean Class-IL accuracy on these, after each task; joint training has the end alone."""
+    trained = record["class_il_matrix"][1:]
+    seen = [len(trained[0])] if is_joint(record) else list(range(1, len(trained) + 1))
+    return seen, [float(np.mean(row[:count])) for row, count in zip(trained, seen, strict=True)]
+
+
+def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT) -> Figure:
+    """Mean Class-IL accuracy on the tasks seen so far, after each task: a line per entry, a band of one deviation.
+
+    Where some entries end far below the best, they share a first panel with all others, and the rest gets a second one
+    with an axis of its own.
+
+    Parameters
+    ----------
+    records : sequence of dict
+    theme : Theme
+
+    Returns
+    -------
+    Figure
+        Lines carry the entry's name as their matplotlib label.
+    """
+    with style.applied(theme):
+        curves = mean_curves(records, theme)
+        figure = new_figure(max(5.4, LINE * 1.25 * len(curves) + 2.0))
+        title(
+            figure,
+            "What is still known after each task",
+            under="Class-IL accuracy in %, mean over the tasks seen so far",
+            theme=theme,
+        )
+        near, far = _divided(figure, curves)
+        height = figure.get_size_inches()[1] - BOTTOM - 1.03
+        right = _label_room(figure, near)
+        if far:
+            left = LEFT + NARROW + _label_room(figure, far) + 0.35
+            overview = place_axes(figure, LEFT, BOTTOM, NARROW, height)
+            detail = place_axes(figure, left, BOTTOM, WIDTH - left - right, height)
+            low, high = _draw_curves(detail, near, theme)
+            _draw_curves(overview, curves, theme, limits=(-0.02, 1.02))
+            overview.axhspan(low, high, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
+            overview.set_title("everything", color=theme.muted)
+            detail.set_title("the shaded part, enlarged", color=theme.muted)
+            _label_ends(overview, far, height, theme)
+        else:
+            detail = place_axes(figure, LEFT, BOTTOM, WIDTH - LEFT - right, height)
+            _draw_curves(detail, near, theme)
+        _label_ends(detail, near, height, theme)
+    return figure
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An entry's line: tasks seen, mean and standard deviation over seeds (None for one seed), and how it is drawn."""
+
+    name: str
+    seen: list[int]
+    mean: np.ndarray
+    band: np.ndarray | None
+    look: Look
+
+    @property
+    def end(self) -> float:
+        return float(self.mean[-1])
+
+    @property
+    def label(self) -> str:
+        return f"{percent(self.end)}  {self.name}"
+
+
+def mean_curves(records: Sequence[Record], theme: Theme) -> list[Curve]:
+    """A curve per entry, in order of first appearance."""
+    curves = []
+    for group, look in zip(group_by_entry(records), style.looks(aggregate(records), theme), strict=True):
+        runs = [accuracy_curve(record) for record in group]
+        values = np.array([means for _, means in runs])
+        # One seed has no spread, which is not a spread of zero.
+        band = values.std(axis=0, ddof=1) if len(values) > 1 else None
+        curves.append(Curve(group[0]["name"], runs[0][0], values.mean(axis=0), band, look))
+    return curves
+
+
+def _divided(figure: Figure, curves: list[Curve]) -> tuple[list[Curve], list[Curve]]:
+    """Curves that end near the best, and the others; all of them near if there is no room for two panels."""
+    marks = is_near_best([curve.end for curve in curves])
+    near = [curve for curve, mark in zip(curves, marks, strict=True) if mark]
+    far = [curve for curve, mark in zip(curves, marks, strict=True) if not mark]
+    if far and WIDTH - LEFT - NARROW - 0.35 - _label_room(figure, far) - _label_room(figure, near) < NARROW:
+        return curves, []
+    return near, far
+
+
+def _label_room(figure: Figure, curves: Sequence[Curve]) -> float:
+    """Inches that the labels at the right of a panel take, the panel itself left a fair share."""
+    return min(5.5, max(text_width(figure, curve.label) for curve in curves) + 0.3)
+
+
+def _draw_curves(
+    axes: Axes, curves: Sequence[Curve], theme: Theme, *, limits: tuple[float, float] | None = None
+) -> tuple[float, float]:
+    """Draw lines and bands; returns the limits of the accuracy axis."""
+    heights: list[float] = []
+    for curve in curves:
+        heights += [*curve.mean]
+        if curve.band is not None:
+            low, high = curve.mean - curve.band, curve.mean + curve.band
+            heights += [*low, *high]
+            axes.fill_between(curve.seen, low, high, color=curve.look.colour, alpha=0.14, linewidth=0)
+        axes.plot(
+            curve.seen,
+            curve.mean,
+            color=curve.look.colour,
+            linestyle=curve.look.dash,
+            linewidth=2.2,
+            marker=curve.look.marker,
+            markersize=11 if curve.look.marker == "*" else 5.5,
+            markeredgewidth=0.9,
+            markeredgecolor=theme.background,
+            label=curve.name,
+        )
+    last = max(curve.seen[-1] for curve in curves)
+    limits = limits or padded_range(heights)
+    axes.set_xlim(0.85, last + (0.15 if last > 1 else 0.5))
+    axes.set_ylim(*limits)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
+    axes.grid(axis="y")
+    axes.set_xlabel("tasks seen")
+    return limits
+
+
+def _label_ends(axes: Axes, curves: Sequence[Curve], height: float, theme: Theme) -> None:
+    """Name and final value at the right, pushed apart, each tied to the end of its line."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height)
+    transform = axes.get_yaxis_transform()
+    for curve, place in zip(curves, places, strict=True):
+        start = (curve.seen[-1] - left) / (right - left)
+        axes.plot(
+            [start, 1.0, 1.012],
+            [curve.end, place, place],
+            color=curve.look.colour,
+            linewidth=0.9,
+            transform=transform,
+            clip_on=False,
+            label="_leader",
+        )
+        axes.text(1.02, place, curve.label, transform=transform, va="center", fontsize=LABEL, color=theme.ink)

@@ -1,0 +1,76 @@
+"""The page's last sections: configuration, how to run it again, and what the bits of the run depend on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sparcl_ref.report import numbers
+from sparcl_ref.report.markup import Markup, element, joined, table
+from sparcl_ref.report.table import Record, group_by_entry
+
+
+def configuration(records: Sequence[Record]) -> Markup:
+    """Settings that all runs share, and those in which entries differ."""
+    groups = [group[0] for group in group_by_entry(records)]
+    configs = [record.get("config", {}) for record in groups]
+    keys = [key for key in dict.fromkeys(key for config in configs for key in config) if key != "seed"]
+    if not keys:
+        return Markup()
+    varied = [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
+    parts = [element("h2", "Configuration")]
+    if varied:
+        lines = [
+            [record["name"], *(_setting(config.get(key)) for key in varied)]
+            for record, config in zip(groups, configs, strict=True)
+        ]
+        parts.append(table(["Entry", *varied], lines, caption="Settings in which entries differ"))
+    shared = [[element("code", key), _setting(configs[0].get(key))] for key in keys if key not in varied]
+    if shared:
+        whose = "all entries share" if len(groups) > 1 else "were used"
+        inner = table(["Setting", "Value"], shared, class_="text")
+        parts.append(
+            element("details", element("summary", f"{len(shared)} settings that {whose}"), inner, class_="lone")
+        )
+    return joined(parts)
+
+
+def _setting(value: Any) -> str:
+    return numbers.DASH if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def again(summary: Mapping[str, Any]) -> Markup:
+    """The command that made the page, and the one that repeats the run from its summary."""
+    return joined(
+        [
+            element("h2", "Run it again"),
+            element("p", "This page is the work of"),
+            element("pre", summary["command"]),
+            element("p", "The summary beside it holds the effective configuration of every run. From that folder,"),
+            element("pre", "python -m sparcl_ref.run --config summary.json --out again"),
+            element(
+                "p",
+                "gives the same numbers to the last bit, times apart, on the same machine with the same versions and "
+                "threads.",
+                class_="note",
+            ),
+        ]
+    )
+
+
+def versions(summary: Mapping[str, Any]) -> Markup:
+    """What the bits of the run depend on: versions, threads, class order, data."""
+    rows = [[name, str(value)] for name, value in summary.get("versions", {}).items()]
+    rows += [[f"threads, {name}", str(value)] for name, value in summary.get("threads", {}).items()]
+    rows += [[f"data, {name}", _setting(value)] for name, value in summary.get("dataset", {}).items()]
+    if summary.get("class_order"):
+        rows.append(["class order", " ".join(map(str, summary["class_order"]))])
+    if not rows:
+        return Markup()
+    return element(
+        "details",
+        element("summary", "Versions, threads and data"),
+        table(["What", "Value"], rows, class_="text"),
+        class_="lone",
+    )

@@ -1,0 +1,200 @@
+"""The one look of everything drawn: colours for light and dark, and what stands for which entry.
+
+Dense methods have cool or neutral colours of their own, SparCL entries a ramp of warm ones; the marker says which
+rehearsal method is underneath. Blue against orange, and light against dark within each, stay apart with any common kind
+of colour blindness, and no figure relies on colour alone: lines and points are labelled where they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sparcl_ref.report.table import Row
+
+#: Figures are this many inches wide; at `DPI` that is 1600 pixels, made to be shown at 1000 or less.
+WIDTH = 10.0
+DPI = 160
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of figures and page.
+
+    Attributes
+    ----------
+    name : str
+        "light" or "dark".
+    background, surface : str
+        Of the page, and of what lies on it.
+    ink, muted, faint : str
+        Of text and data, of what comes second, of rules and grids.
+    accent : str
+        Of links and marks.
+    dense : dict of str to str
+        Colour of each dense method.
+    warm : tuple of str
+        Ends and middle of the ramp for SparCL entries.
+    strata : tuple of str
+        Ramp for weights by the task in which they joined; see ``bedrock`` for the initial ones.
+    bedrock : str
+        Of weights alive since the start.
+    heat : tuple of str
+        Ramp from 0 to 1.
+    """
+
+    name: str
+    background: str
+    surface: str
+    ink: str
+    muted: str
+    faint: str
+    accent: str
+    dense: dict[str, str]
+    warm: tuple[str, ...]
+    strata: tuple[str, ...]
+    bedrock: str
+    heat: tuple[str, ...]
+
+
+LIGHT = Theme(
+    name="light",
+    background="#ffffff",
+    surface="#f4f5f7",
+    ink="#1d2430",
+    muted="#5a6372",
+    faint="#dfe3e8",
+    accent="#0a62a8",
+    dense={"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
+    warm=("#6f2402", "#cf5a00", "#ee9d26"),
+    strata=("#3b2a7e", "#1f8a8c", "#e0a800"),
+    bedrock="#39424f",
+    heat=("#f5f8fb", "#cfe3f2", "#82b8de", "#0a4f8c"),
+)
+DARK = Theme(
+    name="dark",
+    background="#14171c",
+    surface="#1d2229",
+    ink="#e8eaee",
+    muted="#a3acb9",
+    faint="#323943",
+    accent="#7cc0f4",
+    dense={"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
+    warm=("#ffd08a", "#f58a35", "#c84a16"),
+    strata=("#9c86f0", "#3fb8b4", "#ffd84d"),
+    bedrock="#6f7885",
+    heat=("#1b2129", "#1f3d57", "#2a6da3", "#a5d9ff"),
+)
+THEMES = (LIGHT, DARK)
+
+#: What stands for a rehearsal method, dense or under SparCL.
+MARKERS = {"sgd": "X", "joint": "*", "er": "s", "der": "D", "derpp": "o"}
+FALLBACK_MARKER = "^"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an entry is drawn in every figure: colour, marker and line style."""
+
+    colour: str
+    marker: str
+    dash: str
+
+
+def looks(rows: Sequence[Row], theme: Theme) -> list[Look]:
+    """How each row is drawn.
+
+    Dense entries take their method's colour, dashed with the single head; SparCL entries share the warm ramp in order
+    of appearance, dashed with the full head.
+    """
+    ramp = iter(shades(theme.warm, sum(row.sparse for row in rows)))
+    return [
+        Look(
+            colour=next(ramp) if row.sparse else theme.dense.get(row.method, theme.muted),
+            marker=MARKERS.get(row.method, FALLBACK_MARKER),
+            dash="-" if (row.head == "single") == row.sparse else "--",
+        )
+        for row in rows
+    ]
+
+
+def shades(anchors: Sequence[str], count: int) -> list[str]:
+    """``count`` colours (#rrggbb) evenly spaced along a ramp through the anchors; the middle of it for one."""
+    positions = [0.5] if count == 1 else [index / (count - 1) for index in range(count)]
+    return [blend(anchors, position) for position in positions]
+
+
+def blend(anchors: Sequence[str], position: float) -> str:
+    """Colour at ``position`` in 0..1 along a ramp through the anchors, linear in sRGB."""
+    scaled = position * (len(anchors) - 1)
+    left = min(int(scaled), len(anchors) - 2)
+    weight = scaled - left
+    pairs = zip(channels(anchors[left]), channels(anchors[left + 1]), strict=True)
+    return "#" + "".join(f"{round((1 - weight) * a + weight * b):02x}" for a, b in pairs)
+
+
+def channels(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue (0..255) of "#rrggbb"."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of "#rrggbb", 0 (black) .. 1 (white), as WCAG 2 defines it."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in channels(colour))]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two colours, 1..21 (WCAG 2)."""
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def text_on(background: str) -> str:
+    """Whichever of black and white reads better on a colour: the better one has a contrast of 4.58 at least."""
+    return max(("#000000", "#ffffff"), key=lambda text: contrast(text, background))
+
+
+def rc(theme: Theme = LIGHT) -> dict[str, Any]:
+    """Matplotlib settings of the look, for `matplotlib.style.context` or ``rcParams.update``."""
+    return {
+        "figure.facecolor": theme.background,
+        "savefig.facecolor": theme.background,
+        "axes.facecolor": theme.background,
+        "axes.edgecolor": theme.muted,
+        "axes.labelcolor": theme.muted,
+        "axes.titlecolor": theme.ink,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 11,
+        "axes.labelsize": 11,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "text.color": theme.ink,
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "xtick.labelsize": 10.5,
+        "ytick.labelsize": 10.5,
+        "xtick.major.size": 3,
+        "ytick.major.size": 0,
+        "grid.color": theme.faint,
+        "grid.linewidth": 0.8,
+        "font.family": "DejaVu Sans",
+        "font.size": 11,
+        # A dollar sign in a name is a dollar sign.
+        "text.parse_math": False,
+        "lines.solid_capstyle": "round",
+        "lines.dash_capstyle": "round",
+    }
+
+
+@contextmanager
+def applied(theme: Theme) -> Iterator[None]:
+    """Draw in the look, whatever the user's matplotlibrc says; the settings before are put back."""
+    import matplotlib.style
+
+    with matplotlib.style.context(["default", rc(theme)]):
+        yield

@@ -1,0 +1,83 @@
+"""Figure: from plain training to a run's cost, part by part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from sparcl_ref.report import numbers, style
+from sparcl_ref.report.canvas import LABEL, new_figure, place_axes, title
+from sparcl_ref.report.style import LIGHT, WIDTH, Theme
+
+#: What stands under the bars.
+CAPTIONS = {
+    "new data": "new\ndata",
+    "replay": "replay",
+    "TDM": "sparse\nweights\n(TDM)",
+    "static mask": "sparse\nweights\n(static)",
+    "DDR": "fewer\nsamples\n(DDR)",
+    "DGM": "fewer\ngradients\n(DGM)",
+}
+
+
+def cost_waterfall(
+    savings: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "", theme: Theme = LIGHT
+) -> Figure:
+    """Train FLOPs as a waterfall, a panel for each convention.
+
+    Parameters
+    ----------
+    savings : mapping of str to sequence of mapping
+        "exact" and "paper", each the parts in order with ``name``, ``change_flops`` and ``total_flops``.
+    name : str
+        What the run is called.
+    theme : Theme
+
+    Returns
+    -------
+    Figure
+    """
+    with style.applied(theme):
+        figure = new_figure(5.2)
+        under = "train FLOPs: what each part adds or saves, given those to its left, and what is left in the end"
+        title(figure, f"Where the savings come from{f': {name}' if name else ''}", under=under, theme=theme)
+        width = (WIDTH - 1.2) / 2
+        for position, convention in enumerate(("exact", "paper")):
+            axes = place_axes(figure, 0.45 + position * (width + 0.35), 0.95, width, 3.1)
+            divisor, prefix = numbers.prefix_for(part["total_flops"] for part in savings[convention])
+            _draw(axes, savings[convention], divisor, theme)
+            axes.set_title(f"{convention} convention, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
+    return figure
+
+
+def _fewer(parts: Sequence[Mapping[str, Any]]) -> str:
+    """How many times fewer than at the highest level, if the run ends lower."""
+    top, final = max(part["total_flops"] for part in parts), parts[-1]["total_flops"]
+    return f": {numbers.ratio(top / final)} times fewer in the end" if final < top else ""
+
+
+def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme: Theme) -> None:
+    top = max(part["total_flops"] for part in parts)
+
+    def bar(place: int, low: float, high: float, sign: str, colour: str) -> None:
+        axes.bar(place, high - low, bottom=low, width=0.62, color=colour)
+        label = sign + numbers.significant((high - low) / divisor)
+        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=LABEL, color=theme.ink)
+
+    for place, part in enumerate(parts):
+        change, total = part["change_flops"], part["total_flops"]
+        sign = "" if place == 0 else "+" if change >= 0 else "\N{MINUS SIGN}"
+        colour = theme.warm[1] if change < 0 else theme.dense["derpp"]
+        bar(place, min(total, total - change), max(total, total - change), sign, colour)
+        # The level on which the next bar stands.
+        axes.plot([place - 0.31, place + 1.31], [total, total], color=theme.muted, linewidth=0.8)
+    bar(len(parts), 0, parts[-1]["total_flops"], "", theme.ink)
+    captions = [CAPTIONS[part["name"]] for part in parts] + ["the run"]
+    axes.set_xticks(range(len(captions)), captions)
+    axes.set_ylim(0, 1.13 * top)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="x", length=0)
