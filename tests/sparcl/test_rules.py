@@ -1,0 +1,197 @@
+"""Profiles and mixtures of rules, and the regime under rules that are not the paper's."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sparcl_ref.config import Config
+from sparcl_ref.sparcl import released, rules, structured
+from sparcl_ref.sparcl.rules import PAPER, PROFILES, RELEASED, Rules, mixed_rules, rules_table
+from tests import tiny
+from tests.helpers import assert_positive_zero
+from tests.sparcl.common import FixedProbe, no_probe, observation, regime
+
+FIELDS = [item.name for item in dataclasses.fields(Rules)]
+
+
+# --- profiles ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_two_profiles_differ_in_every_rule() -> None:
+    assert PROFILES == {"paper": PAPER, "released": RELEASED}
+    assert all(getattr(PAPER, name) != getattr(RELEASED, name) for name in FIELDS)
+
+
+def test_all_eleven_deviations_have_a_field_that_explains_itself() -> None:
+    metadata = [item.metadata for item in dataclasses.fields(Rules)]
+    assert sorted({entry["number"] for entry in metadata}) == list(range(1, 12))
+    assert all(len(entry[key]) > 3 for entry in metadata for key in ("paper", "code", "changes"))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_any_single_rule_can_be_taken_from_the_other_profile(name) -> None:
+    for profile, other in (("paper", "released"), ("released", "paper")):
+        mixed = mixed_rules(profile, f"{name}={other}")
+        for field in FIELDS:
+            assert getattr(mixed, field) == getattr(PROFILES[other if field == name else profile], field)
+
+
+def test_mixtures_may_be_empty_or_several() -> None:
+    assert mixed_rules("paper") is not None
+    assert mixed_rules("paper", "") == mixed_rules("paper", " , ") == PAPER
+    mixed = mixed_rules("released", "shrink=paper, grow=paper")
+    assert (mixed.shrink, mixed.grow, mixed.freeze) == (PAPER.shrink, PAPER.grow, RELEASED.freeze)
+
+
+@pytest.mark.parametrize(
+    ("profile", "mix", "message"),
+    [
+        ("draft", "", r"unknown profile 'draft'; choose one of paper, released"),
+        ("paper", "shrunk=paper", r"unknown rule 'shrunk'; choose among initial_mask, .*, initialise"),
+        ("paper", "shrink", r"rule shrink must come from paper or released, as in shrink=released; got ''"),
+        ("paper", "shrink=draft", r"got 'draft'"),
+    ],
+)
+def test_what_is_unknown_is_named(profile, mix, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        mixed_rules(profile, mix)
+
+
+@pytest.mark.parametrize(
+    ("mix", "counts"),
+    [
+        ("", True),
+        ("freeze=released", True),
+        ("shrink=released", False),
+        ("grow=released", False),
+        ("initial_mask=released", False),
+    ],
+)
+def test_budgets_are_counted_only_if_all_three_rules_count(mix, counts) -> None:
+    assert mixed_rules("paper", mix).counts_budgets is counts
+    assert not RELEASED.counts_budgets
+
+
+def test_the_table_has_a_row_for_every_field_and_no_stray_columns() -> None:
+    lines = rules_table().splitlines()
+    assert len(lines) == 2 + len(FIELDS)
+    assert all(line.replace("\\|", "").count("|") == 6 for line in lines)
+    for line, item in zip(lines[2:], dataclasses.fields(Rules), strict=True):
+        assert line.startswith(f"| {item.metadata['number']} | `{item.name}` | ")
+        assert item.metadata["changes"].replace("|", "\\|") in line
+
+
+# --- the regime under the published code's rules ----------------------------------------------------------------------
+
+
+def test_a_released_run_starts_from_magnitudes_and_freezes_zeros() -> None:
+    nets = [tiny.network(batchnorm=True) for _ in range(2)]
+    for net in nets:
+        for parameter in net.parameters():
+            if parameter.name == "bn1.bias":
+                parameter.value[...] = 0
+    dense = {parameter.name: parameter.value.copy() for parameter in nets[0].parameters()}
+    subject = regime(net=nets[0], profile="released", sparsity=0.6)
+    for parameter in nets[0].parameters():
+        if parameter.sparsifiable:
+            mask = released.magnitude_initial_mask(dense[parameter.name], 0.6)
+            np.testing.assert_array_equal(parameter.mask, mask)
+            assert_positive_zero(parameter.value, call="dead", where=~mask)
+        elif parameter.name == "bn1.bias":
+            assert not parameter.mask.any()
+        else:
+            assert parameter.mask is None
+    assert len(subject.parameters) == 2
+    # Under the paper's rules nothing but the sparsifiable weights has a mask.
+    regime(net=nets[1])
+    assert [p.name for p in nets[1].parameters() if p.mask is not None] == ["conv2.weight", "fc.weight"]
+
+
+def test_a_released_run_shrinks_by_the_last_gradient_without_a_probe() -> None:
+    subject, rng = regime(profile="released", epochs=8, p_intra=0.1), np.random.default_rng(0)
+    for parameter in subject.parameters:
+        parameter.add_grad(rng.standard_normal(parameter.value.shape))
+    weights = [parameter.value.copy() for parameter in subject.parameters]
+    grads = [parameter.grad.copy() for parameter in subject.parameters]
+    shrunk, grown = subject.before_epoch(1, 3, no_probe)
+    assert (shrunk.kind, grown.kind) == ("shrink", "expand")
+    for parameter, weight, grad in zip(subject.parameters, weights, grads, strict=True):
+        importance = np.abs(weight) + 0.5 * np.abs(grad)
+        kept = (importance > np.percentile(importance, 60)) & (weight != 0)
+        left = np.flatnonzero((weight != 0) & ~kept)
+        assert shrunk.indices[parameter.name].tolist() == left.tolist()
+        zeros = int((~kept).sum())
+        assert len(grown.indices[parameter.name]) == max(0, int(zeros - 0.5 * weight.size)) > 0
+        np.testing.assert_array_equal(parameter.value != 0, kept)
+
+
+def test_a_released_gradient_mask_ranks_the_whole_gradient() -> None:
+    subject = regime(profile="released", dgm_q=0.2)
+    subject.before_step(0)
+    step = observation(subject, 4)
+    subject.after_backward(0, step)
+    for index, parameter in enumerate(subject.model.parameters()):
+        if parameter.sparsifiable:
+            whole = step.current_grads[index] + step.replay_grads[index]
+            chosen = (np.abs(whole) >= np.percentile(np.abs(whole), 70)) & (whole != 0)
+            np.testing.assert_array_equal(parameter.grad_mask, chosen)
+            assert chosen.any()
+
+
+def test_a_released_run_removes_what_was_least_forgotten() -> None:
+    subject, everything = regime(profile="released", ddr_cutoff=2, ddr_rho=0.5), np.arange(4)
+    subject.begin_task(4)
+    # 0 is forgotten twice, 1 never right, 2 wrong once and then right, 3 always right.
+    for correct in ([1, 0, 0, 1], [0, 0, 1, 1], [1, 0, 1, 1], [0, 0, 1, 1]):
+        subject.count(everything, everything, np.array(correct, dtype=bool))
+    assert rules.score_flips(subject.statistics, 6).tolist() == [2, 6, 0, 0]
+    assert rules.score_misclassified(subject.statistics, 6).tolist() == [2, 4, 1, 0]
+    assert subject.end_stage(2, everything, 4).tolist() == [0, 1, 3]
+
+
+# --- the regime with structured sparsity ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("structure", structured.STRUCTURES)
+def test_structured_masks_follow_their_own_rules_without_a_probe(structure) -> None:
+    shrink, grow = structured.STRUCTURES[structure]
+    net = tiny.stack([3, 8, 12, 8, 4])
+    dense = {parameter.name: parameter.value.copy() for parameter in net.parameters()}
+    subject = regime(net=net, structure=structure, sparsity=0.6, p_intra=0.1, p_inter=0.3)
+    for parameter in subject.parameters:
+        np.testing.assert_array_equal(parameter.mask, shrink(dense[parameter.name], 0.6))
+    weights = [parameter.value.copy() for parameter in subject.parameters]
+    rng = np.random.default_rng()
+    rng.bit_generator.state = subject.rng.bit_generator.state
+    (expanded,) = subject.before_epoch(2, 1, no_probe)
+    for parameter, weight in zip(subject.parameters, weights, strict=True):
+        expected = weight != 0 if grow is None else grow(weight, 0.3, rng)
+        np.testing.assert_array_equal(parameter.mask, expected)
+    assert (expanded.count > 0) == (structure == "column-block-4")
+    subject.before_epoch(2, 2, no_probe)
+    if grow is None:
+        for parameter, weight in zip(subject.parameters, weights, strict=True):
+            np.testing.assert_array_equal(parameter.mask, shrink(weight, "0.7"))
+
+
+def test_irregular_masks_ask_for_a_probe() -> None:
+    subject, probe = regime(structure="irregular"), FixedProbe()
+    subject.before_epoch(1, 2, probe)
+    assert probe.calls == 1
+
+
+# --- the shape of the fields ------------------------------------------------------------------------------------------
+
+
+def test_paper_schedule_is_algorithm_1_whatever_the_epochs() -> None:
+    settings = {"sparsity": 0.9, "delta_k": 2, "p_inter": 0.01, "p_intra": 0.005}
+    for task, epoch in ((1, 1), (2, 1), (2, 2), (2, 3)):
+        assert PAPER.schedule(task, epoch, epochs=50, **settings) == PAPER.schedule(task, epoch, epochs=2, **settings)
+
+
+def test_effective_rules_of_a_configuration() -> None:
+    config = Config(profile="released", mix="drop_last=paper,replay_from_task=paper")
+    assert config.rules == dataclasses.replace(RELEASED, drop_last=False, replay_from_task=1)
