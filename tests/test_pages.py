@@ -1,0 +1,53 @@
+"""What the documentation states is what the package says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sparcl_ref.report import aggregate, format_table, load_summary
+from sparcl_ref.sparcl.rules import rules_table
+
+ROOT = Path(__file__).parent.parent
+PAGES = ROOT / "tutorials" / "pages"
+RESULTS = ROOT / "tutorials" / "results"
+COMMITTED = sorted(path.parent.name for path in RESULTS.glob("*/summary.json"))
+
+
+def test_profiles_page_has_the_generated_table():
+    assert rules_table() in (PAGES / "profiles.md").read_text()
+
+
+def test_results_are_committed():
+    assert {"tiny", "tiny-released", "importance", "ablation"} <= set(COMMITTED)
+
+
+@pytest.mark.parametrize("name", COMMITTED)
+def test_results_page_shows_the_committed_results(name):
+    summary = load_summary(RESULTS / name / "summary.json")
+    table = format_table(aggregate(summary["methods"]))
+    page = (PAGES / "results.md").read_text()
+    assert table in page
+    # The command is given without where it wrote.
+    assert re.sub(r" --out \S+", "", summary["command"]) in page
+
+
+def test_readme_table_has_the_shape_of_the_real_one():
+    readme = (ROOT / "README.md").read_text()
+    for record in load_summary(RESULTS / "tiny" / "summary.json")["methods"]:
+        assert f"\n{record['name']} " in readme
+
+
+def test_links_and_paths_of_the_documentation_exist():
+    checked = 0
+    for page in (ROOT / "README.md", *PAGES.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+                checked += 1
+    for path in re.findall(r"`((?:sparcl_ref|tests)/[\w/.]+)`", (ROOT / "README.md").read_text()):
+        assert (ROOT / path).exists(), path
+        checked += 1
+    assert checked > 15
