@@ -12,7 +12,7 @@ import numpy as np
 
 from sparcl_ref import metrics
 from sparcl_ref.config import Config
-from sparcl_ref.cost import FlopLedger, memory_bytes, paper_train_flops
+from sparcl_ref.cost import FlopLedger, cost_ledger, memory_bytes, paper_train_flops
 from sparcl_ref.history import Event, History
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import Network, build_model
@@ -41,6 +41,10 @@ class Result:
         Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
     train_flops, memory_bytes : dict of str to number
         By convention: "paper" and "exact".
+    savings : dict
+        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.cost_ledger`.
+    data_removed : list of dict
+        One row per removal: task, stage, removed, left, saved_flops (exact convention).
     steps : int
         Updates made.
     wall_seconds : float
@@ -56,6 +60,8 @@ class Result:
     layer_sparsity: dict[str, float]
     train_flops: dict[str, float]
     memory_bytes: dict[str, int]
+    savings: dict[str, list[dict[str, Any]]]
+    data_removed: list[dict[str, int]]
     steps: int
     wall_seconds: float
     mask_layer: str | None = None
@@ -84,7 +90,8 @@ class Result:
             "train_flops": self.train_flops,
             "memory_bytes": self.memory_bytes,
             "steps": self.steps,
-            "data_removed": self.history.data_removed,
+            "savings": self.savings,
+            "data_removed": self.data_removed,
             "wall_seconds": self.wall_seconds,
             "config": self.config.to_json(),
             "warnings": self.config.warnings(),
@@ -152,6 +159,10 @@ def build_stream(config: Config, dataset: Dataset, generators: dict[str, np.rand
             "choose a smaller batch or more classes per task"
         )
     least = smallest_epoch(config, smallest)
+    if least < 1:
+        raise ValueError(
+            f"--ddr-rho {config.ddr_rho} leaves none of the smallest task's {smallest} samples; choose a smaller one"
+        )
     if config.rules.drop_last and config.batch_size > least:
         raise ValueError(
             f"--batch-size must not exceed the {least} samples that data removal leaves of the smallest task, got "
@@ -289,8 +300,9 @@ def train(
     trainer = build(config, dataset)
     for line in config.warnings():
         warnings.warn(line, stacklevel=2)
-    for event in trainer.events():
-        on_event(event)
+    # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
+    while not trainer.done:
+        on_event(trainer.advance())
     return finish(trainer, wall_seconds=time.perf_counter() - start)
 
 
@@ -298,6 +310,8 @@ def finish(trainer: Trainer, *, wall_seconds: float) -> Result:
     """What a trainer that is done has found."""
     config, model = trainer.config, trainer.model
     parameters = model.sparsifiable() if config.sparse else []
+    ledger = cost_ledger(config, trainer.stream, model)
+    saved = {(row["task"], row["stage"]): row["saved_flops"] for row in ledger["removals"]}
     largest = max(parameters, key=lambda parameter: parameter.value.size, default=None)
     return Result(
         name=name_of(config),
@@ -307,6 +321,8 @@ def finish(trainer: Trainer, *, wall_seconds: float) -> Result:
         layer_sparsity={p.name: 1 - p.active / p.value.size for p in parameters},
         train_flops={"paper": paper_train_flops(config, trainer.stream, model), "exact": trainer.ledger.train_flops},
         memory_bytes=memory_bytes(config, model, trainer.buffer),
+        savings=ledger["savings"],
+        data_removed=[{**row, "saved_flops": saved[row["task"], row["stage"]]} for row in trainer.history.data_removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
         mask_layer=None if largest is None else largest.name,

@@ -248,12 +248,15 @@ def execute(arguments: Sequence[str]) -> int:
     }
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": result.mask_snapshots() for result in results if result.mask_layer}
+    # Printed before anything is written: a full disk must not take the table with it.
+    if options.json:
+        print(json.dumps(summary, allow_nan=False), flush=True)
+    else:
+        print(f"class order: {' '.join(map(str, summary['class_order']))}\n")
+        print(format_table(aggregate(summary["methods"])), flush=True)
     write_run(directory, summary, rows, masks)
     if options.json:
-        print(json.dumps(summary, allow_nan=False))
         return 0
-    print(f"class order: {' '.join(map(str, summary['class_order']))}\n")
-    print(format_table(aggregate(summary["methods"])))
     print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
     print("summary.json, metrics.csv, masks.npz and the figures.")
     return 0

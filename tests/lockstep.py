@@ -119,6 +119,7 @@ class Lockstep:
         self.seen["refresh" if refresh else "reuse"] += 1
         self.seen["partial batch"] += len(batch) < config.batch_size
         self.seen["replay"] += len(step.draws) > 0
+        self.seen["unlike draws"] += len(step.draws) == 2 and not np.array_equal(*map(np.sort, step.draws))
         self.seen["short draw"] += any(len(draw) < config.effective_replay_batch_size for draw in step.draws)
         if self.trainer.buffer is not None:
             numbered = list(zip(range(presented, presented + len(batch)), reservoir_draws, strict=True))

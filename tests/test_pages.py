@@ -21,7 +21,7 @@ def test_profiles_page_has_the_generated_table():
 
 
 def test_results_are_committed():
-    assert {"tiny", "tiny-released", "importance", "ablation"} <= set(COMMITTED)
+    assert {"tiny", "tiny-released", "importance"} <= set(COMMITTED)
 
 
 @pytest.mark.parametrize("name", COMMITTED)

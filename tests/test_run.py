@@ -166,6 +166,7 @@ def test_default_directory_never_overwrites(tmp_path):
         (["--sparsity", "many"], "invalid float value: 'many'"),
         (["--method", "er", "--buffer-size", "0"], "--buffer-size must be at least 1"),
         (["--batch-size", "500"], "--batch-size must not exceed the smallest task's"),
+        (["--sparsity", "0.9", "--ddr-rho", "1"], "leaves none of the smallest task's 283 samples"),
         (["--tiny", "--profile", "released", "--batch-size", "220"], "data removal leaves"),
         (["--tiny", "--out", "a-file"], "a-file"),
         (["--config", "corrupt.json"], "corrupt.json"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import paper
 from sparcl_ref.cost.describe import describe
 from sparcl_ref.cost.memory import held_memory, sparse_engine_memory
 from sparcl_ref.cost.predict import Prediction, predict
+from sparcl_ref.cost.savings import removals, savings
 
 if TYPE_CHECKING:
     from sparcl_ref.models import Network
@@ -46,4 +48,20 @@ def memory_bytes(config: Config, model: Network, buffer: ReservoirBuffer | None 
         "paper": paper.memory_bytes(spec, config),
         "exact": held_memory(spec, config, buffer=size).total_bytes,
         "exact_sparse_engine": sparse_engine_memory(spec, config, buffer=size).total_bytes,
+    }
+
+
+def cost_ledger(config: Config, stream: Stream, model: Network) -> dict[str, Any]:
+    """Where the cost of a run comes from and what its removals of data save, as JSON values.
+
+    Returns
+    -------
+    dict
+        ``savings``, see `sparcl_ref.cost.savings.savings`, and ``removals``, see `sparcl_ref.cost.savings.removals`.
+    """
+    spec, sizes = describe(model), task_sizes(stream)
+    parts = savings(spec, config, sizes)
+    return {
+        "savings": {name: [dataclasses.asdict(part) for part in every] for name, every in parts.items()},
+        "removals": [dataclasses.asdict(row) for row in removals(spec, config, sizes)],
     }

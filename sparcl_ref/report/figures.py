@@ -10,12 +10,14 @@ from sparcl_ref.report.canvas import png
 from sparcl_ref.report.mask_figure import mask_over_time
 from sparcl_ref.report.matrices import accuracy_matrices, accuracy_matrix
 from sparcl_ref.report.over_tasks import accuracy_over_tasks
+from sparcl_ref.report.waterfall import cost_waterfall
 
 __all__ = [
     "accuracy_against_flops",
     "accuracy_matrices",
     "accuracy_matrix",
     "accuracy_over_tasks",
+    "cost_waterfall",
     "mask_over_time",
     "png",
 ]

@@ -11,15 +11,14 @@ from sparcl_ref.report.figures import (
     accuracy_against_flops,
     accuracy_matrices,
     accuracy_over_tasks,
+    cost_waterfall,
     mask_over_time,
     png,
 )
 from sparcl_ref.report.mask_history import initial_survival, turnover
 from sparcl_ref.report.style import DARK, LIGHT, Theme
+from sparcl_ref.report.summary import FIGURE_NAMES
 from sparcl_ref.report.table import Record, Row, aggregate
-
-#: File names (without ending) that a run may write, whichever figures it has.
-NAMES = ("accuracy_over_tasks", "accuracy_against_flops", "accuracy_matrices", "mask_over_time")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def illustrate(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]
     over_seeds = "; bands and bars are one standard deviation over seeds" if any(len(r.seeds) > 1 for r in rows) else ""
     found = [
         _drawn(
-            NAMES[0],
+            FIGURE_NAMES[0],
             "Accuracy over tasks",
             "Each line is the mean Class-IL accuracy on the tasks seen so far: it falls as earlier tasks are "
             f"forgotten, and because there are more classes to choose from{over_seeds}.",
@@ -68,7 +67,7 @@ def illustrate(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]
             lambda theme: accuracy_over_tasks(records, theme=theme),
         ),
         _drawn(
-            NAMES[1],
+            FIGURE_NAMES[1],
             "Accuracy against train FLOPs",
             "Train FLOPs of the whole run, counted in the exact convention. Lines join a dense method with SparCL over "
             "it; hollow points differ from the others of their kind in the head of the loss.",
@@ -76,7 +75,7 @@ def illustrate(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]
             lambda theme: accuracy_against_flops(records, theme=theme),
         ),
         _drawn(
-            NAMES[2],
+            FIGURE_NAMES[2],
             "Accuracy matrices",
             "A row is a moment, a column a task. The stair parts what had been learned by then (below it) from what "
             "had not; a column that fades downwards is a task being forgotten.",
@@ -85,8 +84,11 @@ def illustrate(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]
             lambda theme: accuracy_matrices(records, theme=theme),
         ),
     ]
-    key = featured_mask(records, masks)
-    return found if key is None else [*found, _mask_illustration(key.rpartition("#")[0], masks[key])]
+    if (key := featured_mask(records, masks)) is not None:
+        found.append(_mask_illustration(key.rpartition("#")[0], masks[key]))
+    if (record := featured_savings(records)) is not None:
+        found.append(_savings_illustration(record))
+    return found
 
 
 def _mask_illustration(name: str, mask: Mapping[str, Any]) -> Illustration:
@@ -99,7 +101,7 @@ def _mask_illustration(name: str, mask: Mapping[str, Any]) -> Illustration:
     else:
         story = "No weight ever joined this one."
     return _drawn(
-        NAMES[3],
+        FIGURE_NAMES[3],
         "The mask over time",
         f"A weight is a line, drawn while it is alive, in the colour of the task in which it last joined. {story} The "
         "masks of all SparCL runs are in masks.npz.",
@@ -107,6 +109,25 @@ def _mask_illustration(name: str, mask: Mapping[str, Any]) -> Illustration:
         "initial mask is alive.",
         lambda theme: mask_over_time(mask, name=name, theme=theme),
     )
+
+
+def _savings_illustration(record: Record) -> Illustration:
+    levels = ", ".join(f"after {part['name']} {part['total_flops']:.3g}" for part in record["savings"]["exact"])
+    return _drawn(
+        FIGURE_NAMES[4],
+        "Where the savings come from",
+        "From plain training on the new data to the run as it was, one part after the other, each charged with those "
+        "before it in place. Sparse weights save where a weight is dead, removed samples in every later epoch of their "
+        "task, masked gradients in the gradients of weights.",
+        f"Waterfall chart of the train FLOPs of {record['name']}, exact convention: {levels}.",
+        lambda theme: cost_waterfall(record["savings"], name=record["name"], theme=theme),
+    )
+
+
+def featured_savings(records: Sequence[Record]) -> Record | None:
+    """The record whose cost to take apart: the first of the sparsest; None if none is sparse or knows its savings."""
+    candidates = [record for record in records if record.get("savings") and record["sparsity"] is not None]
+    return max(candidates, key=lambda record: record["sparsity"], default=None)
 
 
 def featured_mask(records: Sequence[Record], masks: Mapping[str, Any]) -> str | None:

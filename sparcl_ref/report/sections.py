@@ -160,12 +160,11 @@ def layer_sparsity(group: Sequence[Record]) -> Markup:
 
 def removals(records: Sequence[Record]) -> Markup:
     """Samples that data removal took, task by task and stage by stage; entries with one ledger share a table."""
-    ledgers: dict[str, list[str]] = {}
+    ledgers: dict[str, dict[str, list[Mapping[str, int]]]] = {}
     for record in records:
         if record.get("data_removed"):
-            names = ledgers.setdefault(json.dumps(record["data_removed"]), [])
-            if record["name"] not in names:
-                names.append(record["name"])
+            counts = [{key: row[key] for key in ("task", "stage", "removed", "left")} for row in record["data_removed"]]
+            ledgers.setdefault(json.dumps(counts), {}).setdefault(record["name"], record["data_removed"])
     if not ledgers:
         return Markup()
     parts = [
@@ -175,12 +174,13 @@ def removals(records: Sequence[Record]) -> Markup:
             "Dynamic data removal drops the samples the network finds easiest. Gone in each stage → left after it:",
         ),
     ]
-    for written, names in ledgers.items():
-        parts.append(_ledger(json.loads(written), numbers.listed(names)))
+    for written, savings in ledgers.items():
+        parts.append(_ledger(json.loads(written), savings))
     return joined(parts)
 
 
-def _ledger(rows: Sequence[Mapping[str, int]], names: str) -> Markup:
+def _ledger(rows: Sequence[Mapping[str, int]], savings: Mapping[str, Sequence[Mapping[str, int]]]) -> Markup:
+    """One table of samples, the same for all its entries, and below it what each of them saved by stage."""
     stages = sorted({row["stage"] for row in rows})
     found = {(row["task"], row["stage"]): row for row in rows}
     lines = []
@@ -196,5 +196,11 @@ def _ledger(rows: Sequence[Mapping[str, int]], names: str) -> Markup:
             cells.append(text)
         cells.append(f"{sum(row['removed'] for row in rows if row['task'] == task):,}")
         lines.append(cells)
+    for name, saved in savings.items():
+        if all("saved_flops" in row for row in saved):
+            by_stage = [sum(row["saved_flops"] for row in saved if row["stage"] == stage) for stage in stages]
+            divisor, prefix = numbers.prefix_for([sum(by_stage)])
+            shown = [numbers.significant(flops / divisor) for flops in (*by_stage, sum(by_stage))]
+            lines.append([f"{prefix}FLOPs saved, {name}", *shown])
     head = ["", *(f"stage {stage}" for stage in stages), "in all"]
-    return joined([element("p", names, class_="note"), table(head, lines)])
+    return joined([element("p", numbers.listed(list(savings)), class_="note"), table(head, lines)])

@@ -11,6 +11,14 @@ from typing import Any
 import numpy as np
 
 SCHEMA_VERSION = 1
+#: File names (without ending) of the figures that a run may write, whichever of them it has.
+FIGURE_NAMES = (
+    "accuracy_over_tasks",
+    "accuracy_against_flops",
+    "accuracy_matrices",
+    "mask_over_time",
+    "cost_waterfall",
+)
 #: What a summary must have, and of which kind.
 REQUIRED: dict[str, type] = {"schema_version": int, "command": str, "config": dict, "methods": list}
 #: What each of its records must have for a table to be made of it.

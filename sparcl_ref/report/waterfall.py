@@ -56,7 +56,7 @@ def cost_waterfall(
 def _fewer(parts: Sequence[Mapping[str, Any]]) -> str:
     """How many times fewer than at the highest level, if the run ends lower."""
     top, final = max(part["total_flops"] for part in parts), parts[-1]["total_flops"]
-    return f": {numbers.ratio(top / final)} times fewer in the end" if final < top else ""
+    return f": {numbers.ratio(top / final)} times fewer in the end" if 0 < final < top else ""
 
 
 def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme: Theme) -> None:
@@ -77,7 +77,7 @@ def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme:
     bar(len(parts), 0, parts[-1]["total_flops"], "", theme.ink)
     captions = [CAPTIONS[part["name"]] for part in parts] + ["the run"]
     axes.set_xticks(range(len(captions)), captions)
-    axes.set_ylim(0, 1.13 * top)
+    axes.set_ylim(0, 1.13 * top or 1)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", length=0)

@@ -13,18 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.report.summary import to_json
+from sparcl_ref.report.summary import FIGURE_NAMES, to_json
 from sparcl_ref.report.table import aggregate
 
 COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
-#: Everything a run may leave in its directory, in the order of moving: who sees the summary sees all the rest.
-FIGURES = tuple(
-    f"figures/{name}.png"
-    for name in ("accuracy_over_tasks", "accuracy_against_flops", "accuracy_matrices", "mask_over_time")
-)
+FIGURES = tuple(f"figures/{name}.png" for name in FIGURE_NAMES)
 OUTPUTS = (*FIGURES, "metrics.csv", "masks.npz", "report.html", "summary.json")
 PARTIAL = ".partial-"
 

@@ -1,7 +1,8 @@
 """Structured sparsity of the published code: whole filters, kernels, patterns or column blocks live and die together.
 
-Every kind ranks its units by the L2 norm of their weights; gradients are ignored. Where a kind has a growth rule, dead
-units are those whose weights are all 0.
+Every kind ranks its units by the L2 norm of their weights; gradients are ignored. As in the rest of the published code
+life is read from values: a weight that is exactly 0 is dead after a shrink, also within a unit that lives on, and an
+empty unit, which growth may choose, is one whose weights are all 0.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def keep_filters(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
     """
     norms = np.linalg.norm(weight.reshape(len(weight), -1), axis=1)
     alive = norms > percentile_threshold(norms, sparsity)
-    return np.broadcast_to(alive.reshape(-1, *[1] * (weight.ndim - 1)), weight.shape).copy()
+    return alive.reshape(-1, *[1] * (weight.ndim - 1)) & (weight != 0)
 
 
 def kernel_sparsity(weight: np.ndarray, sparsity: float | Fraction) -> float:
@@ -75,7 +76,7 @@ def keep_kernels_per_filter(weight: np.ndarray, sparsity: float | Fraction) -> n
     order = np.argsort(-norms, axis=1, kind="stable")
     alive = np.zeros(norms.shape, dtype=bool)
     np.put_along_axis(alive, order[:, : weight.shape[1] - removed], True, axis=1)
-    return np.broadcast_to(alive.reshape(*norms.shape, *[1] * (weight.ndim - 2)), weight.shape).copy()
+    return alive.reshape(*norms.shape, *[1] * (weight.ndim - 2)) & (weight != 0)
 
 
 def best_patterns(weight: np.ndarray, sparsity: float | Fraction = 0) -> np.ndarray:
@@ -137,7 +138,7 @@ def keep_column_blocks(weight: np.ndarray, sparsity: float | Fraction) -> np.nda
         If the output channels do not divide into blocks.
     """
     norms = np.linalg.norm(_blocks(weight), axis=1)
-    return _spread(norms > percentile_threshold(norms, sparsity), weight)
+    return _spread(norms > percentile_threshold(norms, sparsity), weight) & (weight != 0)
 
 
 def grow_column_blocks(weight: np.ndarray, sparsity: float | Fraction, rng: np.random.Generator) -> np.ndarray:

@@ -171,7 +171,9 @@ STEPS = [
 @pytest.mark.parametrize("sparsity", [None, 0.9])
 @pytest.mark.parametrize(("name", "shape", "width", "batch"), STEPS)
 def test_real_steps_hold_what_is_predicted(watch, name, shape, width, batch, sparsity):
-    config = Config(model=name, width=width, sparsity=sparsity, batch_size=batch, buffer_size=50, importance_samples=50)
+    config = Config(
+        model=name, width=width, sparsity=sparsity, batch_size=batch, buffer_size=50, importance_samples=2 * batch
+    )
     data = dataset(shape)
     start = watch.held()
     trainer = trainer_before_its_second_step(config, data)

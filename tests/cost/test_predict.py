@@ -159,6 +159,14 @@ def dataset(sizes: list[int], seed: int = 0) -> Dataset:
     Config(model="mlp", width=5, sparsity=0.8, epochs=5, delta_k=2, batch_size=8, buffer_size=11, dgm_interval=2),
     [20, 25],
 )
+# With delta_k = 1 removal and mask action meet in one epoch: the probe still sees the samples about to leave.
+@example(
+    Config(
+        model="mlp", width=5, sparsity=0.5, epochs=4, delta_k=1, p_inter=0, batch_size=5, buffer_size=9, lr=1e-3,
+        mix="remove_after_mask_update=released", ddr_rho=0.8, ddr_cutoff=2,
+    ),
+    [20, 25],
+)  # fmt: skip
 def test_predicted_equals_recorded(config, sizes):
     # A task that data removal leaves smaller than a batch has no step to take once partial batches are dropped.
     assume(not config.rules.drop_last or min(epoch_sizes(min(sizes), config)) >= config.batch_size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, describe_model, paper, predict
@@ -54,6 +54,7 @@ def test_replay_costs_backward_passes_too():
 
 
 @given(own.run_configs(), own.task_sizes())
+@example(Config(sparsity=0.5, epochs=4, delta_k=1, p_inter=0), [40, 30])
 def test_removals_account_for_every_sample_that_leaves(config, task_sizes):
     rows = removals(SPEC, config, task_sizes)
     if not (config.sparse and config.ddr):

@@ -42,10 +42,23 @@ def removals(sparse: bool) -> list[dict[str, int]]:
     for task, samples in enumerate(TASK_SAMPLES if sparse else (), start=1):
         gone = [int(0.3 * samples * stage / 4 + 0.5) for stage in range(5)]
         rows += [
-            {"task": task, "stage": stage, "removed": gone[stage] - gone[stage - 1], "left": samples - gone[stage]}
+            {"task": task, "stage": stage, "removed": gone[stage] - gone[stage - 1], "left": samples - gone[stage],
+             "saved_flops": 10**8 * (5 - stage)}
             for stage in range(1, 5)
-        ]
+        ]  # fmt: skip
     return rows
+
+
+def savings(sparse: bool, flops: float) -> dict[str, list[dict[str, Any]]]:
+    """A cost taken apart, for SparCL into all its parts."""
+    names = ("new data", "replay", "TDM", "DDR", "DGM") if sparse else ("new data", "replay")
+    totals = [int(flops * factor) for factor in (3, 9, 2, 1.5, 1)[: len(names)]]
+    changes = [total - before for total, before in zip(totals, [0, *totals[:-1]], strict=True)]
+    parts = [
+        {"name": name, "change_flops": change, "total_flops": total}
+        for name, change, total in zip(names, changes, totals, strict=True)
+    ]
+    return {"paper": parts, "exact": parts}
 
 
 def record(entry: tuple, seed: int) -> dict[str, Any]:
@@ -83,6 +96,7 @@ def record(entry: tuple, seed: int) -> dict[str, Any]:
         "train_flops": {"paper": flops, "exact": int(flops_exact)},
         "memory_bytes": {"paper": memory, "exact": memory_exact},
         "steps": 700 if sparse else 900,
+        "savings": savings(sparse, flops),
         "data_removed": removals(sparse),
         "wall_seconds": wall,
         "config": config,

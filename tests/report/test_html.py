@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.report.html import facts, number_of_tasks, render, unbroken
-from sparcl_ref.report.illustrations import NAMES, Illustration, featured_mask, illustrate
+from sparcl_ref.report.illustrations import Illustration, featured_mask, illustrate
 from sparcl_ref.report.markup import Markup, cell, element, escaped, joined, table
+from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
 from sparcl_ref.report.table import aggregate, times_fewer
 from tests.report import example
 from tests.report.page_reader import Page
@@ -173,6 +174,9 @@ def test_removed_data_are_listed_once_for_entries_with_one_ledger(summary):
     (ledger,) = [cells for cells in parsed.cells if "stage 1" in cells[0]]
     assert ledger[0] == ["", "stage 1", "stage 2", "stage 3", "stage 4", "in all"]
     assert ledger[1] == ["task 1", "22 → 266", "21 → 245", "22 → 223", "21 → 202", "86"]
+    # Five tasks of 4, 3, 2 and 1 times 1e8 FLOPs.
+    assert ledger[6] == ["GFLOPs saved, SparCL-ER .75", "2.00", "1.50", "1.00", "0.500", "5.00"]
+    assert len(ledger) == 1 + 5 + 4
     assert "SparCL-ER .75, SparCL-DER++ .75, SparCL-DER++ .90 and SparCL-DER++ .95" in parsed.text
     odd = copy.deepcopy(summary)
     odd["methods"][8]["data_removed"] = [{"task": 1, "stage": 1, "removed": 5, "left": 283},
@@ -296,6 +300,7 @@ def test_illustrations_describe_what_they_show(monkeypatch):
     assert "standard deviation" in found[0].caption
     assert "for SparCL-DER++ .95" in found[3].alt
     assert "keep being exchanged" in found[3].caption
+    assert "train FLOPs of SparCL-DER++ .95, exact convention: after new data" in found[4].alt
     still = masks["SparCL-DER++ .95#0"]
     still = {**still, "alive": np.repeat(still["alive"][:1], len(still["labels"]), axis=0)}
     caption = illustrate(summary["methods"], {"SparCL-DER++ .95#0": still})[3].caption

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from sparcl_ref.report import aggregate, check_writable, load_masks, load_summary, write, write_run
-from sparcl_ref.report.illustrations import NAMES, Illustration
+from sparcl_ref.report.illustrations import Illustration
+from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
 from tests.report import example
 
 ALL = {
@@ -32,7 +33,7 @@ def quick(monkeypatch):
 
     def illustrate(records, masks):
         stamp = str(records[0]["seed"]).encode()
-        return [Illustration(name, name, name, name, stamp, stamp) for name in NAMES[: 4 if masks else 3]]
+        return [Illustration(name, name, name, name, stamp, stamp) for name in NAMES[: 5 if masks else 3]]
 
     monkeypatch.setattr("sparcl_ref.report.illustrations.illustrate", illustrate)
 
@@ -51,7 +52,7 @@ def test_a_run_is_written_and_read_back(tmp_path, run):
     assert load_summary(target / "summary.json") == summary
     for name in NAMES:
         assert (target / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert (target / "report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 8
+    assert (target / "report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 10
 
     with (target / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -95,7 +96,7 @@ def test_a_new_run_replaces_an_old_one_and_leaves_other_files(tmp_path, run):
     other = {**summary, "command": "again", "methods": [{**summary["methods"][0], "seed": 7}]}
     paths = write_run(tmp_path, other, [], {})
     # A dense run has no mask, and keeping the old one's would be a lie.
-    gone = {"masks.npz", "figures/mask_over_time.png"}
+    gone = {"masks.npz", "figures/mask_over_time.png", "figures/cost_waterfall.png"}
     assert set(tree(tmp_path)) == (ALL - gone) | {"notes.txt", "figures/mine.png"}
     assert load_summary(tmp_path / "summary.json")["command"] == "again"
     assert (tmp_path / "figures" / "accuracy_over_tasks.png").read_bytes() == b"7"

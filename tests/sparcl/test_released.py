@@ -76,6 +76,7 @@ def test_comparison_with_the_threshold_is_strict() -> None:
     weight = np.array([-1.0, 2.0, -3.0, 4.0, 5.0])
     assert magnitude_initial_mask(weight, 0.5).tolist() == [False, False, False, True, True]
     assert magnitude_initial_mask(np.ones(4), 0).tolist() == [False] * 4  # ties at the threshold die together
+    assert shrink_above_percentile(weight, np.abs(weight), 0.5).tolist() == [False, False, False, True, True]
 
 
 @given(own.shapes(), own.seeds(), own.sparsities(max_value=1.0))

@@ -1,0 +1,107 @@
+"""Which tests are asked first about a change, and which after them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: What the mechanical changes are made to.
+SCOPE = (
+    "sparcl_ref/sparcl",
+    "sparcl_ref/masks.py",
+    "sparcl_ref/replay.py",
+    "sparcl_ref/losses.py",
+    "sparcl_ref/layers",
+)
+
+#: The longest prefix of a changed file's path decides.
+FIRST = {
+    "sparcl_ref/layers": ("tests/layers",),
+    "sparcl_ref/layers/base.py": ("tests/layers/test_parameter.py", "tests/layers/test_base.py", "tests/layers"),
+    "sparcl_ref/layers/batchnorm.py": ("tests/layers/test_batchnorm.py",),
+    "sparcl_ref/layers/checks.py": ("tests/layers/test_checks.py",),
+    "sparcl_ref/layers/conv.py": ("tests/layers/test_conv.py",),
+    "sparcl_ref/layers/dropout.py": ("tests/layers/test_dropout.py",),
+    "sparcl_ref/layers/linear.py": ("tests/layers/test_linear.py",),
+    "sparcl_ref/layers/pooling.py": ("tests/layers/test_pooling.py",),
+    "sparcl_ref/layers/relu.py": ("tests/layers/test_relu.py",),
+    "sparcl_ref/layers/residual.py": ("tests/layers/test_residual.py",),
+    "sparcl_ref/layers/sequential.py": ("tests/layers/test_sequential.py",),
+    "sparcl_ref/layers/windows.py": ("tests/layers/test_windows.py", "tests/layers/test_pooling.py"),
+    "sparcl_ref/losses.py": ("tests/test_losses.py", "tests/test_regressions.py"),
+    "sparcl_ref/masks.py": ("tests/test_masks.py", "tests/test_budgets.py"),
+    "sparcl_ref/methods": ("tests/methods",),
+    "sparcl_ref/metrics.py": ("tests/test_metrics.py",),
+    "sparcl_ref/models.py": ("tests/torch_twin",),
+    "sparcl_ref/optimizers.py": ("tests/test_learning_rate.py", "tests/test_optimizers.py"),
+    "sparcl_ref/replay.py": ("tests/test_replay.py", "tests/test_reservoir.py"),
+    "sparcl_ref/sparcl": ("tests/sparcl",),
+    "sparcl_ref/sparcl/ddr.py": ("tests/sparcl/test_ddr.py",),
+    "sparcl_ref/sparcl/dgm.py": ("tests/sparcl/test_dgm.py",),
+    "sparcl_ref/sparcl/importance.py": ("tests/sparcl/test_importance.py", "tests/sparcl/test_probe.py"),
+    "sparcl_ref/sparcl/regime.py": ("tests/sparcl/test_regime.py", "tests/sparcl/test_regime_steps.py"),
+    "sparcl_ref/sparcl/released.py": ("tests/sparcl/test_released.py",),
+    "sparcl_ref/sparcl/rules.py": ("tests/sparcl/test_rules.py", "tests/test_regressions.py"),
+    "sparcl_ref/sparcl/structured.py": ("tests/sparcl/test_structured.py", "tests/test_regressions.py"),
+    "sparcl_ref/sparcl/tdm.py": ("tests/sparcl/test_tdm.py",),
+    "sparcl_ref/trainer.py": ("tests/test_regressions.py",),
+}
+
+#: All else that could notice a wrong rule; loaders, reports, costs and the compiled engine are not asked.
+REST = (
+    "tests/sparcl",
+    "tests/test_masks.py",
+    "tests/test_budgets.py",
+    "tests/test_replay.py",
+    "tests/test_reservoir.py",
+    "tests/test_losses.py",
+    "tests/layers",
+    "tests/methods",
+    "tests/test_regressions.py",
+    "tests/test_models.py",
+    "tests/test_optimizers.py",
+    "tests/torch_twin",
+)
+#: Whole runs, asked last.
+SLOW = (
+    "tests/test_trainer.py",
+    "tests/test_regime_machine.py",
+    "tests/test_trajectory.py",
+)
+
+
+def stages(tree: Path, path: str, *, quick: bool = False) -> list[list[str]]:
+    """Test files to run after a change of ``path``: those most likely to notice, then the others, then the slow ones.
+
+    Parameters
+    ----------
+    tree : Path
+        Entries that do not exist there are left out.
+    path : str
+        Of the changed file, relative to the tree.
+    quick : bool
+        Leave the slow ones out, except where they are the most likely to notice.
+
+    Raises
+    ------
+    ValueError
+        If no tests are named for the path.
+    """
+    prefixes = [prefix for prefix in FIRST if path == prefix or path.startswith(f"{prefix}/")]
+    if not prefixes:
+        raise ValueError(f"no tests are named for changes of {path}; add it to FIRST")
+    asked: set[str] = set()
+    found = []
+    for entries in (FIRST[max(prefixes, key=len)], REST, () if quick else SLOW):
+        files = [file for file in files_behind(tree, entries) if file not in asked]
+        asked.update(files)
+        found += [files] if files else []
+    return found
+
+
+def files_behind(tree: Path, entries: tuple[str, ...]) -> list[str]:
+    """Test modules behind a list of files and folders, each once."""
+    files: dict[str, None] = {}
+    for entry in entries:
+        found = sorted((tree / entry).rglob("test_*.py")) if (tree / entry).is_dir() else [tree / entry]
+        files |= dict.fromkeys(file.relative_to(tree).as_posix() for file in found if file.exists())
+    return list(files)
