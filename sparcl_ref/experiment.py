@@ -219,6 +219,23 @@ def build_method(
     )
 
 
+def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
+    """The model as the engine computes it, and the optimiser that goes with it.
+
+    Parameters
+    ----------
+    engine : {"auto", "numpy", "numba"}
+        "auto" is numpy.
+    model : Network
+        Shares its parameters with what is returned.
+    """
+    if engine != "numba":
+        return model, SGD
+    from sparcl_ref import fast
+
+    return fast.compile(model), fast.SGD
+
+
 def build(config: Config, dataset: Dataset | None = None) -> Trainer:
     """Everything of a run, before its first event.
 
@@ -235,10 +252,8 @@ def build(config: Config, dataset: Dataset | None = None) -> Trainer:
     Raises
     ------
     ValueError
-        If the data set cannot be loaded or does not fit the configuration, or the engine is not available.
+        If the data set cannot be loaded or does not fit the configuration.
     """
-    if config.engine == "numba":
-        raise ValueError("--engine numba is not available in this version; use numpy or auto")
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     generators = named_streams(config.seed)
     stream = build_stream(config, dataset, generators)
@@ -251,9 +266,10 @@ def build(config: Config, dataset: Dataset | None = None) -> Trainer:
         rng=generators["init"],
         draw=config.rules.initialise,
     )
+    model, descent = with_engine(config.engine, model)
     ledger = FlopLedger(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
     method = build_method(config, model, dataset, generators, ledger)
-    optimizer = SGD(
+    optimizer = descent(
         model.parameters(), momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
     )
     return Trainer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class Network(Layer):
     def take_grads(self) -> list[np.ndarray]:
         """Hand over all gradients, in the order of `parameters`, and start new ones at zero."""
         return [parameter.take_grad() for parameter in self._parameters]
+
+    def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
+        """Set every gradient to the sum of two, in the order of `parameters`."""
+        for parameter, one, other in zip(self._parameters, first, second, strict=True):
+            np.add(one, other, out=parameter.grad)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all values and running statistics under their PyTorch names, in PyTorch's order."""

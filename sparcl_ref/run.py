@@ -215,6 +215,8 @@ def execute(arguments: Sequence[str]) -> int:
     start = time.perf_counter()
     try:
         name, configs, threads = plan(options)
+        if any(config.engine == "numba" for config in configs):
+            print("compiling the numba engine; kept for later runs ...", file=sys.stderr, flush=True)
         directory = default_directory(name) if options.out is None else Path(options.out)
         check_writable(directory)
         dataset, forecasts = check(configs, threads=threads)

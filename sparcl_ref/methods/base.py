@@ -131,10 +131,10 @@ class Method:
         """Set every gradient to current + replay."""
         if step.draws:
             step.replay_grads = self.model.take_grads()
-        for index, parameter in enumerate(self.model.parameters()):
-            parameter.grad[...] = step.current_grads[index]
-            if step.replay_grads is not None:
-                parameter.grad += step.replay_grads[index]
+            self.model.set_grads(step.current_grads, step.replay_grads)
+        else:
+            for parameter, current in zip(self.model.parameters(), step.current_grads, strict=True):
+                parameter.grad[...] = current
         return step
 
     def _pass(

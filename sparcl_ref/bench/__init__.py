@@ -1,0 +1,1 @@
+"""Speed beside dense PyTorch, measured in one run; needs the ``bench`` extra."""

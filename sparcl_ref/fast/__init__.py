@@ -1,0 +1,32 @@
+"""The compiled engine: sparse kernels whose zeros save time.
+
+Importing this package imports Numba; nothing else in sparcl_ref does.
+"""
+
+from __future__ import annotations
+
+from sparcl_ref.fast.network import FastNetwork
+from sparcl_ref.fast.update import SGD
+from sparcl_ref.models import Network
+
+__all__ = ["SGD", "FastNetwork", "compile"]
+
+
+def compile(model: Network) -> FastNetwork:
+    """Return the compiled twin of a model; parameters and running statistics are shared, not copied.
+
+    Parameters
+    ----------
+    model : Network
+        Layers without a compiled form run as reference layers between two reorderings.
+
+    Returns
+    -------
+    FastNetwork
+
+    Raises
+    ------
+    ValueError
+        If one activation is read with different column strides.
+    """
+    return FastNetwork(model)

@@ -1,0 +1,154 @@
+"""From a tree of reference layers to a list of compiled steps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparcl_ref.fast.conv import SparseConv, kernel_of
+from sparcl_ref.fast.layout import Layout
+from sparcl_ref.fast.nodes import Flat, GlobalMean, MaxPool, Move, Node, Reference, Relu, Value
+from sparcl_ref.fast.norm import Norm, NormAdd
+from sparcl_ref.layers import (
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Residual,
+    Sequential,
+)
+from sparcl_ref.layers.windows import Window
+
+
+class Compiler:
+    """Walks the layers, collecting nodes; afterwards `fix_layouts` decides where everything lies in memory.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        In order of the forward pass.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], dtype: np.dtype):
+        self.nodes: list[Node] = []
+        self.dtype = dtype
+        self.input = _value(*input_shape)
+        self._producer: dict[Value, Node] = {}
+
+    def add(self, layer: Layer, x: Value) -> Value:
+        """Compile a layer that reads x; returns what it produces."""
+        if isinstance(layer, Sequential):
+            return self._chain(_flattened(layer), x)
+        if isinstance(layer, Residual) and _fusible(layer):
+            return self._residual(layer, x)
+        if isinstance(layer, Conv2d | Linear):
+            return self._convolution(layer, x)
+        shape = x.layout
+        if isinstance(layer, BatchNorm2d):
+            return self._append(Norm([x], _like(x), layer, relu=False))
+        if isinstance(layer, ReLU):
+            return self._append(Relu([x], _like(x)))
+        if isinstance(layer, GlobalAvgPool2d):
+            return self._append(GlobalMean([x], _value(shape.channels, 1, 1, flat=True)))
+        if isinstance(layer, Flatten):
+            features = shape.channels * shape.rows * shape.columns
+            return self._append(Flat([x], _value(features, 1, 1, flat=True)))
+        if isinstance(layer, MaxPool2d):
+            size = layer._window.output_size(layer._label, (shape.rows, shape.columns))
+            return self._append(MaxPool([x], _value(shape.channels, *size), layer))
+        return self._append(Reference([x], self._probe(layer, x), layer))
+
+    def _append(self, node: Node) -> Value:
+        self.nodes.append(node)
+        self._producer[node.output] = node
+        return node.output
+
+    def _chain(self, layers: list[Layer], x: Value) -> Value:
+        position = 0
+        while position < len(layers):
+            layer = layers[position]
+            follower = layers[position + 1] if position + 1 < len(layers) else None
+            if isinstance(layer, BatchNorm2d) and isinstance(follower, ReLU):
+                x = self._append(Norm([x], _like(x), layer, relu=True))
+                position += 2
+            else:
+                x = self.add(layer, x)
+                position += 1
+        return x
+
+    def _residual(self, block: Residual, x: Value) -> Value:
+        *body, last = _flattened(block.body)
+        y = self._chain(body, x)
+        if block.shortcut is None:
+            return self._append(NormAdd([y, x], _like(y), last, None))
+        *short, side_norm = _flattened(block.shortcut)
+        side = self._chain(short, x)
+        return self._append(NormAdd([y, side], _like(y), last, side_norm))
+
+    def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:
+        if isinstance(self._producer.get(x), SparseConv):
+            # A convolution's gradient needs its own frame and natural order, its successor's input another.
+            x = self._append(Move([x], _like(x)))
+        kernel = kernel_of(layer)
+        window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
+        size = window.output_size(layer._label, (x.layout.rows, x.layout.columns))
+        return self._append(SparseConv([x], _value(kernel.out_channels, *size, flat=isinstance(layer, Linear)), layer))
+
+    def _probe(self, layer: Layer, x: Value) -> Value:
+        """What a layer without a twin produces, found by trying it on zeros."""
+        shape = (x.layout.channels,) if x.flat else (x.layout.channels, x.layout.rows, x.layout.columns)
+        y = layer.forward(np.zeros((1, *shape), dtype=self.dtype), mode="eval")
+        layer._cache = None
+        return _value(*(*y.shape[1:], 1, 1)[:3], flat=y.ndim == 2)
+
+    def fix_layouts(self) -> None:
+        """Give every value the frame and the column order that the convolutions reading it need."""
+        halos: dict[Value, tuple[int, int]] = {}
+        phases: dict[Value, int] = {}
+        for node in self.nodes:
+            if isinstance(node, SparseConv):
+                x, kernel = node.inputs[0], node.kernel
+                before = halos.get(x, (0, 0))
+                halos[x] = max(before[0], kernel.padding[0]), max(before[1], kernel.padding[1])
+                stride = kernel.stride[1]
+                if phases.setdefault(x, stride) != stride:
+                    raise ValueError(
+                        f"fast.compile: {node.layer._label} reads with column stride {stride} what another layer reads "
+                        f"with column stride {phases[x]}; use the numpy engine for this model"
+                    )
+        for value in [self.input, *(node.output for node in self.nodes)]:
+            shape = value.layout.channels, value.layout.rows, value.layout.columns
+            value.layout = Layout(*shape, halos.get(value, (0, 0)), phases.get(value, 1))
+            value.gradient = value.layout
+        for node in self.nodes:
+            if isinstance(node, SparseConv):
+                x, y = node.inputs[0].layout, node.output.layout
+                halo = node.kernel.gradient_halo((x.rows, x.columns), (y.rows, y.columns))
+                node.output.gradient = Layout(y.channels, y.rows, y.columns, halo)
+
+
+def _value(channels: int, rows: int, columns: int, *, flat: bool = False) -> Value:
+    layout = Layout(channels, rows, columns)
+    return Value(layout, layout, flat)
+
+
+def _like(value: Value) -> Value:
+    return _value(value.layout.channels, value.layout.rows, value.layout.columns, flat=value.flat)
+
+
+def _flattened(layer: Layer) -> list[Layer]:
+    """The layers of nested Sequentials, in order."""
+    if not isinstance(layer, Sequential):
+        return [layer]
+    return [inner for child in layer.children().values() for inner in _flattened(child)]
+
+
+def _fusible(block: Residual) -> bool:
+    """Whether body and shortcut end in batch-norm, so that sum and ReLU can join it."""
+    return all(
+        branch is None or isinstance((_flattened(branch) or [None])[-1], BatchNorm2d)
+        for branch in (block.body, block.shortcut)
+    )

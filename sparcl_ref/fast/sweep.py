@@ -1,0 +1,129 @@
+"""Compressed weights of one layer, arranged for the compiled loops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from sparcl_ref.fast.geometry import Window
+from sparcl_ref.fast.loops import dot_rows, gather_rows, pick
+from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
+
+#: Bytes of input that one tile may see per block of channels: about a first-level cache.
+BLOCK_BYTES = 28 * 1024
+#: A block that holds fewer weights per output costs more, in loading and storing sums and in mispredicted ends of
+#: loops, than it saves.
+WEIGHTS_PER_BLOCK = 12
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A window's weights in the order in which a tile meets them: by block of channels read, then channel written.
+
+    Attributes
+    ----------
+    window : Window
+    index : ndarray of int64
+        Flat index of each weight in the parameter.
+    offs : ndarray of int32
+        Shift of each weight.
+    indptr : ndarray of int64, shape (blocks * channels + 1,)
+    channels : int
+        Channels written.
+    bounds : ndarray of int64, shape (threads + 1,)
+        Ranges of channels written that hold about equally many weights.
+    """
+
+    window: Window
+    index: np.ndarray
+    offs: np.ndarray
+    indptr: np.ndarray
+    channels: int
+    bounds: np.ndarray
+
+    def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
+        """Write (or add to) y the weighted sums of x's rows; ``value`` is the parameter's, its current numbers."""
+        w = self.window
+        vals = np.empty(len(self.index), dtype=x.dtype)
+        pick(value.reshape(-1), self.index, vals)
+        tiles = w.rows * -(-w.run // (WIDE * VECTOR_BYTES // x.itemsize))
+        parts = min(self.channels, max(1, -(-4 * (len(self.bounds) - 1) // tiles) if tiles < 16 else 1))
+        gather_rows(
+            x,
+            w.source,
+            w.source_row,
+            self.offs,
+            vals,
+            self.indptr,
+            self.channels,
+            y,
+            w.target,
+            w.target_row,
+            w.target_plane,
+            w.rows,
+            w.run,
+            add,
+            parts,
+        )
+
+    def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
+        """dL/dW of each weight, in the order of ``index``.
+
+        Parameters
+        ----------
+        x, dy : ndarray, one axis
+        start, row, plane : int
+            Where dy's first row begins, and its distances of rows and channels.
+        """
+        w = self.window
+        out = np.empty(len(self.index), dtype=x.dtype)
+        dot_rows(
+            x,
+            w.source,
+            w.source_row,
+            self.offs,
+            self.indptr,
+            self.bounds,
+            self.channels,
+            dy,
+            start,
+            row,
+            plane,
+            w.rows,
+            w.run,
+            out,
+        )
+        return out
+
+
+def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, seen_bytes: int) -> Sweep:
+    """Sort a window's weights.
+
+    Parameters
+    ----------
+    window : Window
+    flat : ndarray of int
+        Flat indices of all living weights; the window says which of them it takes.
+    channels, reads : int
+        Channels written and channels read, living or not.
+    seen_bytes : int
+        Bytes of one channel read that a tile sees through all taps.
+    """
+    per_channel = len(window.taken) / max(1, channels * reads)
+    block = max(BLOCK_BYTES // max(1, seen_bytes), int(WEIGHTS_PER_BLOCK / max(per_channel, 1e-9)), 1)
+    blocks = max(1, -(-reads // block))
+    key = window.read // block * channels + window.channel
+    order = np.argsort(key, kind="stable")
+    counts = np.bincount(key, minlength=blocks * channels)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    shift = window.shift[order]
+    if shift.size and shift.max() >= 2**31:
+        raise ValueError("activations of a layer must hold fewer than 2**31 numbers; use smaller batches")
+    threads = numba.get_num_threads()
+    per_output = np.cumsum(counts.reshape(blocks, channels).sum(axis=0))
+    inner = np.searchsorted(per_output, np.arange(1, threads) * per_output[-1] / threads)
+    bounds = np.concatenate([[0], inner, [channels]]).astype(np.int64)
+    index = flat[window.taken[order]].astype(np.int64)
+    return Sweep(window, index, shift.astype(np.int32), indptr, channels, bounds)

@@ -1,0 +1,73 @@
+"""The compiled optimiser against the reference's, and a whole DER++ trajectory in both engines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparcl_ref import fast, optimizers
+from sparcl_ref.methods import Batch, DERpp
+from sparcl_ref.models import build_model
+from sparcl_ref.replay import ReservoirBuffer
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True, "weight_decay": 1e-3}, {"weight_decay": 0.1}],
+)
+def test_same_bits_as_the_reference_optimiser(settings, dtype):
+    values = []
+    for kind in (optimizers.SGD, fast.SGD):
+        rng = np.random.default_rng(0)
+        model = build_model("convnet", input_shape=(1, 8, 8), classes=3, width=8, dtype=dtype, rng=rng)
+        for parameter in model.sparsifiable():
+            parameter.set_mask(rng.random(parameter.value.shape) < 0.3)
+        optimizer = kind(model.parameters(), **settings)
+        for _ in range(3):
+            for parameter in model.parameters():
+                parameter.grad[...] = rng.standard_normal(parameter.grad.shape)
+                parameter.clear_dead()
+            optimizer.step(0.1)
+        values.append([*model.state_dict().values(), *(p.slots.get("momentum", p.grad) for p in model.parameters())])
+    for expected, got in zip(*values, strict=True):
+        np.testing.assert_array_equal(got, expected)
+        assert not np.signbit(got[got == 0]).any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_gradient_that_is_not_finite_changes_nothing(bad):
+    model = build_model("mlp", input_shape=(1, 4, 4), classes=3, width=8, rng=np.random.default_rng(0))
+    model.parameters()[-1].grad[1] = bad
+    before = model.state_dict()
+    with pytest.raises(FloatingPointError, match=r"linear\.bias: 1 of 3 gradient entries"):
+        fast.SGD(model.parameters()).step(0.1)
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_derpp_steps_agree_in_both_engines():
+    results = []
+    for compiled in (False, True):
+        rng = np.random.default_rng(1)
+        model = build_model("resnet20", input_shape=(3, 8, 8), classes=4, width=4, dtype=np.float64, rng=rng)
+        for parameter in model.sparsifiable():
+            mask = rng.random(parameter.value.shape) < 0.3
+            parameter.set_mask(mask)
+            parameter.set_grad_mask(mask & (rng.random(mask.shape) < 0.8))
+        network = fast.compile(model) if compiled else model
+        optimizer = (fast.SGD if compiled else optimizers.SGD)(network.parameters(), momentum=0.5)
+        buffer = ReservoirBuffer(20, image_shape=(3, 8, 8), image_dtype=np.float64, classes=4, logits_dtype=np.float64)
+        method = DERpp(network, buffer=buffer, prepare=lambda images: images, rng=rng, replay_batch_size=6)
+        losses = []
+        for _ in range(6):
+            x, y = rng.standard_normal((8, 3, 8, 8)), rng.integers(0, 4, 8)
+            step = method.observe(Batch(x, x, y, (0, 1, 2, 3), 1))
+            optimizer.step(0.05)
+            buffer.add(x, y, step.logits, task=1, rng=rng)
+            losses.append(sum(step.losses.values()))
+        results.append((losses, network.state_dict()))
+    (expected_losses, expected), (losses, got) = results
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-9)
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-7, atol=1e-9, err_msg=name)
