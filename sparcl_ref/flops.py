@@ -114,7 +114,7 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
     """
     from sparcl_ref.cost import describe_model, predict
     from sparcl_ref.cost.statement import statement
-    from sparcl_ref.experiment import name_of
+    from sparcl_ref.result import name_of
 
     config = wanted.config
     size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}

@@ -78,6 +78,9 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     except KeyError as error:
         raise ValueError(f"{options.config}: its config lacks {error}; was the file written by this command?") from None
     entries = [Config.from_json(entry).to_json() for entry in runs]
+    if {"profile", "mix"} & overrides.keys():
+        # The stored value is what the stored rules had made of it; other rules have their own.
+        entries = [{**entry, "p_intra": None} for entry in entries]
     return name, configurations(entries, overrides), options.threads or threads
 
 
@@ -172,7 +175,8 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     """Price a run from its configuration alone."""
     from sparcl_ref.cost import memory_bytes, predicted_cost
     from sparcl_ref.cost.timing import estimated_seconds
-    from sparcl_ref.experiment import build, name_of
+    from sparcl_ref.experiment import build
+    from sparcl_ref.result import name_of
 
     trainer = build(config, dataset)
     prediction = predicted_cost(config, trainer.stream, trainer.model)

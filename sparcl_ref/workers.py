@@ -20,8 +20,9 @@ from threadpoolctl import threadpool_limits
 
 from sparcl_ref import __version__
 from sparcl_ref.config import Config
-from sparcl_ref.experiment import Result, train
+from sparcl_ref.experiment import train
 from sparcl_ref.history import Event
+from sparcl_ref.result import Result
 
 #: Seconds between two looks at the progress queue.
 POLL_SECONDS = 0.1

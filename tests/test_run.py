@@ -150,6 +150,10 @@ def test_stored_configuration_runs_again_to_the_same_bits(tmp_path):
     printed = json.loads(changed.stdout)
     assert {record["config"]["lr"] for record in printed["methods"]} == {0.01}
     assert printed["methods"][0]["class_il_matrix"] != one["methods"][0]["class_il_matrix"]
+    released = run("--config", "first/summary.json", "--profile", "released", "--out", "released", cwd=tmp_path)
+    assert released.returncode == 0, released.stderr
+    for before, after in zip(one["methods"], read_summary(tmp_path / "released")["methods"], strict=True):
+        assert (before["config"]["p_intra"], after["config"]["p_intra"]) == (0.005, 0.01)
 
 
 def test_default_directory_never_overwrites(tmp_path):

@@ -1,0 +1,121 @@
+"""What a run found, and what tables call it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref import metrics
+from sparcl_ref.config import Config
+from sparcl_ref.history import History
+from sparcl_ref.methods import METHODS
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run found.
+
+    Attributes
+    ----------
+    name : str
+        Such as "SparCL-DER++ .90".
+    config : Config
+    class_order : tuple of int
+    history : History
+        Accuracy matrices, a row per epoch, removals, mask snapshots.
+    layer_sparsity : dict of str to float
+        Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
+    train_flops, memory_bytes : dict of str to number
+        By convention: "paper" and "exact".
+    savings : dict
+        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.cost_ledger`.
+    data_removed : list of dict
+        One row per removal: task, stage, removed, left, saved_flops (exact convention).
+    steps : int
+        Updates made.
+    wall_seconds : float
+    mask_layer : str or None
+        Parameter whose mask ``history.mask_alive`` shows, None for a dense method.
+    mask_shape : tuple of int
+    """
+
+    name: str
+    config: Config
+    class_order: tuple[int, ...]
+    history: History
+    layer_sparsity: dict[str, float]
+    train_flops: dict[str, float]
+    memory_bytes: dict[str, int]
+    savings: dict[str, list[dict[str, Any]]]
+    data_removed: list[dict[str, int]]
+    steps: int
+    wall_seconds: float
+    mask_layer: str | None = None
+    mask_shape: tuple[int, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """The run as JSON values: an entry of ``methods`` in summary.json."""
+        class_il = np.array(self.history.class_il_matrix)
+        task_il = np.array(self.history.task_il_matrix)
+        return {
+            "name": self.name,
+            "method": self.config.method,
+            "sparsity": self.config.sparsity,
+            "head": self.config.effective_head,
+            "seed": self.config.seed,
+            "class_order": list(self.class_order),
+            "class_il_matrix": self.history.class_il_matrix,
+            "task_il_matrix": self.history.task_il_matrix,
+            "class_il_accuracy": metrics.average_accuracy(class_il),
+            "task_il_accuracy": metrics.average_accuracy(task_il),
+            "forgetting": metrics.forgetting(class_il),
+            "backward_transfer": metrics.backward_transfer(class_il),
+            "forward_transfer": metrics.forward_transfer(class_il),
+            "learning_accuracy": metrics.learning_accuracy(class_il),
+            "layer_sparsity": self.layer_sparsity,
+            "train_flops": self.train_flops,
+            "memory_bytes": self.memory_bytes,
+            "steps": self.steps,
+            "savings": self.savings,
+            "data_removed": self.data_removed,
+            "wall_seconds": self.wall_seconds,
+            "config": self.config.to_json(),
+            "warnings": self.config.warnings(),
+        }
+
+    def epoch_rows(self) -> list[dict[str, Any]]:
+        """One row per epoch, for metrics.csv."""
+        return [{"name": self.name, "seed": self.config.seed, **row} for row in self.history.epochs]
+
+    def mask_snapshots(self) -> dict[str, Any] | None:
+        """The mask of the largest sparsifiable layer over time; None for a dense method."""
+        if self.mask_layer is None:
+            return None
+        size = int(np.prod(self.mask_shape))
+        alive = np.stack([np.unpackbits(bits, count=size).astype(bool) for bits in self.history.mask_alive])
+        labels = self.history.mask_labels
+        return {"layer": self.mask_layer, "shape": list(self.mask_shape), "labels": labels, "alive": alive}
+
+    def __str__(self) -> str:
+        from sparcl_ref.report import aggregate, format_table
+
+        return format_table(aggregate([self.record()]))
+
+
+def name_of(config: Config) -> str:
+    """What tables call a run: the method, its sparsity, and whatever is not as usual."""
+    title = METHODS[config.method].title
+    extras = []
+    if config.head != "auto":
+        extras.append(f"{config.head} head")
+    if config.sparse:
+        sparsity = f"{config.sparsity:.2f}" if round(config.sparsity, 2) == config.sparsity else str(config.sparsity)
+        title = f"SparCL-{title} {sparsity.removeprefix('0') if config.sparsity else '0'}"
+        extras += [f"no {part.upper()}" for part in ("tdm", "ddr", "dgm") if not getattr(config, part)]
+        if config.tdm and config.importance != "cwi":
+            extras.append(f"by {config.importance.replace('_', ' ')}")
+        if config.budgets != "uniform":
+            extras.append(config.budgets)
+    return f"{title} ({', '.join(extras)})" if extras else title
