@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparcl_ref.streams.augmentation import AUGMENTATIONS, crop_flip, crop_flip_at, none
 from sparcl_ref.streams.dataset import Dataset, load_dataset
-from sparcl_ref.streams.tasks import Stream, Task, class_order, cut_batches, epoch_batches, joint, split
+from sparcl_ref.streams.tasks import Stream, Task, class_order, cut_batches, joint, split
 
 __all__ = [
     "AUGMENTATIONS",
@@ -15,7 +15,6 @@ __all__ = [
     "crop_flip",
     "crop_flip_at",
     "cut_batches",
-    "epoch_batches",
     "joint",
     "load_dataset",
     "none",

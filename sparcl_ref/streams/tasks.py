@@ -111,56 +111,30 @@ def joint(stream: Stream) -> Stream:
     return Stream(dataset=stream.dataset, class_order=stream.class_order, tasks=stream.tasks, training=(everything,))
 
 
-def epoch_batches(
-    indices: np.ndarray, batch_size: int, rng: np.random.Generator, *, drop_last: bool = False
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Shuffle a task's samples and cut them into batches.
+def cut_batches(
+    indices: np.ndarray, permutation: np.ndarray, batch_size: int, *, drop_last: bool = False
+) -> list[np.ndarray]:
+    """Cut ``indices[permutation]`` into batches: the same permutation gives the same batches, so an epoch can go on.
 
     Parameters
     ----------
-    indices : ndarray of int, shape (N,)
-        Samples of the epoch, such as `Task.train_index` or what data removal has left of it.
+    indices, permutation : ndarray of int, shape (N,)
+        Samples of the epoch, such as what data removal has left of `Task.train_index`, and the order to take them in.
     batch_size : int
-    rng : numpy.random.Generator
-        One permutation is drawn from it.
     drop_last : bool
         Leave out a last batch that is not full.
 
     Returns
     -------
-    batches : list of ndarray of int
-        Every index once, in the order of the permutation.
-    permutation : ndarray of int64, shape (N,)
-        With it, `cut_batches` makes the same batches again, so an interrupted epoch can go on.
+    list of ndarray of int
 
     Raises
     ------
     ValueError
-        If ``batch_size`` is below 1 or above N.
+        If ``batch_size`` is below 1, or the permutation has another length than the indices.
     """
-    if not 1 <= batch_size <= len(indices):
-        raise ValueError(f"batch size must be between 1 and the {len(indices)} samples there are, got {batch_size}")
-    permutation = rng.permutation(len(indices))
-    return cut_batches(indices, permutation, batch_size, drop_last=drop_last), permutation
-
-
-def cut_batches(
-    indices: np.ndarray, permutation: np.ndarray, batch_size: int, *, drop_last: bool = False
-) -> list[np.ndarray]:
-    """Cut ``indices[permutation]`` into batches; the deterministic part of `epoch_batches`.
-
-    Parameters
-    ----------
-    indices, permutation : ndarray of int, shape (N,)
-    batch_size : int
-    drop_last : bool
-        Leave out a last batch that is not full.
-
-    Raises
-    ------
-    ValueError
-        If the permutation has another length than the indices.
-    """
+    if batch_size < 1:
+        raise ValueError(f"batch size must be at least 1, got {batch_size}")
     if permutation.shape != indices.shape:
         raise ValueError(f"expected a permutation of {len(indices)} samples, got one of {len(permutation)}")
     shuffled = indices[permutation]
