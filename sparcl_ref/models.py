@@ -76,14 +76,17 @@ class Network(Layer):
         for parameter in self._parameters:
             parameter.grad.fill(0.0)
 
-    def take_grads(self) -> list[np.ndarray]:
+    def take_grads(self) -> Sequence[np.ndarray]:
         """Hand over all gradients, in the order of `parameters`, and start new ones at zero."""
         return [parameter.take_grad() for parameter in self._parameters]
 
-    def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
-        """Set every gradient to the sum of two, in the order of `parameters`."""
-        for parameter, one, other in zip(self._parameters, first, second, strict=True):
-            np.add(one, other, out=parameter.grad)
+    def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
+        """Set every gradient, in the order of `parameters`, to what is given, or to the sum of two."""
+        for parameter, one, other in zip(self._parameters, first, second or first, strict=True):
+            if second is None:
+                parameter.grad[...] = one
+            else:
+                np.add(one, other, out=parameter.grad)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Copies of all values and running statistics under their PyTorch names, in PyTorch's order."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.layers.base import Parameter
+from sparcl_ref.layers.parameter import Parameter
 
 SCHEDULES = ("constant", "cosine", "step")
 

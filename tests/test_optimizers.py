@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.layers.base import Parameter
+from sparcl_ref.layers.parameter import Parameter
 from sparcl_ref.optimizers import SGD, sgd_update
 from tests import strategies
 from tests.helpers import assert_close, assert_positive_zero

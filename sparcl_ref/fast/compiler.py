@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from sparcl_ref.fast.conv import SparseConv, kernel_of
+from sparcl_ref.fast.gradients import Packing
 from sparcl_ref.fast.layout import Layout
 from sparcl_ref.fast.nodes import Flat, GlobalMean, MaxPool, Move, Node, Reference, Relu, Value
 from sparcl_ref.fast.norm import Norm, NormAdd
@@ -16,6 +19,7 @@ from sparcl_ref.layers import (
     Layer,
     Linear,
     MaxPool2d,
+    Parameter,
     ReLU,
     Residual,
     Sequential,
@@ -32,9 +36,10 @@ class Compiler:
         In order of the forward pass.
     """
 
-    def __init__(self, input_shape: tuple[int, int, int], dtype: np.dtype):
+    def __init__(self, input_shape: tuple[int, int, int], dtype: np.dtype, packings: Mapping[Parameter, Packing]):
         self.nodes: list[Node] = []
         self.dtype = dtype
+        self.packings = packings
         self.input = _value(*input_shape)
         self._producer: dict[Value, Node] = {}
 
@@ -92,10 +97,12 @@ class Compiler:
         if isinstance(self._producer.get(x), SparseConv):
             # A convolution's gradient needs its own frame and natural order, its successor's input another.
             x = self._append(Move([x], _like(x)))
-        kernel = kernel_of(layer)
+        kernel, packing = kernel_of(layer), self.packings[layer.weight]
         window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
         size = window.output_size(layer._label, (x.layout.rows, x.layout.columns))
-        return self._append(SparseConv([x], _value(kernel.out_channels, *size, flat=isinstance(layer, Linear)), layer))
+        return self._append(
+            SparseConv([x], _value(kernel.out_channels, *size, flat=isinstance(layer, Linear)), layer, packing)
+        )
 
     def _probe(self, layer: Layer, x: Value) -> Value:
         """What a layer without a twin produces, found by trying it on zeros."""

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from sparcl_ref.fast.dense import DenseSweep, tap_indices
 from sparcl_ref.fast.geometry import Kernel, backward_windows, forward_window
+from sparcl_ref.fast.gradients import Packing
 from sparcl_ref.fast.loops import scatter_add
 from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
 from sparcl_ref.fast.nodes import Node, Pass, Value
 from sparcl_ref.fast.sweep import Sweep, build_sweep
 from sparcl_ref.layers import Conv2d, Linear, Parameter
 
+#: Densities of living weights from which on matrix products are faster than sums over the living: for outputs and
+#: dL/dx, and for dL/dW. ``python -m sparcl_ref.bench --only kernels`` measures both ways side by side.
+DENSE_FROM = 0.9
+DENSE_GRADIENT_FROM = 0.7
+#: Matrices with fewer rows or columns gain nothing from BLAS.
+SMALLEST_MATRIX = 32
 #: Batch sizes whose shifts are kept beside each other.
 KEPT_PLANS = 3
 
@@ -34,12 +43,16 @@ def kernel_of(layer: Conv2d | Linear) -> Kernel:
 
 @dataclass(frozen=True)
 class Plan:
-    """Sweeps of one layer for one state of its masks and one batch size."""
+    """Sweeps of one layer for one state of its masks and one batch size.
+
+    ``place`` says where in the packed gradient each of ``weight``'s numbers belongs; None if all weights have one.
+    """
 
     version: int
-    forward: Sweep
-    backward: tuple[Sweep, ...]
-    weight: Sweep
+    forward: Sweep | DenseSweep
+    backward: tuple[Sweep | DenseSweep, ...]
+    weight: Sweep | DenseSweep
+    place: np.ndarray | None
 
 
 class SparseConv(Node):
@@ -52,10 +65,11 @@ class SparseConv(Node):
     Shifts are derived from the masks once per change of either mask and batch size; values are read at every pass.
     """
 
-    def __init__(self, inputs: list[Value], output: Value, layer: Conv2d | Linear):
+    def __init__(self, inputs: list[Value], output: Value, layer: Conv2d | Linear, packing: Packing):
         super().__init__(inputs, output)
         self.layer = layer
         self.kernel = kernel_of(layer)
+        self.packing = packing
         self._plans: dict[int, Plan] = {}
 
     def forward(self, run):
@@ -72,13 +86,26 @@ class SparseConv(Node):
         layout = self.output.gradient
         start = layout.halo[0] * layout.row(run.batch) + layout.column(layout.halo[1]) * run.batch
         dw = plan.weight.dots(x, dy, start=start, row=layout.row(run.batch), plane=layout.plane(run.batch))
-        scatter_add(dw, plan.weight.index, self.layer.weight.grad.reshape(-1))
+        self._add_gradient(plan, dw)
         if self.layer.bias is not None:
             self.layer.bias.add_grad(layout.images(dy, run.batch).sum(axis=(1, 2, 3)))
         if need_dx:
             dx, add = run.new_grad(self.inputs[0])
             for sweep in plan.backward:
                 sweep.gather(dy, self.layer.weight.value, dx, add=add)
+
+    def _add_gradient(self, plan: Plan, dw: np.ndarray) -> None:
+        """Put the numbers that ``plan.weight`` gave where they belong."""
+        weight, packed = self.layer.weight, self.packing.current
+        if isinstance(plan.weight, DenseSweep):
+            if packed is None:
+                weight.add_grad(dw.reshape(weight.value.shape))
+            else:
+                packed.values[...] += dw[packed.index]
+        elif packed is None:
+            scatter_add(dw, plan.weight.index, weight.grad.reshape(-1))
+        else:
+            scatter_add(dw, plan.place, packed.values)
 
     def _plan(self, run: Pass) -> Plan:
         weight = self.layer.weight
@@ -91,30 +118,51 @@ class SparseConv(Node):
         return plan
 
     def _build(self, weight: Parameter, batch: int) -> Plan:
+        def sweeps(active, threshold):
+            dense = prefers_products(self.kernel, active, threshold)
+            return self._dense_sweeps if dense else self._sparse_sweeps
+
+        ways = sweeps(weight.active, DENSE_FROM), sweeps(weight.grad_active, DENSE_GRADIENT_FROM)
+        forward, backward = ways[0](weight.mask, batch)
+        learning = forward
+        if ways[1] != ways[0] or weight.grad_mask is not None:
+            learning, _ = ways[1](weight.effective_grad_mask, batch, only_forward=True)
+        index, place = self.packing.index, None
+        if index is not None and isinstance(learning, Sweep):
+            place = np.searchsorted(index, learning.index)
+        return Plan(weight.version, forward, backward, learning, place)
+
+    def _sparse_sweeps(self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False):
+        """Forward and backward sweeps over the entries of a mask."""
         kernel, x, y = self.kernel, self.inputs[0], self.output
-        alive = _living(weight.mask, weight.value.size)
-        item = weight.value.itemsize
+        flat = np.arange(math.prod(kernel.weight_shape)) if mask is None else np.flatnonzero(mask)
+        item = self.layer.weight.value.itemsize
         tile = WIDE * VECTOR_BYTES // item
         reach = [d * (k - 1) for k, d in zip(kernel.kernel, kernel.dilation, strict=True)]
         seen = kernel.kernel[0] * (tile + reach[1] * batch // kernel.stride[1]) * item
-
-        def sweep(window, flat, channels, reads):
-            return build_sweep(window, flat, channels=channels, reads=reads, seen_bytes=seen)
-
-        forward = sweep(
-            forward_window(kernel, x.layout, y.layout, batch, alive), alive, kernel.out_channels, kernel.in_channels
-        )
+        forward = build_sweep(
+            forward_window(kernel, x.layout, y.layout, batch, flat),
+            flat, channels=kernel.out_channels, reads=kernel.in_channels, seen_bytes=seen,
+        )  # fmt: skip
+        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)
         backward = tuple(
-            sweep(window, alive, kernel.in_channels, kernel.out_channels)
-            for window in backward_windows(kernel, x.gradient, y.gradient, batch, alive)
+            build_sweep(window, flat, channels=kernel.in_channels, reads=kernel.out_channels, seen_bytes=seen)
+            for window in windows
         )
-        learning = forward
-        if weight.grad_mask is not None:
-            chosen = _living(weight.effective_grad_mask, weight.value.size)
-            window = forward_window(kernel, x.layout, y.layout, batch, chosen)
-            learning = sweep(window, chosen, kernel.out_channels, kernel.in_channels)
-        return Plan(weight.version, forward, backward, learning)
+        return forward, backward
+
+    def _dense_sweeps(self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False):
+        """Forward and backward sweeps over all entries; those outside the mask are zero."""
+        kernel, x, y = self.kernel, self.inputs[0], self.output
+        taps = tap_indices(kernel)
+        window = forward_window(kernel, x.layout, y.layout, batch, taps)
+        forward = DenseSweep(kernel, window, backward=False, plane=x.layout.plane(batch))
+        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, taps)
+        plane = y.gradient.plane(batch)
+        return forward, tuple(DenseSweep(kernel, window, backward=True, plane=plane) for window in windows)
 
 
-def _living(mask: np.ndarray | None, size: int) -> np.ndarray:
-    return np.arange(size) if mask is None else np.flatnonzero(mask)
+def prefers_products(kernel: Kernel, active: int, threshold: float) -> bool:
+    """Whether matrix products over all weights are faster than sums over the ``active`` ones."""
+    small = min(kernel.in_channels, kernel.out_channels) < SMALLEST_MATRIX
+    return kernel.groups == 1 and not small and active >= threshold * math.prod(kernel.weight_shape)

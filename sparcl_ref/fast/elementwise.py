@@ -7,128 +7,128 @@ differently. Each channel belongs to one thread; sums of a run are taken in the 
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit, prange
 
 #: Sums may be reordered into vectors and products fused; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
-def moments(y, starts, plane, run, mean, var, zero):
-    """Mean and biased variance of every channel, the variance from deviations."""
+@njit(inline="always")
+def _run(buffer, plane, channel, starts, k, run):
+    """One run of a channel. Loops over slices from 0 become vectors; sums of indices would be checked for their sign."""
+    first = channel * plane + starts[k]
+    return buffer[first : first + run]
+
+
+@njit(cache=True, fastmath=FAST)
+def _moments(y, plane, channel, starts, run, zero):
+    """Mean and biased variance of one channel, the variance from deviations."""
     count = len(starts) * run
-    for c in prange(len(mean)):
-        total = 0.0
-        for start in starts:
-            base = c * plane + start
-            part = zero
-            for i in range(run):
-                part += y[base + i]
-            total += part
-        mean[c] = total / count
-        centre = mean[c]
-        total = 0.0
-        for start in starts:
-            base = c * plane + start
-            part = zero
-            for i in range(run):
-                part += (y[base + i] - centre) * (y[base + i] - centre)
-            total += part
-        var[c] = total / count
+    total = 0.0
+    for k in range(len(starts)):
+        seen = _run(y, plane, channel, starts, k, run)
+        part = zero
+        for i in range(run):
+            part += seen[i]
+        total += part
+    mean = type(zero)(total / count)
+    total = 0.0
+    for k in range(len(starts)):
+        seen = _run(y, plane, channel, starts, k, run)
+        part = zero
+        for i in range(run):
+            part += (seen[i] - mean) * (seen[i] - mean)
+        total += part
+    return mean, total / count
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def normalise(y, ystarts, yplane, run, mean, scale, bias, relu, out, ostarts, oplane, zero):
-    """``(y - mean) * scale + bias``, clipped at 0 if ``relu``."""
+def normalise(
+    y, ystarts, yplane, run, measure, mean, var, r, eps, weight, bias, relu,
+    side, sstarts, splane, out, ostarts, oplane, zero,
+):  # fmt: skip
+    """``(y - mean) * weight * r + bias (+ side)`` with r = 1 / sqrt(var + eps), clipped at 0 if ``relu``.
+
+    One visit per channel, which stays in the second-level cache while its moments are taken and it is normalised.
+    ``measure`` says whether mean and variance are to be taken from y, and noted, or are given; r is noted. ``side`` may
+    be ``out`` itself; an empty one stands for no sum.
+    """
+    add = len(side) > 0
     for c in prange(len(mean)):
-        m, s, b = mean[c], scale[c], bias[c]
-        for r in range(len(ystarts)):
-            source, target = c * yplane + ystarts[r], c * oplane + ostarts[r]
-            if relu:
+        if measure:
+            mean[c], var[c] = _moments(y, yplane, c, ystarts, run, zero)
+        r[c] = 1 / np.sqrt(var[c] + eps)
+        m, s, b = mean[c], weight[c] * r[c], bias[c]
+        for k in range(len(ystarts)):
+            source, target = _run(y, yplane, c, ystarts, k, run), _run(out, oplane, c, ostarts, k, run)
+            if add:
+                beside = _run(side, splane, c, sstarts, k, run)
                 for i in range(run):
-                    z = (y[source + i] - m) * s + b
-                    out[target + i] = zero if z <= zero else z
+                    target[i] = (source[i] - m) * s + b + beside[i]
             else:
                 for i in range(run):
-                    out[target + i] = (y[source + i] - m) * s + b
-
-
-@njit(parallel=True, cache=True, fastmath=FAST)
-def normalise_add(y, ystarts, yplane, run, mean, scale, bias, side, sstarts, splane, out, ostarts, oplane, zero):
-    """``relu((y - mean) * scale + bias + side)``; ``out`` may be ``side`` itself."""
-    for c in prange(len(mean)):
-        m, s, b = mean[c], scale[c], bias[c]
-        for r in range(len(ystarts)):
-            source, target, beside = c * yplane + ystarts[r], c * oplane + ostarts[r], c * splane + sstarts[r]
-            for i in range(run):
-                z = (y[source + i] - m) * s + b + side[beside + i]
-                out[target + i] = zero if z <= zero else z
+                    target[i] = (source[i] - m) * s + b
+            if relu:
+                for i in range(run):
+                    z = target[i]
+                    target[i] = zero if z <= zero else z
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def normalise_backward(
     dout, gstarts, gplane, act, astarts, aplane, relu, y, ystarts, yplane, run,
-    mean, r, scale, share, dweight, dbias, dy, dstarts, dplane, zero,
+    mean, r, weight, share, dweight, dbias, dy, dstarts, dplane, zero,
 ):  # fmt: skip
-    """Gradients of ``relu((y - mean) * scale + bias + anything)`` with scale = weight * r.
+    """Gradients of ``relu((y - mean) * weight * r + bias + anything)``.
 
     With g = dL/d(argument of ReLU), that is ``dout`` where the output ``act`` is positive (everywhere without ReLU),
     dbias = sum g, dweight = r * sum g (y - mean), and, the statistics being those of the batch,
-    dy = scale * (g - mean(g) - (y - mean) * r * mean(g xhat)); with running statistics dy = scale * g.
-    ``share`` is the weight of one value in those means: one over their number, or 0 for running statistics.
+    dy = weight * r * (g - mean(g) - (y - mean) * r * mean(g xhat)); with running statistics dy = weight * r * g.
+    ``share`` is the weight of one value in those means: one over their number, or 0 for running statistics. With ReLU,
+    ``dout`` becomes g: whoever needs it after this finds it there.
     """
     for c in prange(len(mean)):
         m = mean[c]
         sum_g, sum_gy = 0.0, 0.0
         for k in range(len(ystarts)):
-            source, upstream, active = c * yplane + ystarts[k], c * gplane + gstarts[k], c * aplane + astarts[k]
+            g, source = _run(dout, gplane, c, gstarts, k, run), _run(y, yplane, c, ystarts, k, run)
+            if relu:
+                active = _run(act, aplane, c, astarts, k, run)
+                for i in range(run):
+                    z = g[i]  # read unconditionally, so that the loop becomes vectors
+                    g[i] = z if active[i] > zero else zero
             part_g = zero
             part_gy = zero
-            if relu:
-                for i in range(run):
-                    g = dout[upstream + i]  # read unconditionally, so that the loop becomes vectors
-                    g = g if act[active + i] > zero else zero
-                    part_g += g
-                    part_gy += g * (y[source + i] - m)
-            else:
-                for i in range(run):
-                    g = dout[upstream + i]
-                    part_g += g
-                    part_gy += g * (y[source + i] - m)
+            for i in range(run):
+                part_g += g[i]
+                part_gy += g[i] * (source[i] - m)
             sum_g += part_g
             sum_gy += part_gy
         dbias[c] = sum_g
         dweight[c] = sum_gy * r[c]
-        s = scale[c]
+        s = weight[c] * r[c]
         shift = -s * dbias[c] * share
         slope = -s * r[c] * dweight[c] * share
         for k in range(len(ystarts)):
-            source, upstream, active = c * yplane + ystarts[k], c * gplane + gstarts[k], c * aplane + astarts[k]
-            target = c * dplane + dstarts[k]
-            if relu:
-                for i in range(run):
-                    g = dout[upstream + i]
-                    g = g if act[active + i] > zero else zero
-                    dy[target + i] = s * g + slope * (y[source + i] - m) + shift
-            else:
-                for i in range(run):
-                    dy[target + i] = s * dout[upstream + i] + slope * (y[source + i] - m) + shift
+            g, source = _run(dout, gplane, c, gstarts, k, run), _run(y, yplane, c, ystarts, k, run)
+            target = _run(dy, dplane, c, dstarts, k, run)
+            for i in range(run):
+                target[i] = s * g[i] + slope * (source[i] - m) + shift
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
-def relu_backward(dout, gstarts, gplane, act, astarts, aplane, run, channels, add, dx, dstarts, dplane, zero):
-    """``dout`` where the output ``act`` is positive, else 0."""
+@njit(parallel=True, cache=True)
+def copy_runs(source, sstarts, splane, run, channels, add, target, tstarts, tplane):
+    """Copy (or add) images from one layout to another."""
     for c in prange(channels):
-        for r in range(len(gstarts)):
-            upstream, active, target = c * gplane + gstarts[r], c * aplane + astarts[r], c * dplane + dstarts[r]
+        for k in range(len(sstarts)):
+            seen, into = _run(source, splane, c, sstarts, k, run), _run(target, tplane, c, tstarts, k, run)
             if add:
                 for i in range(run):
-                    g = dout[upstream + i]
-                    dx[target + i] += g if act[active + i] > zero else zero
+                    into[i] += seen[i]
             else:
                 for i in range(run):
-                    g = dout[upstream + i]
-                    dx[target + i] = g if act[active + i] > zero else zero
+                    into[i] = seen[i]
 
 
 @njit(parallel=True, cache=True)

@@ -1,9 +1,9 @@
 """The two inner loops of the sparse engine, built from vector instructions.
 
 Numba's loop vectoriser keeps a running sum in memory: it loads and stores the output for every few weights. Written
-out as LLVM vectors, 256 consecutive bytes of the output stay in eight registers while all weights of a row pass by,
-and the only memory read per multiplication is the input itself. The vectors are 32 bytes wide whatever the machine;
-LLVM splits them where registers are narrower.
+out as LLVM vectors, eight consecutive vectors of the output stay in registers while all weights of a row pass by, and
+the only memory read per multiplication is the input itself. Vectors are as wide as the machine's registers: 64 bytes
+with AVX-512, else 32, which LLVM splits where registers are narrower still.
 
 Nothing here checks bounds: offsets come from `sparcl_ref.fast.sweep`, which derives them from the layouts.
 """
@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 32
+VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f", False) else 32
 #: Vectors per tile of the widest kernel.
 WIDE = 8
+#: Weights whose dot products are summed across lanes together, largest groups first.
+GROUPS = (4, 1)
 
 
 def _make_gather(vectors: int) -> Any:
@@ -67,14 +69,23 @@ def _make_dots(vectors: int) -> Any:
             tile = _Tile(builder, x.type.pointee, vectors)
             source, upstream = builder.gep(x, [start]), builder.gep(dy, [dystart])
             held = [tile.load(upstream, part) for part in range(vectors)]
-            with cgutils.for_range_slice(builder, first, last, ir.Constant(first.type, 1)) as (k, _):
+
+            def products(k):
+                """Lane by lane, dy times the row that weight k sees."""
                 shifted = builder.gep(source, [builder.sext(builder.load(builder.gep(offs, [k])), start.type)])
                 sums = [builder.fmul(held[part], tile.load(shifted, part)) for part in range(min(2, vectors))]
                 for part in range(2, vectors):
                     sums[part % 2] = tile.multiply_add(held[part], tile.load(shifted, part), sums[part % 2])
-                total = sums[0] if vectors == 1 else builder.fadd(*sums)
-                place = builder.gep(out, [k])
-                builder.store(builder.fadd(builder.load(place), tile.reduce(total)), place)
+                return sums[0] if vectors == 1 else builder.fadd(*sums)
+
+            for group in (group for group in GROUPS if group <= tile.lanes):
+                step = ir.Constant(first.type, group)
+                end = builder.add(first, builder.mul(builder.sdiv(builder.sub(last, first), step), step))
+                with cgutils.for_range_slice(builder, first, end, step) as (k, _):
+                    totals = [products(builder.add(k, ir.Constant(k.type, member))) for member in range(group)]
+                    place = builder.gep(out, [k])
+                    tile.accumulate(tile.reduce(totals), place)
+                first = end
             return context.get_dummy_value()
 
         return signature, codegen
@@ -111,24 +122,43 @@ class _Tile:
         """``a * b + c``, which LLVM may round once (a fused instruction) or twice."""
         return self.builder.fadd(self.builder.fmul(a, b, flags=["contract"]), c, flags=["contract"])
 
-    def _shuffle(self, value, lanes: list[int]):
-        undefined = ir.Constant(value.type, ir.Undefined)
+    def _shuffle(self, value, lanes: list[int], other=None):
+        """The lanes named, of one vector or of two in a row."""
         order = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
-        return self.builder.shuffle_vector(value, undefined, order)
+        return self.builder.shuffle_vector(
+            value, ir.Constant(value.type, ir.Undefined) if other is None else other, order
+        )
 
     def broadcast(self, scalar):
         empty = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
         return self._shuffle(first, [0] * self.lanes)
 
-    def reduce(self, value):
-        """Sum of a vector's lanes, by halves."""
-        width = self.lanes
-        while width > 1:
-            width //= 2
-            low, high = self._shuffle(value, list(range(width))), self._shuffle(value, list(range(width, 2 * width)))
-            value = self.builder.fadd(low, high)
-        return self.builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+    def reduce(self, values: list):
+        """Vector of the sums over the lanes of each vector given, as many as there are vectors (a power of two).
+
+        Two vectors become one that holds the halved sums of both, and so on: a fraction of the work of summing each
+        alone.
+        """
+        segment = self.lanes  # lanes that belong to one of the sums
+        while segment > 1:
+            segment //= 2
+            paired = []
+            for a, b in zip(values[::2], values[1::2], strict=True) if len(values) > 1 else [(values[0], None)]:
+                width = a.type.count * (1 if b is None else 2)
+                low = [lane for lane in range(width) if lane // segment % 2 == 0]
+                high = [lane + segment for lane in low]
+                paired.append(self.builder.fadd(self._shuffle(a, low, b), self._shuffle(a, high, b)))
+            values = paired
+        return values[0]
+
+    def accumulate(self, sums, place) -> None:
+        """Add a vector to consecutive numbers in memory."""
+        place = self.builder.bitcast(place, sums.type.as_pointer())
+        held = self.builder.load(place)
+        held.align = self.item_bytes
+        stored = self.builder.store(self.builder.fadd(held, sums), place)
+        stored.align = self.item_bytes
 
 
 def _pointer(context, builder, signature, args, position: int):

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
+from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
+from sparcl_ref.fast.gradients import Packing, TakenGradients, set_sum
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Pass, enter, leave
-from sparcl_ref.fast.update import sum_into
 from sparcl_ref.models import Network
-
-#: Gradient arrays kept per parameter: the one in use, those of an observation's two parts, one to spare.
-KEPT_GRADIENTS = 4
-#: References to an array that only `_spare` holds: its list, the loop variable, the argument of getrefcount.
-UNUSED = 3
 
 
 class FastNetwork(Network):
@@ -33,29 +28,30 @@ class FastNetwork(Network):
     def __init__(self, model: Network):
         super().__init__(model.name, model.body, input_shape=model.input_shape, classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
-        compiler = Compiler(self.input_shape, self.dtype)
+        packings = {parameter: Packing(parameter) for parameter in self._parameters}
+        self._packings = list(packings.values())
+        compiler = Compiler(self.input_shape, self.dtype, packings)
         self._output = compiler.add(model.body, compiler.input)
         compiler.fix_layouts()
         self._input = compiler.input
         self._nodes = compiler.nodes
         self._pool = Pool(self.dtype)
         self._run: Pass | None = None
-        self._spare: list[list[np.ndarray]] = [[] for _ in self._parameters]
 
-    def take_grads(self) -> list[np.ndarray]:
-        """Hand over all gradients and start new ones at zero, in arrays that nobody else holds any more if possible.
+    def zero_grads(self) -> None:
+        for packing in self._packings:
+            packing.start()
 
-        Fresh memory of a model's size costs as much as a small layer: the system has to map and clear every page.
-        """
-        taken = [parameter.grad for parameter in self._parameters]
-        for parameter, spare in zip(self._parameters, self._spare, strict=True):
-            parameter.grad = _unused(spare, parameter.value)
-        return taken
+    def take_grads(self) -> TakenGradients:
+        """Hand over all gradients and start new ones at zero; masked ones stay packed until they are looked at."""
+        parts = [p.grad if p.packed_grad is None else p.packed_grad for p in self._parameters]
+        self.zero_grads()
+        return TakenGradients(parts, [p.value.shape for p in self._parameters])
 
-    def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> None:
-        """Set every gradient to the sum of two, in the order of `parameters`."""
-        for parameter, one, other in zip(self._parameters, first, second, strict=True):
-            sum_into(parameter.grad.reshape(-1), one.reshape(-1), other.reshape(-1))
+    def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
+        ones, others = (getattr(taken, "parts", taken) for taken in (first, second))
+        for parameter, one, other in zip(self._parameters, ones, others or [None] * len(ones), strict=True):
+            set_sum(parameter, one, other)
 
     def _forward(self, x, mode):
         if x.shape[1:] != self.input_shape:
@@ -71,6 +67,14 @@ class FastNetwork(Network):
             node.forward(run)
         logits = leave(run.arrays[self._output], self._output.layout, len(x))
         return logits.reshape(len(x), self.classes), True
+
+    def forward(self, x, *, mode):
+        with single_threaded():
+            return super().forward(x, mode=mode)
+
+    def backward(self, dy, *, need_dx=True):
+        with single_threaded():
+            return super().backward(dy, need_dx=need_dx)
 
     def _backward(self, dy, cache, need_dx):
         run = self._run
@@ -90,15 +94,3 @@ class FastNetwork(Network):
     @staticmethod
     def _trains(node) -> bool:
         return bool(getattr(node, "layer", None) is not None and node.layer.own_parameters())
-
-
-def _unused(spare: list[np.ndarray], like: np.ndarray) -> np.ndarray:
-    """Zeros, in an array of the list that nobody else refers to, or else in a new one."""
-    for array in spare:
-        if sys.getrefcount(array) <= UNUSED:
-            array.fill(0)
-            return array
-    fresh = np.zeros_like(like)
-    if len(spare) < KEPT_GRADIENTS:
-        spare.append(fresh)
-    return fresh

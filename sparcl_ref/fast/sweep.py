@@ -15,7 +15,7 @@ from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
 BLOCK_BYTES = 28 * 1024
 #: A block that holds fewer weights per output costs more, in loading and storing sums and in mispredicted ends of
 #: loops, than it saves.
-WEIGHTS_PER_BLOCK = 12
+WEIGHTS_PER_BLOCK = 14
 
 
 @dataclass(frozen=True)

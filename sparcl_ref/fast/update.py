@@ -35,31 +35,45 @@ def _descend(value, grad, velocity, alive, masked, rate, momentum, decay, nester
     zero = rate - rate
     for piece in prange(-(-value.size // PIECE)):
         first, last = piece * PIECE, min(value.size, (piece + 1) * PIECE)
+        # Slices, not sums of indices: those would be checked for their sign, and loops would not become vectors.
+        w, dw = value[first:last], grad[first:last]
         if momentum > zero:
-            for i in range(first, last):
-                g = grad[i] + decay * value[i] if decay > zero else grad[i]
-                v = momentum * velocity[i] + g
-                velocity[i] = v
-                value[i] -= rate * (g + momentum * v if nesterov else v)
+            speed = velocity[first:last]
+            for i in range(last - first):
+                g = dw[i] + decay * w[i] if decay > zero else dw[i]
+                v = momentum * speed[i] + g
+                speed[i] = v
+                w[i] -= rate * (g + momentum * v if nesterov else v)
         else:
-            for i in range(first, last):
-                g = grad[i] + decay * value[i] if decay > zero else grad[i]
-                value[i] -= rate * g
+            for i in range(last - first):
+                g = dw[i] + decay * w[i] if decay > zero else dw[i]
+                w[i] -= rate * g
         if masked:
-            for i in range(first, last):
-                value[i] = value[i] if alive[i] else zero
-                grad[i] = grad[i] if alive[i] else zero
+            lives = alive[first:last]
+            for i in range(last - first):
+                w[i] = w[i] if lives[i] else zero
+                dw[i] = dw[i] if lives[i] else zero
             if momentum > zero:
-                for i in range(first, last):
-                    velocity[i] = velocity[i] if alive[i] else zero
+                speed = velocity[first:last]
+                for i in range(last - first):
+                    speed[i] = speed[i] if lives[i] else zero
+
+
+@njit(parallel=True, cache=True)
+def _descend_packed(value, index, grad, rate):
+    """``value[index] -= rate * grad``; no index may occur twice."""
+    for k in prange(len(index)):
+        value[index[k]] -= rate * grad[k]
 
 
 @njit(parallel=True, cache=True)
 def sum_into(target, first, second):
     """``target = first + second``."""
     for piece in prange(-(-target.size // PIECE)):
-        for i in range(piece * PIECE, min(target.size, (piece + 1) * PIECE)):
-            target[i] = first[i] + second[i]
+        low, high = piece * PIECE, min(target.size, (piece + 1) * PIECE)
+        total, one, other = target[low:high], first[low:high], second[low:high]
+        for i in range(high - low):
+            total[i] = one[i] + other[i]
 
 
 class SGD(optimizers.SGD):
@@ -68,10 +82,16 @@ class SGD(optimizers.SGD):
     def step(self, lr: float) -> None:
         lr = optimizers._non_negative("learning rate", lr)
         for parameter in self.parameters:
-            if not _all_finite(parameter.grad.reshape(-1)):
+            packed = parameter.packed_grad
+            if not _all_finite(parameter.grad.reshape(-1) if packed is None else packed.values):
                 super().step(lr)  # words the error
         for parameter in self.parameters:
             kind = parameter.value.dtype.type
+            packed = parameter.packed_grad
+            if packed is not None and not self.momentum and not self.weight_decay:
+                # Without either, only entries with a gradient move, and the dead are zero already.
+                _descend_packed(parameter.value.reshape(-1), packed.index, packed.values, kind(lr))
+                continue
             if self.momentum and "momentum" not in parameter.slots:
                 parameter.slots["momentum"] = np.zeros_like(parameter.value)
             velocity = parameter.slots.get("momentum", parameter.grad)

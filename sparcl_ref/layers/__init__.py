@@ -1,11 +1,12 @@
 """Layers with explicit backward passes: images are ``(N, C, H, W)``, float32 or float64, the dtype kept throughout."""
 
-from sparcl_ref.layers.base import Layer, Parameter
+from sparcl_ref.layers.base import Layer
 from sparcl_ref.layers.batchnorm import BatchNorm1d, BatchNorm2d
 from sparcl_ref.layers.conv import Conv2d
 from sparcl_ref.layers.dropout import Dropout
 from sparcl_ref.layers.flatten import Flatten
 from sparcl_ref.layers.linear import Linear
+from sparcl_ref.layers.parameter import PackedGradient, Parameter
 from sparcl_ref.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from sparcl_ref.layers.relu import ReLU
 from sparcl_ref.layers.residual import Residual
@@ -22,6 +23,7 @@ __all__ = [
     "Layer",
     "Linear",
     "MaxPool2d",
+    "PackedGradient",
     "Parameter",
     "ReLU",
     "Residual",

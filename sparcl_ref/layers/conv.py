@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer, Parameter
+from sparcl_ref.layers.base import Layer
 from sparcl_ref.layers.checks import Pair, as_count, as_float_dtype, as_pair, expect_dtype, expect_shape
+from sparcl_ref.layers.parameter import Parameter
 from sparcl_ref.layers.windows import Window
 
 # Samples are taken in chunks, large enough for an efficient matrix product and small enough for the caches: the columns

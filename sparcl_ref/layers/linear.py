@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer, Parameter
+from sparcl_ref.layers.base import Layer
 from sparcl_ref.layers.checks import as_count, as_float_dtype, expect_dtype, expect_shape
+from sparcl_ref.layers.parameter import Parameter
 
 
 class Linear(Layer):

@@ -52,9 +52,9 @@ class Observation:
         Raw logits of the current batch, before any head mask.
     correct : ndarray of bool, shape (N,)
         Whether the argmax over the whole head is the label.
-    current_grads : list of ndarray
+    current_grads : sequence of ndarray
         Gradient of the loss on the current batch, in the order of ``model.parameters()``.
-    replay_grads : list of ndarray or None
+    replay_grads : sequence of ndarray or None
         Gradient of the whole replay term with its coefficients; None if nothing was replayed.
     draws : list of ndarray of int
         Buffer slots of each replayed batch, in order.
@@ -63,8 +63,8 @@ class Observation:
     losses: dict[str, float] = field(default_factory=dict)
     logits: np.ndarray | None = None
     correct: np.ndarray | None = None
-    current_grads: list[np.ndarray] = field(default_factory=list)
-    replay_grads: list[np.ndarray] | None = None
+    current_grads: Sequence[np.ndarray] = field(default_factory=list)
+    replay_grads: Sequence[np.ndarray] | None = None
     draws: list[np.ndarray] = field(default_factory=list)
 
 
@@ -131,10 +131,7 @@ class Method:
         """Set every gradient to current + replay."""
         if step.draws:
             step.replay_grads = self.model.take_grads()
-            self.model.set_grads(step.current_grads, step.replay_grads)
-        else:
-            for parameter, current in zip(self.model.parameters(), step.current_grads, strict=True):
-                parameter.grad[...] = current
+        self.model.set_grads(step.current_grads, step.replay_grads)
         return step
 
     def _pass(

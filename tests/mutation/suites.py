@@ -16,12 +16,13 @@ SCOPE = (
 #: The longest prefix of a changed file's path decides.
 FIRST = {
     "sparcl_ref/layers": ("tests/layers",),
-    "sparcl_ref/layers/base.py": ("tests/layers/test_parameter.py", "tests/layers/test_base.py", "tests/layers"),
+    "sparcl_ref/layers/base.py": ("tests/layers/test_base.py", "tests/layers"),
     "sparcl_ref/layers/batchnorm.py": ("tests/layers/test_batchnorm.py",),
     "sparcl_ref/layers/checks.py": ("tests/layers/test_checks.py",),
     "sparcl_ref/layers/conv.py": ("tests/layers/test_conv.py",),
     "sparcl_ref/layers/dropout.py": ("tests/layers/test_dropout.py",),
     "sparcl_ref/layers/linear.py": ("tests/layers/test_linear.py",),
+    "sparcl_ref/layers/parameter.py": ("tests/layers/test_parameter.py", "tests/layers"),
     "sparcl_ref/layers/pooling.py": ("tests/layers/test_pooling.py",),
     "sparcl_ref/layers/relu.py": ("tests/layers/test_relu.py",),
     "sparcl_ref/layers/residual.py": ("tests/layers/test_residual.py",),

@@ -1,0 +1,140 @@
+"""Matrix products through BLAS from inside compiled loops, on parts of batch-last buffers, without a copy.
+
+SciPy hands out the addresses of its BLAS functions. An address is passed to the compiled loops as a number, so that
+their machine code can be cached; each thread then calls BLAS on its own rows. BLAS itself must run single-threaded
+meanwhile, see `single_threaded`: its threads beside ours would only be in the way.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from threadpoolctl import ThreadpoolController
+
+NAMES = {np.dtype(np.float32): "sgemm", np.dtype(np.float64): "dgemm"}
+
+
+@cache
+def gemm_address(dtype: np.dtype) -> int:
+    """Where the general matrix product of a dtype lies in memory."""
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__[NAMES[dtype]]
+    name = ctypes.pythonapi.PyCapsule_GetName
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return int(pointer(capsule, name(capsule)))
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    gemm_address(np.dtype(np.float32))  # loads SciPy's BLAS, which the controller would otherwise not see
+    return ThreadpoolController()
+
+
+def single_threaded() -> Any:
+    """A context in which BLAS uses one thread, the caller's."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@intrinsic
+def _gemm(typingctx, address, ta, tb, m, n, k, a, astart, lda, b, bstart, ldb, beta, c, cstart, ldc):
+    """C = op(A) op(B) + beta C in Fortran's order, each matrix a part of a flat array from an offset on."""
+    signature = types.void(address, ta, tb, m, n, k, a, astart, lda, b, bstart, ldb, beta, c, cstart, ldc)
+
+    def codegen(context, builder, signature, args):
+        address, ta, tb, m, n, k, _, astart, lda, _, bstart, ldb, beta, _, cstart, ldc = args
+        a, b, c = (
+            builder.gep(context.make_array(signature.args[i])(context, builder, args[i]).data, [start])
+            for i, start in ((6, astart), (9, bstart), (13, cstart))
+        )
+        element, integer, letter = a.type.pointee, ir.IntType(32), ir.IntType(8)
+
+        def by_reference(value):
+            return cgutils.alloca_once_value(builder, value)
+
+        def whole(value):
+            return by_reference(builder.trunc(value, integer))
+
+        def character(transposed):
+            flag = context.is_true(builder, types.boolean, transposed)
+            return by_reference(builder.select(flag, ir.Constant(letter, ord("T")), ir.Constant(letter, ord("N"))))
+
+        one = by_reference(ir.Constant(element, 1.0))
+        arguments = [
+            character(ta), character(tb), whole(m), whole(n), whole(k), one, a, whole(lda), b, whole(ldb),
+            by_reference(beta), c, whole(ldc),
+        ]  # fmt: skip
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@njit(parallel=True, cache=True)
+def gather_products(gemm, x, source, source_row, shifts, w, transposed, reads, outs, y, target, target_row, yplane,
+                    xplane, rows, run, add, parts, one):  # fmt: skip
+    """Every channel written, by rows: the sum over taps of a matrix of weights times the rows that the tap sees.
+
+    Parameters
+    ----------
+    gemm : int
+        Address of the matrix product.
+    x, y : ndarray, one axis
+    source, source_row, xplane, target, target_row, yplane : int
+        First row of the first channel, and distances of rows and channels, of what is read and written.
+    shifts : ndarray of int64, shape (taps,)
+    w : ndarray, shape (taps, a, b)
+        Weights of each tap: (written, read), or (read, written) if ``transposed``.
+    reads, outs, rows, run : int
+        Channels read and written, rows, numbers per row.
+    add : bool
+        Add to y instead of overwriting it.
+    parts : int
+        Into how many ranges the channels written are split.
+    one : floating
+        1 of the arrays' dtype.
+    """
+    taps = len(shifts)
+    weights = w.reshape(-1)
+    for task in prange(rows * parts):
+        row, part = task // parts, task % parts
+        low, high = part * outs // parts, (part + 1) * outs // parts
+        for tap in range(taps):
+            first = tap * reads * outs + (low if transposed else low * reads)
+            _gemm(
+                gemm, False, transposed, run, high - low, reads,
+                x, source + row * source_row + shifts[tap], xplane,
+                weights, first, outs if transposed else reads,
+                one if add or tap > 0 else one - one, y, target + row * target_row + low * yplane, yplane,
+            )  # fmt: skip
+
+
+@njit(parallel=True, cache=True)
+def weight_products(gemm, x, source, source_row, shifts, reads, outs, dy, start, row, yplane, xplane, rows, run, parts,
+                    out, one):  # fmt: skip
+    """For every tap, the products of dy's rows with the rows that the tap sees, summed over rows: (taps, outs, reads).
+
+    ``out`` is overwritten; all else is as for `gather_products`, dy beginning at ``start`` with distances ``row`` and
+    ``yplane``.
+    """
+    flat = out.reshape(-1)
+    for task in prange(len(shifts) * parts):
+        tap, part = task // parts, task % parts
+        low, high = part * outs // parts, (part + 1) * outs // parts
+        for h in range(rows):
+            _gemm(
+                gemm, True, False, reads, high - low, run,
+                x, source + h * source_row + shifts[tap], xplane,
+                dy, start + h * row + low * yplane, yplane,
+                one if h > 0 else one - one, flat, (tap * outs + low) * reads, reads,
+            )  # fmt: skip
