@@ -85,7 +85,11 @@ class Config:
     profile: str = _setting("paper", "rules of the paper or of the published code", choices=tuple(PROFILES))
     mix: str = _setting("", "rules taken from a profile, such as shrink=released,freeze=paper")
     seed: int = _setting(0, "root of all random streams")
-    engine: str = _setting("auto", "what computes the layers; auto is numpy", choices=("auto", "numpy", "numba"))
+    engine: str = _setting(
+        "auto",
+        "what computes the layers; auto is numba for anything larger than the digits",
+        choices=("auto", "numpy", "numba"),
+    )
 
     def __post_init__(self):
         for item in dataclasses.fields(self):

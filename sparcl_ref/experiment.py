@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost import FlopLedger, cost_ledger, memory_bytes, paper_train_flops
+from sparcl_ref.cost import FlopLedger, cost_ledger, describe, memory_bytes, paper_train_flops
 from sparcl_ref.history import Event
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import Network, build_model
@@ -22,6 +23,11 @@ from sparcl_ref.sparcl.ddr import ddr_sizes
 from sparcl_ref.sparcl.regime import SparCL
 from sparcl_ref.streams import AUGMENTATIONS, Dataset, Stream, class_order, joint, load_dataset, split
 from sparcl_ref.trainer import Trainer
+
+#: Numbers in an image of the digits.
+DIGITS_NUMBERS = 64
+#: Below this many multiply-adds a sample, NumPy's dense products are over before compiled code is loaded.
+SMALL_FORWARD_MACS = 1_000_000
 
 
 def build_stream(config: Config, dataset: Dataset, generators: dict[str, np.random.Generator]) -> Stream:
@@ -110,17 +116,37 @@ def build_method(
     )
 
 
+def chosen_engine(engine: str, model: Network) -> str:
+    """What "auto" stands for: numba for anything larger than the digits, where compiling would cost more than it saves.
+
+    Parameters
+    ----------
+    engine : {"auto", "numpy", "numba"}
+    model : Network
+
+    Returns
+    -------
+    {"numpy", "numba"}
+        For "auto", numba if an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than
+        `SMALL_FORWARD_MACS` multiply-adds a sample.
+    """
+    if engine != "auto":
+        return engine
+    large = math.prod(model.input_shape) > DIGITS_NUMBERS or describe(model).forward_macs > SMALL_FORWARD_MACS
+    return "numba" if large else "numpy"
+
+
 def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
     """The model as the engine computes it, and the optimiser that goes with it.
 
     Parameters
     ----------
     engine : {"auto", "numpy", "numba"}
-        "auto" is numpy.
+        See `chosen_engine`.
     model : Network
         Shares its parameters with what is returned.
     """
-    if engine != "numba":
+    if chosen_engine(engine, model) == "numpy":
         return model, SGD
     from sparcl_ref import fast
 
@@ -232,6 +258,7 @@ def finish(trainer: Trainer, *, wall_seconds: float) -> Result:
         data_removed=[{**row, "saved_flops": saved[row["task"], row["stage"]]} for row in trainer.history.data_removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
+        engine=chosen_engine(config.engine, model),
         mask_layer=None if largest is None else largest.name,
         mask_shape=() if largest is None else largest.value.shape,
     )

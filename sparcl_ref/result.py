@@ -36,6 +36,8 @@ class Result:
     steps : int
         Updates made.
     wall_seconds : float
+    engine : str
+        What computed the layers: "numpy" or "numba".
     mask_layer : str or None
         Parameter whose mask ``history.mask_alive`` shows, None for a dense method.
     mask_shape : tuple of int
@@ -52,6 +54,7 @@ class Result:
     data_removed: list[dict[str, int]]
     steps: int
     wall_seconds: float
+    engine: str = "numpy"
     mask_layer: str | None = None
     mask_shape: tuple[int, ...] = ()
 
@@ -81,6 +84,7 @@ class Result:
             "savings": self.savings,
             "data_removed": self.data_removed,
             "wall_seconds": self.wall_seconds,
+            "engine": self.engine,
             "config": self.config.to_json(),
             "warnings": self.config.warnings(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -175,10 +176,12 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     """Price a run from its configuration alone."""
     from sparcl_ref.cost import memory_bytes, predicted_cost
     from sparcl_ref.cost.timing import estimated_seconds
-    from sparcl_ref.experiment import build
+    from sparcl_ref.experiment import build, chosen_engine
     from sparcl_ref.result import name_of
 
     trainer = build(config, dataset)
+    if chosen_engine(config.engine, trainer.model) == "numba":
+        prepare_numba(config.dtype)
     prediction = predicted_cost(config, trainer.stream, trainer.model)
     return Forecast(
         name=name_of(config),
@@ -188,6 +191,15 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
         memory_bytes=memory_bytes(config, trainer.model, trainer.buffer)["exact"],
         seconds=estimated_seconds(prediction, config, trainer.model),
     )
+
+
+@functools.cache
+def prepare_numba(dtype: str) -> None:
+    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while."""
+    from sparcl_ref import fast
+
+    print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
+    print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
 
 
 def forecast_text(forecasts: Sequence[Forecast], *, jobs: int) -> str:
@@ -219,8 +231,6 @@ def execute(arguments: Sequence[str]) -> int:
     start = time.perf_counter()
     try:
         name, configs, threads = plan(options)
-        if any(config.engine == "numba" for config in configs):
-            print("compiling the numba engine; kept for later runs ...", file=sys.stderr, flush=True)
         directory = default_directory(name) if options.out is None else Path(options.out)
         check_writable(directory)
         dataset, forecasts = check(configs, threads=threads)

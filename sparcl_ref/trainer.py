@@ -10,6 +10,7 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
+from sparcl_ref.divergence import first_not_finite
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
 from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import correct, cross_entropy
@@ -96,7 +97,7 @@ class Trainer:
         RuntimeError
             If the run is over.
         FloatingPointError
-            If a loss is NaN or infinite; nothing has been updated by that step then.
+            If a loss or gradient is NaN or infinite; nothing has been updated by that step then.
         """
         handlers: dict[str, Callable[[], Event]] = {
             "untrained": self._untrained,
@@ -108,7 +109,11 @@ class Trainer:
         }
         if self.done:
             raise RuntimeError("the run is over; build a new trainer to run again")
-        return handlers[self.cursor.due]()
+        try:
+            return handlers[self.cursor.due]()
+        except FloatingPointError as error:
+            where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
+            raise FloatingPointError(f"{where}: {error}") from error
 
     def _event(self, **details: Any) -> Event:
         return Event(self.cursor.due, self.cursor.task, self.cursor.epoch, self.cursor.step, **details)
@@ -159,7 +164,7 @@ class Trainer:
         if self.regime is not None:
             self.regime.before_step(cursor.step)
         event.observation = step = self.method.observe(batch)
-        self._check_finite(step)
+        self._check_finite(step, batch)
         if self.regime is not None and self.regime.after_backward(cursor.step, step):
             self.ledger.record_scores(self.model)
         self.optimizer.step(self._lr())
@@ -244,11 +249,14 @@ class Trainer:
             self.config.lr_schedule, self.config.lr, epoch=self.cursor.epoch, epochs=self.config.epochs
         )
 
-    def _check_finite(self, step: Observation) -> None:
+    def _check_finite(self, step: Observation, batch: Batch) -> None:
         for term, loss in step.losses.items():
             if not np.isfinite(loss):
-                where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
-                raise FloatingPointError(f"the {term} loss is {loss} at {where}; try a lower learning rate")
+                seen = [batch.x, *(self._prepare(self.buffer.get(slots).images) for slots in step.draws)]
+                raise FloatingPointError(
+                    f"the {term} loss is {loss}; not finite first: "
+                    f"{first_not_finite(self.model, np.concatenate(seen))}; try a lower learning rate or check the data"
+                )
 
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.model, self.stream, np.dtype(self.config.dtype))

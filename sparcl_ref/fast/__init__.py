@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from sparcl_ref.fast.network import FastNetwork
 from sparcl_ref.fast.update import SGD
+from sparcl_ref.fast.warm import prepare
 from sparcl_ref.models import Network
 
-__all__ = ["SGD", "FastNetwork", "compile"]
+__all__ = ["SGD", "FastNetwork", "compile", "prepare"]
 
 
 def compile(model: Network) -> FastNetwork:

@@ -16,7 +16,7 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 
 @njit(inline="always")
 def _run(buffer, plane, channel, starts, k, run):
-    """One run of a channel. Loops over slices from 0 become vectors; sums of indices would be checked for their sign."""
+    """One run of a channel: loops over slices become vectors, where sums of indices would be checked for their sign."""
     first = channel * plane + starts[k]
     return buffer[first : first + run]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparcl_ref import fast
+from sparcl_ref.fast import conv
 from sparcl_ref.layers import (
     BatchNorm2d,
     Conv2d,
@@ -72,6 +73,28 @@ def single(layer, shape, features):
 @given(strategies.conv_geometries(), strategies.dtypes(), st.data())
 @FEW
 def test_convolution_equals_the_reference_for_any_geometry_and_mask(geometry, dtype, data):
+    check_convolution(geometry, dtype, data)
+
+
+@given(strategies.conv_geometries(), strategies.dtypes(), st.data())
+@FEW
+def test_so_it_does_as_matrix_products_whatever_the_density(geometry, dtype, data):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("DENSE_FROM", 0.0), ("DENSE_GRADIENT_FROM", 0.0), ("SMALLEST_MATRIX", 1)):
+            patch.setattr(conv, name, value)
+        check_convolution(geometry, dtype, data)
+
+
+@given(strategies.conv_geometries(), strategies.dtypes(), st.data())
+@FEW
+def test_so_it_does_with_sums_forward_and_products_for_the_weights(geometry, dtype, data):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("DENSE_FROM", 2.0), ("DENSE_GRADIENT_FROM", 0.0), ("SMALLEST_MATRIX", 1)):
+            patch.setattr(conv, name, value)
+        check_convolution(geometry, dtype, data)
+
+
+def check_convolution(geometry, dtype, data):
     rng = data.draw(strategies.generators())
     density = data.draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
     batch = data.draw(st.sampled_from([1, 2, 3, 8, 33]))
@@ -117,6 +140,8 @@ def test_convolution_equals_the_reference_for_any_geometry_and_mask(geometry, dt
         ("resnet18", (3, 13, 10), 8, 3, 0.02),
         ("resnet18", (3, 16, 16), 4, 9, 0.25),
         ("resnet18", (3, 16, 16), 4, 4, 0.0),
+        ("resnet18", (3, 8, 8), 32, 3, 0.1),
+        ("resnet18", (3, 8, 8), 32, 2, 1.0),
     ],
 )
 def test_whole_networks_equal_the_reference(name, shape, width, batch, density, mode):

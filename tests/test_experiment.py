@@ -1,0 +1,27 @@
+"""Which engine a run gets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sparcl_ref.experiment import chosen_engine
+from sparcl_ref.models import build_model
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "width", "expected"),
+    [
+        ("convnet", (1, 8, 8), None, "numpy"),
+        ("mlp", (1, 8, 8), None, "numpy"),
+        ("mlp", (1, 28, 28), None, "numba"),
+        ("convnet", (1, 28, 28), 4, "numba"),
+        ("resnet18", (1, 8, 8), None, "numba"),
+        ("resnet20", (3, 32, 32), None, "numba"),
+    ],
+)
+def test_auto_is_numba_for_anything_larger_than_the_digits(model, shape, width, expected):
+    network = build_model(model, input_shape=shape, classes=10, width=width, rng=np.random.default_rng(0))
+    assert chosen_engine("auto", network) == expected
+    for engine in ("numpy", "numba"):
+        assert chosen_engine(engine, network) == engine
