@@ -1,0 +1,154 @@
+"""Figures of a notebook: drawn in the package's look, shown in place, and kept together with the data behind them.
+
+>>> from sparcl_ref.report.notebook import drawing
+>>> with drawing("losses", data={"loss": [2.3, 1.1, 0.4]}) as (figure, theme):  # doctest: +SKIP
+...     axes = figure.subplots()
+...     axes.plot([2.3, 1.1, 0.4], color=theme.accent)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sparcl_ref.report import style
+from sparcl_ref.report.style import LIGHT, Theme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Environment variable that names the folder figures and their data are written to.
+FOLDER_VARIABLE = "SPARCL_REF_FIGURES"
+
+#: Significant digits of numbers in the data file: what is drawn shows fewer, and float32 holds about seven.
+DIGITS = 7
+
+#: Dots per inch; a figure 7 inches wide is 1120 pixels, sharp where a page shows it at half of that.
+FIGURE_DPI = 160
+
+
+def drawing(
+    name: str, *, data: Mapping[str, Any], within: float = 0.0, size: tuple[float, float] = (7, 3.2)
+) -> AbstractContextManager[tuple[Figure, Theme]]:
+    """A figure to draw on, shown where the ``with`` block ends if this is a notebook.
+
+    When the environment variable ``SPARCL_REF_FIGURES`` names a folder, the figure is also written there as
+    ``NAME.png``, and what it shows as ``NAME.json``, so that a figure can be compared by its data. If the block
+    raises, nothing is shown or written.
+
+    Parameters
+    ----------
+    name : str
+        File name without its ending: lower-case letters, digits and hyphens.
+    data : mapping
+        What the figure shows: string keys to numbers, strings, booleans, None, arrays, or lists and mappings of them.
+        NaN stands for "no value".
+    within : float
+        Absolute tolerance of the numbers in ``data`` when they are compared with another run's; 0 for what follows
+        by arithmetic.
+    size : (float, float)
+        Width and height in inches.
+
+    Returns
+    -------
+    context manager of (figure, theme)
+        An empty `matplotlib.figure.Figure` with constrained layout, and the colours to draw with
+        (`sparcl_ref.report.style.LIGHT`).
+
+    Raises
+    ------
+    ValueError
+        If the name does not fit, ``data`` is empty or holds an infinite number, or ``within`` or ``size`` is out of
+        range.
+    TypeError
+        If ``data`` holds what cannot be written as JSON.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+        raise ValueError(f"a figure's name is lower-case letters, digits and single hyphens, got {name!r}")
+    if not isinstance(data, Mapping) or not data:
+        raise ValueError(f"figure {name!r}: data must be a mapping with what the figure shows, got {data!r}")
+    if not (math.isfinite(within) and within >= 0):
+        raise ValueError(f"figure {name!r}: within must be a finite number of at least 0, got {within}")
+    if len(size) != 2 or not all(0 < side <= 20 for side in size):
+        raise ValueError(f"figure {name!r}: size must be width and height in inches, above 0 up to 20, got {size}")
+    record = {"within": float(within), "data": plain(data, f"figure {name!r}: data")}
+    return _drawing(name, record, size)
+
+
+@contextmanager
+def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> Iterator[tuple[Figure, Theme]]:
+    from sparcl_ref.report import canvas
+
+    width, height = size
+    with style.applied(LIGHT):
+        figure = canvas.new_figure(height, width=width)
+        figure.set_layout_engine("constrained")
+        yield figure, LIGHT
+    picture = canvas.png(figure, theme=LIGHT, dpi=FIGURE_DPI)
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.png").write_bytes(picture)
+        (Path(folder) / f"{name}.json").write_text(as_text(record), encoding="utf-8")
+    _show(picture, width)
+
+
+def plain(value: Any, where: str) -> Any:
+    """A value as JSON values: numbers to `DIGITS` significant digits, NaN as None.
+
+    Parameters
+    ----------
+    value
+        See `drawing`.
+    where : str
+        How errors call the value.
+
+    Raises
+    ------
+    ValueError
+        For an infinite number.
+    TypeError
+        For a kind of value or key that has no place in JSON.
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{where}: keys must be strings, got {key!r}")
+        return {key: plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise ValueError(f"{where}: expected finite numbers, got {value}")
+        return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
+    raise TypeError(f"{where}: expected numbers, strings, arrays, lists or mappings, got {type(value).__name__}")
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """A figure's record as the text of its file: one line for each entry of its data, so that changes read well."""
+    entries = ",\n".join(f"  {json.dumps(key)}: {json.dumps(item)}" for key, item in record["data"].items())
+    return f'{{"within": {json.dumps(record["within"])}, "data": {{\n{entries}\n}}}}\n'
+
+
+def _show(picture: bytes, width: float) -> None:
+    """Show a PNG where a notebook shows its output; elsewhere do nothing."""
+    # Whoever runs in a notebook has imported IPython, and importing it for anybody else would be in vain.
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        return
+    from IPython.display import Image, display
+
+    display(Image(data=picture, format="png", width=round(100 * width)))

@@ -1,0 +1,147 @@
+"""A notebook's figure is kept with its data, in the package's look, and only where the environment asks for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import types
+
+import matplotlib.image
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcl_ref.report import notebook
+from sparcl_ref.report.notebook import FOLDER_VARIABLE, drawing
+from sparcl_ref.report.style import LIGHT
+
+numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
+leaves = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=4)
+values = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "figures"))
+    return tmp_path / "figures"
+
+
+def draw(name="00-example", **options):
+    with drawing(name, **{"data": {"height": [1, 2]}, **options}) as (figure, _):
+        figure.subplots().plot([1, 2])
+
+
+def test_writes_picture_and_data_where_the_environment_says(folder):
+    draw(data={"matrix": np.eye(2), "names": ["a", "b"]}, within=0.15, size=(5, 2))
+    record = json.loads((folder / "00-example.json").read_text())
+    assert record == {"within": 0.15, "data": {"matrix": [[1.0, 0.0], [0.0, 1.0]], "names": ["a", "b"]}}
+    pixels = matplotlib.image.imread(io.BytesIO((folder / "00-example.png").read_bytes()))
+    assert pixels.shape[:2] == (2 * notebook.FIGURE_DPI, 5 * notebook.FIGURE_DPI)
+    assert sorted(path.name for path in folder.iterdir()) == ["00-example.json", "00-example.png"]
+
+
+def test_the_environment_is_read_when_drawing(folder, monkeypatch):
+    monkeypatch.delenv(FOLDER_VARIABLE)
+    draw()
+    assert not folder.exists()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    draw()
+    assert folder.exists()
+
+
+def test_draws_in_the_look_of_the_package_and_leaves_the_settings_alone():
+    before = dict(matplotlib.rcParams)
+    with drawing("look", data={"x": 1}) as (figure, theme):
+        assert theme is LIGHT
+        assert matplotlib.rcParams["text.color"] == LIGHT.ink
+        assert not figure.axes
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_a_block_that_raises_writes_nothing_and_lets_it_through(folder):
+    with pytest.raises(ZeroDivisionError), drawing("broken", data={"x": 1}):
+        _ = 1 / 0
+    assert not folder.exists()
+
+
+def test_shows_the_picture_in_a_notebook_only(monkeypatch):
+    shown = []
+    display = types.ModuleType("IPython.display")
+    display.Image = lambda data, format, width: (data[:8], format, width)
+    display.display = shown.append
+    shell = types.ModuleType("IPython")
+    shell.get_ipython = lambda: None
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    draw()
+    assert shown == []
+    shell.get_ipython = lambda: "a running shell"
+    draw(size=(6, 2))
+    assert shown == [(b"\x89PNG\r\n\x1a\n", "png", 600)]
+
+
+@pytest.mark.parametrize("name", ["", "A", "two words", "a/b", "-a", "a-", "a--b", "a.png", "a\n"])
+def test_refuses_names_that_are_no_file_names(name):
+    with pytest.raises(ValueError, match="lower-case letters, digits and single hyphens"):
+        drawing(name, data={"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"data": {}}, ValueError, "'a': data must be a mapping"),
+        ({"data": [1]}, ValueError, "'a': data must be a mapping"),
+        ({"data": {"x": [0, {"y": np.inf}]}}, ValueError, r"data\['x'\]\[1\]\['y'\]: expected finite numbers, got inf"),
+        ({"data": {1: 2}}, TypeError, "keys must be strings, got 1"),
+        ({"data": {"x": 1j}}, TypeError, r"data\['x'\]: expected numbers, .* got complex"),
+        ({"data": {"x": 1}, "within": -0.1}, ValueError, "within must be a finite number of at least 0, got -0.1"),
+        ({"data": {"x": 1}, "within": np.nan}, ValueError, "within must be .* got nan"),
+        ({"data": {"x": 1}, "size": (0, 3)}, ValueError, r"size must be .* got \(0, 3\)"),
+        ({"data": {"x": 1}, "size": (3, 3, 3)}, ValueError, "size must be"),
+    ],
+)
+def test_refuses_at_once_what_it_cannot_keep(options, error, message):
+    # Without entering the block: a request that is wrong is said before anything is drawn.
+    with pytest.raises(error, match=message):
+        drawing("a", **options)
+
+
+@given(st.dictionaries(st.text(), values, min_size=1, max_size=4), st.floats(0, 10))
+def test_the_file_holds_what_was_given(data, within):
+    record = {"within": within, "data": notebook.plain(data, "data")}
+    read = json.loads(notebook.as_text(record))
+    assert read == record
+    assert list(read["data"]) == list(data)
+    assert_close(read["data"], data)
+
+
+def assert_close(kept, given_):
+    """Equal, but for numbers: those keep seven significant digits, so half a unit of the seventh may be lost."""
+    if isinstance(given_, dict):
+        assert kept.keys() == given_.keys()
+        for key, value in given_.items():
+            assert_close(kept[key], value)
+    elif isinstance(given_, list):
+        assert len(kept) == len(given_)
+        for one, other in zip(kept, given_, strict=True):
+            assert_close(one, other)
+    elif isinstance(given_, float):
+        assert abs(kept - given_) <= 5.001e-7 * abs(given_)
+    else:
+        assert kept == given_
+
+
+def test_numpy_values_become_plain_ones_and_nan_no_value():
+    kept = notebook.plain({"a": np.float32(0.1), "b": np.arange(2), "c": (np.nan, np.True_)}, "data")
+    assert kept == {"a": 0.1, "b": [0, 1], "c": [None, True]}
+    assert type(kept["a"]) is float
+    assert type(kept["b"][0]) is int
+
+
+def test_importing_it_draws_in_neither_matplotlib_nor_ipython():
+    code = "import sparcl_ref.report.notebook, sys; print({'matplotlib', 'IPython'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

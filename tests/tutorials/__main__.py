@@ -1,0 +1,80 @@
+"""`python -m tests.tutorials [NN ...]`: check and run the tutorials, time each, renew their figures and terms."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.tutorials import figures, notebooks, numbers, structure, terms
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0 if nothing is wrong, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m tests.tutorials", description=__doc__)
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="tutorials to look at [all]")
+    parser.add_argument("--check", action="store_true", help="check the text, run nothing")
+    parser.add_argument("--write", action="store_true", help="renew tutorials/figures/ with what the run draws")
+    parser.add_argument("--terms", action="store_true", help="renew tutorials/pages/terms.md and do nothing else")
+    options = parser.parse_args(arguments)
+    every = notebooks.series()
+    if options.terms:
+        notebooks.TERMS.write_text(terms.page(every), encoding="utf-8")
+        print(f"{len(terms.definitions(every))} terms in {notebooks.TERMS.relative_to(notebooks.ROOT)}")
+        return 0
+    try:
+        wanted = notebooks.selected(every, options.numbers)
+    except ValueError as error:
+        parser.error(str(error))
+    found, seconds = [], 0.0
+    for notebook in wanted:
+        if not options.check:
+            seconds += run_one(notebook, found, write=options.write)
+        found += [*structure.violations(notebook), *numbers.violations(notebook), *figures.violations(notebook)]
+    names = {notebook.name for notebook in wanted}
+    found += [line for line in terms.violations(every) if line.split(":")[0] in names]
+    if not options.numbers:
+        found += figures.orphans(every)
+    print("\n".join(found) or "nothing is wrong")
+    if not options.check:
+        print(f"{seconds:.0f} s in all")
+    return 1 if found else 0
+
+
+def run_one(notebook: notebooks.Notebook, found: list[str], *, write: bool) -> float:
+    """Run a tutorial and say how long it took; what goes wrong is added to what was found."""
+    from nbclient.exceptions import CellExecutionError
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run = notebooks.run(notebook, Path(folder))
+        except CellExecutionError as error:
+            found.append(f"{notebook.name}: " + re.sub(r"\x1b\[[\d;]*m", "", str(error)))
+            print(f"{notebook.name}: failed", flush=True)
+            return 0.0
+    print(f"{notebook.name}: {run.seconds:.1f} s", flush=True)
+    if write:
+        write_figures(notebook, run)
+    else:
+        found += [f"{notebook.name}: {line}" for line in figures.stale(run.records, notebook.number)]
+    return run.seconds
+
+
+def write_figures(notebook: notebooks.Notebook, run: notebooks.Run) -> None:
+    """Replace the committed figures of a tutorial; a picture is renewed even if only its look has changed."""
+    from sparcl_ref.report.notebook import as_text
+
+    notebooks.FIGURES.mkdir(exist_ok=True)
+    for path in notebooks.FIGURES.glob(f"{notebook.number}-*"):
+        path.unlink()
+    for name, picture in run.pictures.items():
+        (notebooks.FIGURES / f"{name}.png").write_bytes(picture)
+        (notebooks.FIGURES / f"{name}.json").write_text(as_text(run.records[name]), encoding="utf-8")
+        print(f"  figures/{name}.png, {len(picture) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

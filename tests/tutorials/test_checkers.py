@@ -1,0 +1,405 @@
+"""The checks of the tutorials find what is wrong in small ones made for it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from decimal import Decimal
+
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from tests.tutorials import figures, notebooks, numbers, prose, structure, terms
+
+SENTENCE = "One plain sentence follows another until the text is long enough to count. "
+SOLUTION = """
+<details>
+<summary>Solution</summary>
+
+```{code-cell} ipython3
+:tags: [hide-cell]
+assert total == 5
+```
+
+</details>
+"""
+GOOD = f"""\
+{structure.HEAD}
+# A small tutorial
+
+## What you'll do
+
+Add.
+
+## What you'll learn
+
+A sum.
+
+## What you'll need
+
+Nothing.
+
+## 1. Add
+
+The sum of two and three is 5. {SENTENCE * 80}
+
+```{{code-cell}} ipython3
+total = 2 + 3
+assert total == 5
+```
+
+## Exercises
+
+Exercise 1. Add again.
+{SOLUTION}
+Exercise 2. And again.
+{SOLUTION}
+## Further reading
+
+A book of 1976 with 300 pages.
+"""
+
+
+def small(markdown: str, code: str = "", name: str = "00-small") -> notebooks.Notebook:
+    cell = f"\n\n```{{code-cell}} ipython3\n{code}\n```\n" if code else ""
+    return notebooks.parse(name, structure.HEAD + "\n" + markdown + cell)
+
+
+def unasserted(markdown: str, code: str = "") -> list[str]:
+    return [line.split(" is in no assert")[0].split()[-1] for line in numbers.violations(small(markdown, code))]
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_keeps_figures_with_their_data(tmp_path):
+    code = (
+        "from sparcl_ref.report.notebook import drawing\n"
+        "with drawing('00-line', data={'y': [1, 2]}) as (figure, theme):\n"
+        "    figure.subplots().plot([1, 2])"
+    )
+    run = notebooks.run(small("Text.", code), tmp_path)
+    assert run.records == {"00-line": {"within": 0.0, "data": {"y": [1, 2]}}}
+    assert run.pictures["00-line"].startswith(b"\x89PNG")
+    assert list((tmp_path / "work").iterdir()) == []
+    assert run.seconds > 0
+
+
+@pytest.mark.parametrize("code", ["assert 2 + 2 == 5", "import nothing_of_that_name", "1 / 0"])
+def test_a_broken_cell_fails_the_run(code, tmp_path):
+    with pytest.raises(CellExecutionError):
+        notebooks.run(small("Text.", f"x = 1\n{code}"), tmp_path)
+
+
+def test_a_run_uses_this_interpreter_in_a_folder_of_its_own(tmp_path):
+    work = (tmp_path / "work").resolve()
+    code = (
+        "import os, sys\n"
+        "from ipykernel.connect import get_connection_file\n"
+        f"assert sys.executable == {sys.executable!r}\n"
+        f"assert os.getcwd() == {str(work)!r}\n"
+        "assert os.environ['OMP_NUM_THREADS'] == os.environ['NUMBA_NUM_THREADS'] == '1'\n"
+        f"assert os.path.samefile(get_connection_file(), {str(tmp_path / 'kernel.json')!r})"
+    )
+    notebooks.run(small("Text.", code), tmp_path)
+
+
+def test_tutorials_are_chosen_by_number():
+    two = [small("# A", name="00-a"), small("# B", name="01-b")]
+    assert notebooks.selected(two, []) == two
+    assert notebooks.selected(two, ["1"]) == notebooks.selected(two, ["01"]) == two[1:]
+    with pytest.raises(ValueError, match="no tutorial 07; there are 00, 01"):
+        notebooks.selected(two, ["7"])
+
+
+# --- prose ------------------------------------------------------------------------------------------------------------
+
+
+def test_sentences_end_where_they_end():
+    text = "One. `a.b` is two, e.g. three. See [it](a.md).\n\n- An item with $x. Y$ inside.\n- Another\n  one.\n1. Last"
+    found = [sentence for _, sentence in prose.sentences(text)]
+    assert found == [
+        "One.",
+        "`a.b` is two, e.g. three.",
+        "See [it](a.md).",
+        "- An item with $x. Y$ inside.",
+        "- Another one.",
+        "1. Last",
+    ]
+    assert all(text[place:].startswith(sentence[:3]) for place, sentence in prose.sentences(text))
+
+
+def test_words_are_those_of_prose():
+    text = (
+        "Two words `and code` $x$.\n\n```text\nnot this\n```\n\n![nor this](a.png) [but this](b.md) don't\n\n$$\na\n$$"
+    )
+    assert prose.count_words(text) == len(["Two", "words", "but", "this", "don't"])
+
+
+def test_blanking_keeps_every_place():
+    text = "a `b` $c$ d\n```text\ne\n```\n![f](g) [h](i) <b>"
+    assert len(prose.words_only(text)) == len(text)
+    assert prose.words_only(text).split() == ["a", "d", "f", "h"]
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("markdown", "written"),
+    [
+        ("It has 1,797 images.", ["1,797"]),
+        ("From 0.5 to .75, or 1e-5.", ["0.5", ".75", "1e-5"]),
+        ("An 8x8 image, a 3 by 4 one, 23x cheaper and 95% right.", ["8", "8", "3", "4", "23", "95"]),
+        ("Negative: -7, range 5-6 and (30).", ["7", "5", "6", "30"]),
+        ("![A grid of 12 images](figures/00-a.png)", ["12"]),
+        ("| a | 4 |\n| --- | --- |\n| b | 6 |", ["4", "6"]),
+        ("It costs 2,048 bytes, or 2048 of them, or 2000%.", ["2,048", "2000"]),
+        ("1. An item of 9.", ["9"]),
+        ("See table 3 with 14 rows.", ["14"]),
+        ("Equation 1 has 3 terms.", ["3"]),
+    ],
+)
+def test_numbers_of_prose_are_found(markdown, written):
+    assert [number for number, _, _ in numbers.numbers_in_prose(markdown)] == written
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "## 3. A step",
+        "Equations 1 and 3, eq. (2), Algorithm 1, step 4, tutorial 02, Exercise 2.",
+        "The paper of 2022, on CIFAR-10 with ResNet-18 in float32.",
+        "`x = 5` and $y = 6$ and\n\n$$z = 7$$",
+        "```text\n8\n```",
+        "[nine](https://example.org/9)",
+        "A 2D array in Python 3.11.",
+        "Read 01, 02 and 06.",
+        "## Further reading\n\nPages 1 to 300.",
+    ],
+)
+def test_what_is_no_statement_is_exempt(markdown):
+    assert numbers.numbers_in_prose(markdown) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("assert n == 12", {"12"}),
+        ("assert 0.85 < x < 1.5, 'not 7'", {"0.85", "1.5"}),
+        ("assert x == -3 and y", {"3"}),
+        ("assert f'{x:.1f}' == '13.9'", {"13.9"}),
+        ("np.testing.assert_allclose(x, 2.5, rtol=3)", {"2.5"}),
+        ("assert x == 2_000", {"2000"}),
+        ("assert 4 == 4", set()),
+        ("x = 9", set()),
+        ("assert x is True", set()),
+    ],
+)
+def test_only_what_is_asserted_counts(condition, expected):
+    found = numbers.asserted_numbers([condition])
+    # The width of a format is no number of the text.
+    assert {number for number in found if number != Decimal(".1")} == {Decimal(text) for text in expected}
+
+
+def test_a_wrong_number_is_found():
+    code = "n = 1797\nassert n == 1797"
+    assert unasserted("It has 1,797 images.", code) == []
+    assert unasserted("It has 1,798 images.", code) == ["1,798"]
+
+
+def test_percent_stands_for_hundredths_in_a_sentence_about_percent():
+    code = "accuracy = .9\nassert 0.85 < accuracy < 0.95"
+    assert unasserted("Between 85 and 95 percent.", code) == []
+    assert unasserted("Between 85 and 95 images. Many percent.", code) == ["85", "95"]
+
+
+# --- structure --------------------------------------------------------------------------------------------------------
+
+
+def test_a_good_tutorial_has_nothing_wrong():
+    assert structure.violations(notebooks.parse("00-good", GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("format_name: myst", "format_name: myst\n    version: 1", "front matter"),
+        ("# A small tutorial\n", "Text.\n\n# A small tutorial\n", "must begin with the title"),
+        ("# A small tutorial\n", "# A small tutorial\n\n# Another\n", "expected one title"),
+        ("## What you'll learn\n", "", "sections must be"),
+        ("## 1. Add", "## 2. Add", "sections must be"),
+        ("## 1. Add", "## Add", "sections must be"),
+        ("## Further reading", "## See also", "sections must be"),
+        (SENTENCE * 80, SENTENCE, "words of prose"),
+        (SENTENCE * 80, SENTENCE * 200, "words of prose"),
+        (SOLUTION, "", "0 solutions"),
+        (":tags: [hide-cell]\n", "", "tagged hide-cell"),
+        ("hide-cell]\nassert total == 5", "hide-cell]\nprint(total)", "with an assert"),
+        ("</details>", "", "not closed"),
+        ("<summary>Solution</summary>", "", "lacks <summary>"),
+        ("A book of 1976 with 300 pages.", "", "nothing to read"),
+        ("The sum", "```python\nx = 1\n```\n\nThe sum", "Python that is not run"),
+        ("The sum", "```{note}\nx\n```\n\nThe sum", "MyST directives"),
+        ("The sum", "The — sum", "em dash"),
+        ("total = 2 + 3", "total = total._sum", "private name ._sum"),
+        ("total = 2 + 3", "from sparcl_ref.masks import _kept", "private name _kept"),
+        ("total = 2 + 3", "import sparcl_ref._inner", "private module"),
+        ("total = 2 + 3", "from tests.tiny import tiny", "import of tests.tiny"),
+        ("total = 2 + 3", "import torch", "import of torch"),
+    ],
+)
+def test_what_is_out_of_place_is_found(before, after, message):
+    assert before in GOOD
+    found = structure.violations(notebooks.parse("00-bad", GOOD.replace(before, after)))
+    assert any(message in line for line in found), found
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+DRAWS = "with drawing('00-a', data={'x': [1, 2.5]}, within=0.1) as (figure, theme):\n    pass"
+SHOWN = "![Two bars, the second the higher one](figures/00-a.png)"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "00-a.png").write_bytes(b"png")
+    (folder / "00-a.json").write_text('{"within": 0.1, "data": {"x": [1, 2.5], "name": "n"}}')
+    return folder
+
+
+def drawing_then(markdown: str, code: str = DRAWS) -> notebooks.Notebook:
+    return notebooks.parse("00-small", f"{structure.HEAD}\n```{{code-cell}} ipython3\n{code}\n```\n\n{markdown}\n")
+
+
+def test_a_committed_and_described_figure_is_fine(folder):
+    assert figures.violations(drawing_then(SHOWN), folder) == []
+    assert figures.orphans([drawing_then(SHOWN)], folder) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "code", "message"),
+    [
+        ("No image.", DRAWS, "00-a is not embedded"),
+        (SHOWN.replace("Two bars, the second the higher one", "Bars"), DRAWS, "needs a description"),
+        (SHOWN, DRAWS.replace("00-a", "00-b"), "00-a.png does not follow"),
+        (SHOWN, DRAWS.replace("00-a", "00-b"), "00-b.png is not committed"),
+        (SHOWN, DRAWS.replace("00-a", "01-a"), "begins with 00-"),
+        (SHOWN, DRAWS.replace("'00-a'", "name"), "written out"),
+        (SHOWN, f"{DRAWS}\n{DRAWS}", "drawn twice"),
+        (SHOWN.replace("figures/", "pictures/"), DRAWS, "does not follow"),
+        (f"{SHOWN} [gone](gone.md)", DRAWS, "link to gone.md"),
+    ],
+)
+def test_what_is_wrong_with_a_figure_is_found(markdown, code, message, folder):
+    found = figures.violations(drawing_then(markdown, code), folder)
+    assert any(message in line for line in found), found
+
+
+def test_large_files_and_orphans_are_found(folder):
+    (folder / "00-a.png").write_bytes(bytes(figures.PICTURE_BYTES + 1))
+    (folder / "00-old.json").write_text("{}")
+    assert any("is the most" in line for line in figures.violations(drawing_then(SHOWN), folder))
+    assert figures.orphans([drawing_then(SHOWN)], folder) == ["figures/00-old.json belongs to no tutorial"]
+
+
+@pytest.mark.parametrize(
+    ("data", "good"),
+    [
+        ({"x": [1, 2.5], "name": "n"}, True),
+        ({"x": [1, 2.59], "name": "n"}, True),
+        ({"x": [1, 2.41], "name": "n"}, True),
+        ({"x": [1, 2.61], "name": "n"}, False),
+        ({"x": [2, 2.5], "name": "n"}, False),
+        ({"x": [1, 2.5, 3], "name": "n"}, False),
+        ({"x": [1, None], "name": "n"}, False),
+        ({"x": [True, 2.5], "name": "n"}, False),
+        ({"x": [1, 2.5], "name": "m"}, False),
+        ({"x": [1, 2.5]}, False),
+    ],
+)
+def test_data_that_depart_are_found(data, good, folder):
+    found = figures.stale({"00-a": {"within": 0.1, "data": data}}, "00", folder)
+    assert (found == []) == good, found
+
+
+def test_without_tolerance_only_rounding_may_differ(folder):
+    (folder / "00-a.json").write_text(json.dumps({"within": 0.0, "data": {"x": 2.0, "n": 200_000}}))
+
+    def now(x, n):
+        return figures.stale({"00-a": {"within": 0.0, "data": {"x": x, "n": n}}}, "00", folder)
+
+    assert now(2.000001, 200_000) == []
+    assert now(2.001, 200_000)
+    assert now(2.0, 200_001)
+
+
+def test_figures_that_are_missing_new_or_of_another_tolerance_are_found(folder):
+    record = {"within": 0.1, "data": {"x": [1, 2.5], "name": "n"}}
+    assert figures.stale({}, "00", folder) == ["00-a.json is committed, but was not drawn"]
+    assert figures.stale({}, "01", folder) == []
+    assert "not committed" in figures.stale({"00-a": record, "00-b": record}, "00", folder)[0]
+    assert "tolerance 0.2" in figures.stale({"00-a": {**record, "within": 0.2}}, "00", folder)[0]
+
+
+# --- terms ------------------------------------------------------------------------------------------------------------
+
+
+def of_terms(*texts: str) -> list[str]:
+    return terms.violations([small(f"# Title\n\n{text}", name=f"0{index}-t") for index, text in enumerate(texts)])
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("A **task** is a part. A task ends.", "Tasks again."),
+        ("A **batch** is many.", "A **batch size** counts a batch."),
+        ("**Catastrophic forgetting** is bad. Catastrophic forgetting hurts.", "**Forgetting** is a number."),
+        ("A **DGM** (dynamic gradient masking) acts.", "A **gradient** is a slope."),
+        ("Read [On gradients](01-t.md).", "A **gradient** is a slope."),
+        ("`gradient` and $gradient$.", "A **gradient** is a slope."),
+        ("## What you'll learn\n\nWhat a task is.\n\n## 1. The task\n\nA **task** is a part.",),
+        ("Multitasking.", "A **task** is a part."),
+        ("**1. Try it.** Text.", "**1. Try it.** More."),
+        ("## Further reading\n\nOn gradients.", "A **gradient** is a slope."),
+    ],
+)
+def test_terms_in_order_are_fine(texts):
+    assert of_terms(*texts) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (("A **task** is a part. A **Task** is more.",), "'Task' was defined before, in 00-t"),
+        (("A **task** is.", "A **task** was."), "01-t: 'task' was defined before, in 00-t"),
+        (("The task ends. A **task** is a part.",), "'task' is used before 00-t defines it"),
+        (("All Tasks end.", "A **task** is a part."), "00-t: 'task' is used before 01-t"),
+        (("## What you'll learn\n\nA task.", "A **task** is a part."), "00-t: 'task' is used before"),
+        (("## The task", "A **task** is a part."), "00-t: 'task' is used before"),
+        (("A gradient\ncheck.", "A **gradient check** compares."), "'gradient check' is used before"),
+        (("Forgetting is catastrophic.", "**Forgetting** is a number."), "'Forgetting' is used before"),
+    ],
+)
+def test_terms_out_of_order_are_found(texts, message):
+    found = of_terms(*texts)
+    assert any(message in line for line in found), found
+
+
+def test_the_page_gives_the_defining_sentence():
+    first = small("# One\n\nBefore. A **task** is a [part](x.md) with $|w|$ or `a|b`. After.", name="00-one")
+    second = small("# Two\n\n- **ER**: replay.\n\n| a | b |\n| --- | --- |\n| **DER** | logits |", name="01-two")
+    rows = terms.page([first, second]).splitlines()[-3:]
+    assert rows == [
+        r"| task | [00 One](../00-one.md) | A **task** is a part with $\vert w\vert $ or `a\|b`. |",
+        "| ER | [01 Two](../01-two.md) | **ER**: replay. |",
+        "| DER | [01 Two](../01-two.md) | **DER**: logits |",
+    ]
+
+
+def test_the_page_says_what_a_defining_sentence_points_back_to():
+    texts = ("Cut it. Such a piece is a **stage**.", "Cut it.\n\nThat is a **cut**.", "## Cut\nThis is a **part**.")
+    found = [terms.definitions([small(text)])[0].sentence for text in texts]
+    assert found == ["Cut it. Such a piece is a **stage**.", "That is a **cut**.", "This is a **part**."]

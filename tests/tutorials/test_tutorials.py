@@ -1,0 +1,49 @@
+"""Every tutorial runs from top to bottom, and its text says what its cells assert."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tutorials import figures, notebooks, numbers, structure, terms
+
+SERIES = notebooks.series()
+each = pytest.mark.parametrize("notebook", SERIES, ids=lambda notebook: notebook.name)
+
+
+def test_the_series_is_complete():
+    assert [notebook.number for notebook in SERIES] == ["00", "01", "02", "03", "04", "05", "06"]
+
+
+@each
+def test_runs_and_draws_what_is_committed(notebook, tmp_path):
+    run = notebooks.run(notebook, tmp_path)
+    assert set(run.records) == set(run.pictures) == set(figures.drawn(notebook))
+    assert figures.stale(run.records, notebook.number) == []
+
+
+@each
+def test_has_the_shape_of_a_tutorial(notebook):
+    assert structure.violations(notebook) == []
+
+
+@each
+def test_asserts_every_number_it_states(notebook):
+    assert numbers.violations(notebook) == []
+
+
+@each
+def test_figures_are_committed_and_described(notebook):
+    assert figures.violations(notebook) == []
+
+
+def test_no_figure_is_left_over():
+    assert figures.orphans(SERIES) == []
+
+
+def test_terms_are_defined_once_and_before_they_are_used():
+    assert terms.violations(SERIES) == []
+    assert len(terms.definitions(SERIES)) >= 50
+
+
+def test_page_of_terms_is_the_generated_one():
+    assert notebooks.TERMS.read_text(encoding="utf-8") == terms.page(SERIES)
