@@ -129,7 +129,7 @@ class SparseConv(Node):
             learning, _ = ways[1](weight.effective_grad_mask, batch, only_forward=True)
         index, place = self.packing.index, None
         if index is not None and isinstance(learning, Sweep):
-            place = np.searchsorted(index, learning.index)
+            place = np.searchsorted(index, learning.index).astype(np.int32)
         return Plan(weight.version, forward, backward, learning, place)
 
     def _sparse_sweeps(self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False):

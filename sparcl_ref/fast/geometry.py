@@ -46,8 +46,8 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Window:
-    """One rectangle of outputs whose runs are contiguous, and the weights that reach it.
+class Rectangle:
+    """Outputs whose runs are contiguous, and what of the input lies under them.
 
     Attributes
     ----------
@@ -57,12 +57,6 @@ class Window:
         Distances in numbers.
     rows, run : int
         Number of runs and numbers in each.
-    taken : ndarray of int
-        Positions, in the list of weights given, of those that take part.
-    channel, shift : ndarray of int
-        For each of them the channel written, and the distance from ``source`` of what it reads.
-    read : ndarray of int
-        The channel read.
     """
 
     source: int
@@ -72,6 +66,24 @@ class Window:
     target_plane: int
     rows: int
     run: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of outputs and the weights that reach it.
+
+    Attributes
+    ----------
+    place : Rectangle
+    taken : ndarray of int
+        Positions, in the list of weights given, of those that take part.
+    channel, shift : ndarray of int
+        For each of them the channel written, and the distance from ``place.source`` of what it reads.
+    read : ndarray of int
+        The channel read.
+    """
+
+    place: Rectangle
     taken: np.ndarray
     channel: np.ndarray
     read: np.ndarray
@@ -94,13 +106,15 @@ def forward_window(kernel: Kernel, x: Layout, y: Layout, batch: int, flat: np.nd
     rows = i * kernel.dilation[0] + spare[0]
     shift = channel * x.plane(batch) + rows * x.row(batch) + columns[j] * batch
     return Window(
-        source=0,
-        target=y.halo[0] * y.row(batch) + y.column(y.halo[1]) * batch,
-        source_row=kernel.stride[0] * x.row(batch),
-        target_row=y.row(batch),
-        target_plane=y.plane(batch),
-        rows=y.rows,
-        run=y.columns * batch,
+        place=Rectangle(
+            source=0,
+            target=y.halo[0] * y.row(batch) + y.column(y.halo[1]) * batch,
+            source_row=kernel.stride[0] * x.row(batch),
+            target_row=y.row(batch),
+            target_plane=y.plane(batch),
+            rows=y.rows,
+            run=y.columns * batch,
+        ),
         taken=np.arange(len(flat)),
         channel=out,
         read=channel,
@@ -133,13 +147,15 @@ def backward_windows(kernel: Kernel, dx: Layout, dy: Layout, batch: int, flat: n
             first_row = r + sh * a - ph + dx.halo[0]
             first_column = q + sw * b - pw + dx.halo[1]
             yield Window(
-                source=0,
-                target=first_row * dx.row(batch) + dx.column(first_column) * batch,
-                source_row=dy.row(batch),
-                target_row=sh * dx.row(batch),
-                target_plane=dx.plane(batch),
-                rows=row_count,
-                run=column_count * batch,
+                place=Rectangle(
+                    source=0,
+                    target=first_row * dx.row(batch) + dx.column(first_column) * batch,
+                    source_row=dy.row(batch),
+                    target_row=sh * dx.row(batch),
+                    target_plane=dx.plane(batch),
+                    rows=row_count,
+                    run=column_count * batch,
+                ),
                 taken=taken,
                 channel=channel[taken],
                 read=out[taken],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from sparcl_ref.fast.geometry import Window
+from sparcl_ref.fast.geometry import Rectangle, Window
 from sparcl_ref.fast.loops import dot_rows, gather_rows, pick
 from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
 
@@ -24,8 +24,8 @@ class Sweep:
 
     Attributes
     ----------
-    window : Window
-    index : ndarray of int64
+    place : Rectangle
+    index : ndarray of int32
         Flat index of each weight in the parameter.
     offs : ndarray of int32
         Shift of each weight.
@@ -36,7 +36,7 @@ class Sweep:
         Ranges of channels written that hold about equally many weights.
     """
 
-    window: Window
+    place: Rectangle
     index: np.ndarray
     offs: np.ndarray
     indptr: np.ndarray
@@ -45,7 +45,7 @@ class Sweep:
 
     def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
         """Write (or add to) y the weighted sums of x's rows; ``value`` is the parameter's, its current numbers."""
-        w = self.window
+        w = self.place
         vals = np.empty(len(self.index), dtype=x.dtype)
         pick(value.reshape(-1), self.index, vals)
         tiles = w.rows * -(-w.run // (WIDE * VECTOR_BYTES // x.itemsize))
@@ -77,7 +77,7 @@ class Sweep:
         start, row, plane : int
             Where dy's first row begins, and its distances of rows and channels.
         """
-        w = self.window
+        w = self.place
         out = np.empty(len(self.index), dtype=x.dtype)
         dot_rows(
             x,
@@ -125,5 +125,5 @@ def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, 
     per_output = np.cumsum(counts.reshape(blocks, channels).sum(axis=0))
     inner = np.searchsorted(per_output, np.arange(1, threads) * per_output[-1] / threads)
     bounds = np.concatenate([[0], inner, [channels]]).astype(np.int64)
-    index = flat[window.taken[order]].astype(np.int64)
-    return Sweep(window, index, shift.astype(np.int32), indptr, channels, bounds)
+    index = flat[window.taken[order]].astype(np.int32)
+    return Sweep(window.place, index, shift.astype(np.int32), indptr, channels, bounds)

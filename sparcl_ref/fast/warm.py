@@ -10,8 +10,8 @@ from sparcl_ref.fast.network import FastNetwork
 from sparcl_ref.fast.update import SGD
 from sparcl_ref.models import build_model
 
-#: Small networks that together hold every step the engine has, dense layers wide enough for matrix products included.
-MODELS = (("resnet18", (3, 8, 8), 32), ("convnet", (1, 8, 8), 8), ("mlp", (1, 8, 8), 64))
+#: Small networks that together hold every step the engine has; the last is wide enough for matrix products.
+MODELS = (("resnet18", (3, 8, 8), 4), ("convnet", (1, 8, 8), 8), ("mlp", (1, 8, 8), 64))
 #: The optimiser with and without a velocity.
 MOMENTA = (0.0, 0.9)
 
