@@ -86,11 +86,13 @@ class Compiler:
 
     def _residual(self, block: Residual, x: Value) -> Value:
         *body, last = _flattened(block.body)
-        y = self._chain(body, x)
         if block.shortcut is None:
-            return self._append(NormAdd([y, x], _like(y), last, None))
+            return self._append(NormAdd([self._chain(body, x), x], _like(x), last, None))
+        # The shortcut first, so that backward comes to it last: the body then writes all of dL/dx, and a strided
+        # shortcut adds to the few entries that it saw instead of clearing the others.
         *short, side_norm = _flattened(block.shortcut)
         side = self._chain(short, x)
+        y = self._chain(body, x)
         return self._append(NormAdd([y, side], _like(y), last, side_norm))
 
     def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:

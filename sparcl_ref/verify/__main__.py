@@ -1,0 +1,227 @@
+"""``python -m sparcl_ref.verify``: hold an adapter, a program's files or a trace against the reference."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard
+from sparcl_ref.verify.runner import TIMEOUT
+
+PROGRAM = "sparcl_ref.verify"
+_MODES = ("adapter", "list", "export", "outputs", "trace", "record")
+_EXAMPLES = """\
+examples:
+  python -m sparcl_ref.verify my_adapter.py                     every function the file has, case by case
+  python -m sparcl_ref.verify my_adapter.py --only layers --dtype float32
+  python -m sparcl_ref.verify numpy --junit report.xml          a ready adapter: numpy or numba
+  python -m sparcl_ref.verify --export cases                    inputs as .npy, for other languages
+  python -m sparcl_ref.verify --outputs cases/outputs           what a program wrote back
+  python -m sparcl_ref.verify --record reference.npz            a canonical run, step by step
+  python -m sparcl_ref.verify --trace mine.npz --against reference.npz
+exit codes: 0 everything provided passed and something was compared; 1 not so; 2 the request was wrong"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All options; which go together is checked in `parse`."""
+    parser = Parser(
+        prog=f"python -m {PROGRAM}",
+        description="Hold another implementation of SparCL against the reference.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    modes = parser.add_argument_group("what to check (one of them)")
+    modes.add_argument("adapter", nargs="?", help="a Python file with functions of the protocol, or numpy, or numba")
+    modes.add_argument("--outputs", metavar="DIR", help="files that a program wrote for exported cases")
+    modes.add_argument("--trace", metavar="MINE.npz", help="a trace of your own run")
+    modes.add_argument("--list", action="store_true", help="print all functions with signatures, and their cases")
+    modes.add_argument("--export", metavar="DIR", help="write the inputs of the cases as .npy, with a manifest")
+    modes.add_argument("--record", metavar="FILE", help="write the reference's trace of the canonical run")
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", default=[],
+        help='an area, a function, or a pattern of cases such as "conv2d_*/*"; may be repeated',
+    )  # fmt: skip
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="type under test [float64]")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=TIMEOUT, help=f"limit of one call [{TIMEOUT:g}]"
+    )
+    parser.add_argument("--xfail", metavar="FILE", help='cases expected to fail, one a line: "case: reason"')
+    parser.add_argument("--against", metavar="REF.npz", help="with --trace: the reference's trace, if recorded already")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--junit", metavar="FILE", help="also write the outcomes as JUnit XML")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse, and refuse options that do not go together.
+
+    Raises
+    ------
+    Refused
+    """
+    options = build_parser().parse_args(arguments)
+    modes = [mode for mode in _MODES if getattr(options, mode)]
+    if len(modes) != 1:
+        given = " and ".join(modes) if modes else "nothing"
+        raise Refused(f"give one thing to check, a file or numpy or numba (or see --help); got {given}")
+    options.mode = modes[0]
+    for name, fitting in (
+        ("xfail", ("adapter", "outputs")),
+        ("junit", ("adapter", "outputs")),
+        ("against", ("trace",)),
+    ):
+        if getattr(options, name) and options.mode not in fitting:
+            raise Refused(f"--{name} does not go with {options.mode}; it goes with {' or '.join(fitting)}")
+    return options
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Check an adapter or a folder of outputs; print and write the report."""
+    from tqdm import tqdm
+
+    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify.cases import load_cases
+    from sparcl_ref.verify.check import check
+    from sparcl_ref.verify.diagnosis import weighed
+    from sparcl_ref.verify.exchange import outcomes_of
+    from sparcl_ref.verify.machine import as_json, as_junit
+    from sparcl_ref.verify.outcome import Report
+    from sparcl_ref.verify.runner import expecting
+    from sparcl_ref.verify.table import format_report
+
+    cases, functions = load_cases(), protocol.functions()
+    pairs = _selected(options, cases, functions)
+    reasons = _expected_failures(options, [case.id for case in cases])
+    if options.mode == "adapter":
+        with tqdm(total=len(pairs), unit="case", leave=False, disable=None) as bar:
+            report = _refusing(
+                lambda: check(
+                    options.adapter,
+                    cases=[case for case, _ in pairs],
+                    functions=functions,
+                    dtype=options.dtype,
+                    timeout=options.timeout,
+                    expected_failures=reasons,
+                    on_outcome=lambda _: bar.update(),
+                )
+            )
+    else:
+        folder = Path(options.outputs)
+        if not folder.is_dir():
+            raise Refused(f"{folder}: no such folder; --export makes one with a place for outputs")
+        outcomes = outcomes_of(folder, pairs, dtype=options.dtype)
+        found = weighed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
+        report = Report(str(folder), options.dtype, found)
+    if options.junit:
+        _writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
+    print(json.dumps(as_json(report), allow_nan=False) if options.json else format_report(report))
+    return 0 if report.conforms else FAILED
+
+
+def run_list(options: argparse.Namespace) -> int:
+    """Print the protocol."""
+    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify.cases import load_cases
+    from sparcl_ref.verify.listing import as_records, format_listing
+
+    pairs = _selected(options, load_cases(), protocol.functions())
+    functions = {function.name: function for _, function in pairs}.values()
+    cases = [case for case, _ in pairs]
+    print(json.dumps(as_records(functions, cases)) if options.json else format_listing(functions, cases))
+    return 0
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Write the inputs of the cases."""
+    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify.cases import load_cases
+    from sparcl_ref.verify.exchange import export
+
+    pairs = _selected(options, load_cases(), protocol.functions())
+    count = _writing(options.export, lambda: export(Path(options.export), pairs, dtype=options.dtype))
+    if options.json:
+        print(json.dumps({"directory": options.export, "cases": count, "dtype": options.dtype}))
+    else:
+        print(f"{count} cases in {options.export}; write outputs to {Path(options.export) / 'outputs'} and check them")
+    return 0
+
+
+def run_trace(options: argparse.Namespace) -> int:
+    """Compare two traces, or record one."""
+    if options.mode == "record":
+        from sparcl_ref.verify.record import record
+
+        _refusing(lambda: _writing(options.record, lambda: record(Path(options.record))))
+        print(json.dumps({"trace": options.record}) if options.json else f"trace written to {options.record}")
+        return 0
+    from sparcl_ref.verify.trace import check as check_trace
+
+    for path in filter(None, (options.trace, options.against)):
+        if not Path(path).is_file():
+            raise Refused(f"{path}: no such file; --record FILE writes the reference's trace")
+    against = Path(options.against) if options.against else None
+    found = _refusing(lambda: check_trace(Path(options.trace), against))
+    print(json.dumps(found.json(), allow_nan=False) if options.json else found.text())
+    return 0 if found.ok else FAILED
+
+
+def _selected(options: argparse.Namespace, cases: Any, functions: Any) -> Any:
+    from sparcl_ref.verify.check import select
+
+    return _refusing(lambda: select(cases, functions, options.only))
+
+
+def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[str, str]:
+    from sparcl_ref.verify.expected_failures import parse as parse_list
+
+    if not options.xfail:
+        return {}
+    try:
+        text = Path(options.xfail).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{options.xfail}: cannot be read as text; give a file of lines 'case: reason'") from error
+    return _refusing(lambda: parse_list(text, known, name=options.xfail))
+
+
+def _refusing(action: Callable[[], Any]) -> Any:
+    """Turn a complaint about the request into a refusal."""
+    try:
+        return action()
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _writing(path: str, action: Callable[[], Any]) -> Any:
+    """Turn what the file system says into a refusal."""
+    try:
+        return action()
+    except OSError as error:
+        raise Refused(f"cannot write to {path}: {error.strerror}; choose another place") from error
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Parse and do what was asked."""
+    options = parse(arguments)
+    if options.mode in ("adapter", "outputs"):
+        return run_check(options)
+    return {"list": run_list, "export": run_export, "trace": run_trace, "record": run_trace}[options.mode](options)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    return main_guard(PROGRAM, execute, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,245 @@
+"""An adopter's functions: what they take, called by argument name, their answers turned into NumPy arrays."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.verify.cases import Case
+from sparcl_ref.verify.protocol import REQUIRED, Function
+
+#: How alike two names must be for one to be taken for a slip of the other.
+SLIP = 0.85
+
+
+class NotProvidedError(Exception):
+    """The adapter does not have what a case needs."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a function of an adapter takes.
+
+    Attributes
+    ----------
+    names : tuple of str or None
+        Arguments it takes by name; None if it takes any.
+    required : tuple of str
+        Those without a default.
+    """
+
+    names: tuple[str, ...] | None
+    required: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What an adapter provides.
+
+    Attributes
+    ----------
+    signatures : dict of str to Signature
+        Of the protocol's functions it has.
+    remarks : tuple of str
+        What looks like a slip, such as a name that almost is one of the protocol's.
+    """
+
+    signatures: dict[str, Signature]
+    remarks: tuple[str, ...] = ()
+
+
+def provided(adapter: ModuleType | Mapping[str, Any], name: str) -> Any:
+    """What the adapter has under a name, or None."""
+    return adapter.get(name) if isinstance(adapter, Mapping) else getattr(adapter, name, None)
+
+
+def inspect_adapter(adapter: ModuleType | Mapping[str, Any], known: list[str]) -> Interface:
+    """Which functions of the protocol an adapter has, and with which arguments.
+
+    Parameters
+    ----------
+    adapter : module or mapping
+    known : list of str
+        Names of the protocol.
+    """
+    found = {name: provided(adapter, name) for name in known}
+    remarks = [f"{name} is not a function but {type(thing).__name__}" for name, thing in found.items()
+               if thing is not None and not callable(thing)]  # fmt: skip
+    names = list(adapter) if isinstance(adapter, Mapping) else list(vars(adapter))
+    for name in names:
+        likely = difflib.get_close_matches(name, known, n=1, cutoff=SLIP)
+        if name not in known and likely and likely[0] not in names and callable(provided(adapter, name)):
+            remarks.append(f"{name} is not a name of the protocol; did you mean {likely[0]}?")
+    return Interface({name: _signature(thing) for name, thing in found.items() if callable(thing)}, tuple(remarks))
+
+
+def _signature(function: Callable) -> Signature:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # compiled functions may not say
+        return Signature(None)
+    if any(parameter.kind == parameter.VAR_KEYWORD for parameter in parameters):
+        names = None
+    else:
+        by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        names = tuple(parameter.name for parameter in parameters if parameter.kind in by_name)
+    variadic = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    required = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+    return Signature(names, tuple(required))
+
+
+def full_arguments(case: Case, function: Function) -> dict[str, Any]:
+    """A case's arguments with the protocol's defaults for those it leaves out, in the protocol's order."""
+    defaults = {argument.name: argument.default for argument in function.arguments}
+    given = {name: case.arguments.get(name, default) for name, default in defaults.items()}
+    missing = [name for name, value in given.items() if value is REQUIRED]
+    if missing or case.arguments.keys() - defaults.keys():
+        raise ValueError(f"{case.id}: the case does not fit {function.name}({', '.join(defaults)})")
+    return given
+
+
+def arguments_for(case: Case, function: Function, signature: Signature) -> dict[str, Any]:
+    """The arguments to call with: all of the protocol's, without defaults that the function does not take.
+
+    Raises
+    ------
+    NotProvidedError
+        If the case gives a value for an optional argument that the function does not take.
+    TypeError
+        If the function cannot be called by the protocol's names at all.
+    """
+    given = full_arguments(case, function)
+    if signature.names is None:
+        return given
+    takes = f"it takes {', '.join(signature.names) or 'nothing by name'}"
+    for argument in function.arguments:
+        if argument.name in signature.names:
+            continue
+        value = given.pop(argument.name)
+        if argument.default is REQUIRED:
+            raise TypeError(f"takes no argument named {argument.name!r}; {takes}")
+        if not _equals_default(value, argument.default):
+            raise NotProvidedError(f"takes no {argument.name!r}")
+    strange = [name for name in signature.required if name not in given]
+    if strange:
+        raise TypeError(f"wants an argument {strange[0]!r}, which the protocol does not give")
+    return given
+
+
+def _equals_default(value: Any, default: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return False
+    # True == 1 in Python, but a flag is not a number.
+    return isinstance(value, bool) == isinstance(default, bool) and value == default
+
+
+@dataclass(frozen=True, eq=False)
+class Returned:
+    """One output as the adapter returned it.
+
+    Attributes
+    ----------
+    array : ndarray or None
+        None if the adapter returned None, or far more entries than asked for.
+    shape : tuple of int
+    dtype : str
+        Name of the dtype; empty for None and for Python numbers and lists of them, which have none.
+    """
+
+    array: np.ndarray | None
+    shape: tuple[int, ...] = ()
+    dtype: str = ""
+
+
+def call(
+    adapter: ModuleType | Mapping[str, Any], name: str, outputs: Sequence[str], arguments: Mapping[str, Any]
+) -> dict[str, Returned]:
+    """Call one function and name what it returns.
+
+    Parameters
+    ----------
+    adapter : module or mapping
+    name : str
+        Of the function.
+    outputs : sequence of str
+        Their names, in order.
+    arguments : mapping
+        Copied first, so that an adapter that writes into them spoils nothing else.
+
+    Returns
+    -------
+    dict of str to Returned
+
+    Raises
+    ------
+    NotProvidedError
+        If the function raises NotImplementedError.
+    TypeError
+        If what it returns cannot be understood.
+    """
+    convert = provided(adapter, "as_array") or (lambda array: array)
+    given = {key: copy.deepcopy(value) for key, value in arguments.items()}
+    given = {key: convert(value) if isinstance(value, np.ndarray) else value for key, value in given.items()}
+    try:
+        returned = provided(adapter, name)(**given)
+    except NotImplementedError as error:
+        raise NotProvidedError(str(error) or "raises NotImplementedError") from error
+    return {key: as_returned(value, key) for key, value in named(returned, outputs).items()}
+
+
+def named(returned: Any, outputs: Sequence[str]) -> dict[str, Any]:
+    """Outputs by name, from the one output, a tuple in order, or a dict.
+
+    Raises
+    ------
+    TypeError
+        If there are too few or too many.
+    """
+    wanted = ", ".join(outputs)
+    if isinstance(returned, Mapping):
+        if set(returned) != set(outputs):
+            raise TypeError(f"returned a dict of {', '.join(map(str, returned)) or 'nothing'}; expected {wanted}")
+        return {name: returned[name] for name in outputs}
+    if len(outputs) == 1:
+        if isinstance(returned, tuple) and len(returned) == 1:
+            returned = returned[0]
+        return {outputs[0]: returned}
+    if not isinstance(returned, tuple | list):
+        raise TypeError(f"returned one {type(returned).__name__}; expected a tuple of {len(outputs)}: {wanted}")
+    if len(returned) != len(outputs):
+        raise TypeError(f"returned {len(returned)} values; expected {len(outputs)}: {wanted}")
+    return dict(zip(outputs, returned, strict=True))
+
+
+def as_returned(value: Any, name: str) -> Returned:
+    """Anything NumPy, ``__array__`` or DLPack understands, as an array of numbers or truth values.
+
+    Raises
+    ------
+    TypeError
+        If it is neither, nor None.
+    """
+    if value is None:
+        return Returned(None)
+    typed = hasattr(value, "dtype") or hasattr(value, "__dlpack__")
+    for step in ("detach", "cpu"):  # a torch tensor that requires a gradient, or is on another device, refuses
+        if callable(getattr(value, step, None)):
+            value = getattr(value, step)()
+    array = None
+    with contextlib.suppress(Exception):  # whatever foreign arrays raise, the second door may open
+        array = np.asarray(value)
+    if (array is None or array.dtype == object) and not isinstance(value, np.ndarray) and hasattr(value, "__dlpack__"):
+        array = np.from_dlpack(value)
+    if array is None:
+        raise TypeError(f"{name}: cannot make an array of {type(value).__name__}")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: expected numbers, got {type(value).__name__} (as dtype {array.dtype})")
+    return Returned(array, array.shape, array.dtype.name if typed else "")

@@ -1,0 +1,80 @@
+"""Importing an adapter: a ready one by name, or a Python file, with one line for whatever goes wrong."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+#: Adapters that come with the package, by the name the command knows them under.
+READY = {
+    "numpy": "sparcl_ref.verify.adapters.numpy_engine",
+    "numba": "sparcl_ref.verify.adapters.numba_engine",
+}
+MODULE_NAME = "adapter_under_test"
+
+
+class AdapterError(ValueError):
+    """The file is missing or no adapter."""
+
+
+def check_name(adapter: str) -> None:
+    """Refuse what cannot be an adapter, before a process is started for it.
+
+    Raises
+    ------
+    AdapterError
+    """
+    path = Path(adapter)
+    if adapter in READY:
+        return
+    if not path.exists():
+        known = ", ".join(READY)
+        raise AdapterError(f"{adapter}: no such file; give a Python file, or one of the ready adapters {known}")
+    if not path.is_file() or path.suffix != ".py":
+        raise AdapterError(f"{adapter}: not a Python file; an adapter is a file that ends in .py")
+
+
+def load(adapter: str) -> ModuleType:
+    """Import an adapter: a ready one by name, or a Python file.
+
+    Parameters
+    ----------
+    adapter : str
+        A key of `READY` or a path.
+
+    Raises
+    ------
+    AdapterError
+        If there is no such file, or importing it fails; with the line where it does.
+    """
+    check_name(adapter)
+    if adapter in READY:
+        return importlib.import_module(READY[adapter])
+    path = Path(adapter).resolve()
+    spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    module = importlib.util.module_from_spec(spec)
+    # Its neighbours can be imported, as when the file is run as a script.
+    sys.path.insert(0, str(path.parent))
+    sys.modules[MODULE_NAME] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:  # SystemExit included: an adapter is not to end its process
+        raise AdapterError(f"{adapter}: cannot be imported: {describe_error(error, path)}") from error
+    return module
+
+
+def describe_error(error: BaseException, path: Path | None = None) -> str:
+    """An exception in one line, with the deepest line of the adapter's own file that it passed through."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    if isinstance(error, SystemExit):
+        text = f"called sys.exit({error.code!r})"
+    line = None
+    trace = error.__traceback__
+    while trace is not None:
+        if path is not None and trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return text if line is None else f"{text} (line {line} of {path.name})"

@@ -1,0 +1,227 @@
+"""Log a run step by step into one .npz file: the reference that another implementation's trace is held against."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from sparcl_ref.config import Config
+from sparcl_ref.experiment import build
+from sparcl_ref.models import build_model
+from sparcl_ref.randomness import named_streams
+from sparcl_ref.streams import Dataset, load_dataset
+from sparcl_ref.trainer import Trainer
+from sparcl_ref.verify.traces.archive import TraceWriter
+from sparcl_ref.verify.traces.entries import Entry, event_entries
+from sparcl_ref.verify.traces.rules import RULES
+
+#: Small, and everything happens in it: 3 tasks of 16 samples in batches of 6; a mask action and a stage of data
+#: removal every second epoch, which leaves 11 samples and so no batch of one; a gradient mask every second step; replay
+#: of fewer samples than asked for, then of all in the buffer but two. Momentum and weight decay are on, so that dead
+#: weights could revive.
+CANONICAL = Config(
+    model="convnet",
+    width=4,
+    epochs=4,
+    delta_k=2,
+    batch_size=6,
+    replay_batch_size=8,
+    buffer_size=10,
+    sparsity=0.7,
+    p_inter=0.05,
+    p_intra=0.03,
+    importance_samples=10,
+    ddr_cutoff=1,
+    dgm_q=0.08,
+    dgm_interval=2,
+    momentum=0.9,
+    weight_decay=1e-3,
+    class_order="random",
+    dtype="float64",
+    engine="numpy",
+    seed=2,
+)
+CANONICAL_CLASSES = 6
+SAMPLES_PER_CLASS = 8
+TEST_SAMPLES_PER_CLASS = 4
+
+
+def canonical_dataset() -> Dataset:
+    """The first handwritten digits of the classes 0 to 5: eight of each to train on, four to test."""
+    digits = load_dataset("digits")
+
+    def first(labels: np.ndarray, count: int) -> np.ndarray:
+        wanted = [np.flatnonzero(labels == label)[:count] for label in range(CANONICAL_CLASSES)]
+        return np.sort(np.concatenate(wanted))
+
+    train, test = first(digits.train_y, SAMPLES_PER_CLASS), first(digits.test_y, TEST_SAMPLES_PER_CLASS)
+    return Dataset.from_arrays(
+        "digits 0-5",
+        train_x=digits.train_x[train],
+        train_y=digits.train_y[train],
+        test_x=digits.test_x[test],
+        test_y=digits.test_y[test],
+    )
+
+
+def dense_initial(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The state in which a configuration's network starts, before any mask."""
+    network = build_model(
+        config.model,
+        input_shape=dataset.input_shape,
+        classes=dataset.classes,
+        width=config.width,
+        dtype=np.dtype(config.dtype),
+        rng=named_streams(config.seed)["init"],
+        draw=config.rules.initialise,
+    )
+    return network.state_dict()
+
+
+def canonical_initial() -> dict[str, np.ndarray]:
+    """The canonical run's initial state: as drawn, but one channel is silent, so that selections meet ties.
+
+    What comes out of channel 0 of the second convolution is 0 for ever (its batch-norm gives -1, before a ReLU), and
+    the weights that read it start at 0. Their importance is exactly 0 in every implementation, and the rule for equals
+    decides which of them leave.
+    """
+    values = dense_initial(CANONICAL, canonical_dataset())
+    values["bn2.weight"][0] = 0.0
+    values["bn2.bias"][0] = -1.0
+    values["conv3.weight"][:, 0] = 0.0
+    return values
+
+
+def record(
+    path: str | os.PathLike[str],
+    config: Config | None = None,
+    *,
+    dataset: Dataset | None = None,
+    initial: Mapping[str, np.ndarray] | None = None,
+) -> Path:
+    """Run a configuration and write all that happens, with the rule and the tolerance of every tensor.
+
+    Beside the run goes a second one whose initial weights differ by one rounding each. How far the two have come apart,
+    relative to the largest entry of a tensor and in units of that rounding, is the run's ``growth`` at a step: the
+    largest so far, at least 1. A tensor's tolerance is ``4 sqrt(terms + 2) eps growth`` times its largest entry, where
+    ``terms`` is the longest sum behind an entry of this network. Should the two runs ever select differently, an exact
+    comparison with another implementation would be unfair, and the run is refused.
+
+    Parameters
+    ----------
+    path : path-like
+        Overwritten if it exists.
+    config : Config, optional
+        A sparse run of the NumPy engine under the paper's rules; by default `CANONICAL`, on its own data.
+    dataset : Dataset, optional
+        Instead of the one ``config.dataset`` names.
+    initial : mapping of str to ndarray, optional
+        Dense initial state (the names of ``state_dict``) instead of the drawn one.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ValueError
+        If the configuration cannot be recorded, or its selections hang on rounding.
+    """
+    if config is None:
+        config, dataset, initial = CANONICAL, canonical_dataset(), canonical_initial()
+    _check_recordable(config)
+    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    initial = dense_initial(config, dataset) if initial is None else initial
+    trainers = build(config, dataset), build(config, dataset)
+    for trainer in trainers:
+        trainer.model.load_state_dict(dict(initial))
+    return record_beside(path, *trainers, initial)
+
+
+def record_beside(
+    path: str | os.PathLike[str], trainer: Trainer, beside: Trainer, initial: Mapping[str, np.ndarray]
+) -> Path:
+    """`record` for two trainers, equal and not begun; the second one's weights are moved by one rounding each."""
+    config, path = trainer.config, Path(path)
+    eps = float(np.finfo(config.dtype).eps)
+    _move_by_one_rounding(beside, eps)
+    terms, growth, tensors, used = _longest_sum(trainer), 1.0, [], set()
+    growth_of_step: dict[str, float] = {}
+    try:
+        with TraceWriter(path) as writer:
+            runs = event_entries(trainer, initial), event_entries(beside, initial)
+            for entries, moved in zip(*runs, strict=True):
+                growth = max([growth, *_differences(entries, moved, eps)])
+                for entry in entries:
+                    writer.write(*entry.name, entry.array)
+                    tolerance = None if RULES[entry.rule].exact else tolerance_of(entry.array, terms, eps, growth)
+                    tensors.append({"name": str(entry.name), "rule": entry.rule, "tolerance": tolerance})
+                    used.add(entry.rule)
+                    growth_of_step[entry.name.step] = growth
+            writer.close(
+                kind="sparcl_ref reference trace",
+                config=config.to_json(),
+                terms=terms,
+                eps=eps,
+                growth=growth_of_step,
+                rules={name: rule._asdict() for name, rule in RULES.items() if name in used},
+                tensors=tensors,
+            )
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def tolerance_of(array: np.ndarray, terms: int, eps: float, growth: float) -> float:
+    """4 sqrt(terms + 2) eps, relative to the largest entry, times what the run has made of one rounding so far.
+
+    Roundings of a sum add up like the steps of a random walk, to the square root of their number, and ``growth`` is the
+    worst of a whole run's tensors; so a single sum's guaranteed bound, with ``terms`` itself, need not come on top.
+    """
+    largest = float(np.max(np.abs(array), initial=0.0))
+    return 4 * math.sqrt(terms + 2) * eps * growth * largest
+
+
+def _differences(entries: list[Entry], moved: list[Entry], eps: float) -> Iterator[float]:
+    """How many roundings the tensors of an event have come apart, relative to the largest entry of each."""
+    for entry, other in zip(entries, moved, strict=True):
+        if RULES[entry.rule].exact:
+            if not np.array_equal(entry.array, other.array):
+                raise ValueError(
+                    f"{entry.name} hangs on rounding: it changed when the initial weights were moved by one rounding "
+                    "each; record another seed or a shorter run"
+                )
+        elif largest := float(np.max(np.abs(entry.array), initial=0.0)):
+            yield float(np.max(np.abs(entry.array - other.array))) / largest / eps
+
+
+def _move_by_one_rounding(trainer: Trainer, eps: float) -> None:
+    rng = np.random.default_rng(0)
+    for parameter in trainer.model.parameters():
+        parameter.value *= 1 + eps * rng.choice([-1.0, 1.0], size=parameter.value.shape)
+
+
+def _longest_sum(trainer: Trainer) -> int:
+    """Terms of the longest sum in the network: over a batch's positions, or over the weights of one output."""
+    config, (_, height, width) = trainer.config, trainer.dataset.input_shape
+    batch = max(config.batch_size, config.effective_replay_batch_size)
+    fan_in = max(p.value[0].size for p in trainer.model.parameters())
+    return max(batch * height * width, fan_in)
+
+
+def _check_recordable(config: Config) -> None:
+    plain = dataclasses.replace(
+        config, profile="paper", mix="", structure="irregular", importance="cwi", augmentation="none"
+    )
+    if not config.sparse or config != plain or config.engine == "numba":
+        raise ValueError(
+            "record: expected a sparse run with the NumPy engine, profile paper, no mix, irregular structure, "
+            "importance cwi and no augmentation; change the configuration, or call record() without one for the "
+            "canonical run"
+        )

@@ -1,0 +1,137 @@
+"""Hold a trace against the reference's, tensor by tensor in the order of events, and name the first that differs.
+
+Both files are read member by member, so they may be larger than memory; only names are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+from pathlib import Path
+
+from sparcl_ref.verify.traces.archive import Name, TraceError, TraceReader, TraceWriter
+from sparcl_ref.verify.traces.choices import Choice, Choices, read_choices
+from sparcl_ref.verify.traces.comparison import compare
+from sparcl_ref.verify.traces.divergence import Divergence
+from sparcl_ref.verify.traces.report import Report, StepSummary
+from sparcl_ref.verify.traces.rules import GIVEN, Rule
+
+__all__ = [
+    "Choice",
+    "Choices",
+    "Divergence",
+    "Report",
+    "TraceError",
+    "TraceReader",
+    "TraceWriter",
+    "check",
+    "read_choices",
+]
+
+#: How many names of agreeing tensors, and of tensors that were not provided, lead to the first divergence.
+MEMORY = 5
+#: Tensors of this pass are the user's own; nothing is held against them.
+OWN_PASS = "extra"
+
+
+def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None) -> Report:
+    """Compare a trace with the reference.
+
+    Parameters
+    ----------
+    mine : path-like
+        Any .npz file whose members have the names of a trace; it may hold only some of them.
+    reference : path-like, optional
+        What `record` wrote; by default the canonical run, recorded now into a temporary file.
+
+    Returns
+    -------
+    Report
+        Its ``ok`` is true if the trace is finished, something was compared that an implementation computes, nothing
+        differed, and every name was known.
+
+    Raises
+    ------
+    TraceError
+        If a file is missing, truncated, damaged or not a trace; one line.
+    """
+    if reference is None:
+        from sparcl_ref.verify.record import record
+
+        TraceReader(mine).close()  # before the work of recording
+        with tempfile.TemporaryDirectory() as folder:
+            return check(mine, record(Path(folder) / "reference.npz"))
+    with TraceReader(mine) as got, TraceReader(reference) as expected:
+        return _Check(got, expected).run()
+
+
+class _Check:
+    """One comparison: walks the reference in order and remembers what leads to the first divergence."""
+
+    def __init__(self, got: TraceReader, expected: TraceReader):
+        self.got, self.expected = got, expected
+        try:
+            self.rules = {name: Rule(**fields) for name, fields in expected.manifest["rules"].items()}
+            self.tensors = [(Name.parse(t["name"]), t["rule"], t["tolerance"]) for t in expected.manifest["tensors"]]
+            self.eps = float(expected.manifest["eps"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise TraceError(f"{expected.path}: no reference trace; give a file that record() wrote") from error
+        self.report = Report(str(got.path), str(expected.path), complete=got.manifest.get("complete", True))
+        self.report.growth = expected.manifest.get("growth", {})
+        self._agreed: deque[str] = deque(maxlen=MEMORY)
+        self._missing: deque[str] = deque(maxlen=MEMORY)
+        self._missing_since = 0
+        self._last_agreed: dict[tuple[str, ...], str] = {}
+
+    def run(self) -> Report:
+        report = self.report
+        known = {str(name) for name, _, _ in self.tensors}
+        report.unknown = [name for name in self.got.names if name not in known and not _is_own(name)]
+        report.known = tuple(str(name) for name, _, _ in self.tensors) if report.unknown else ()
+        for name, rule, tolerance in self.tensors:
+            if str(name) in self.got:
+                self._compare(name, rule, tolerance)
+            elif self.rules[rule].source != GIVEN:
+                kind = f"{name.pass_name}/{name.tensor}"
+                report.not_provided[kind] = report.not_provided.get(kind, 0) + 1
+                self._missing.append(str(name))
+                self._missing_since += 1
+        return report
+
+    def _compare(self, name: Name, rule_name: str, tolerance: float | None) -> None:
+        report, rule = self.report, self.rules[rule_name]
+        expected, got = self.expected.read(str(name)), self.got.read(str(name))
+        if rule.source == GIVEN:
+            report.given += 1
+        else:
+            report.compared += 1
+            report.values += expected.size
+        difference = compare(name, got, expected, rule=rule, tolerance=tolerance, eps=self.eps)
+        if report.first is not None:
+            self._note_later(name, difference)
+        elif difference is None:
+            self._agreed.append(str(name))
+            self._missing.clear()
+            self._missing_since = 0
+            self._last_agreed[name[1:]] = name.step
+        else:
+            report.first = difference
+            report.agreed_before = list(self._agreed)
+            report.missing_before = list(self._missing)
+            report.missing_before_count = self._missing_since
+            report.same_tensor_agreed_at = self._last_agreed.get(name[1:])
+            self._note_later(name, difference)
+
+    def _note_later(self, name: Name, difference: Divergence | None) -> None:
+        """From the first divergence on: count per step what is compared and what differs."""
+        after = self.report.after
+        if not after or after[-1].step != name.step:
+            after.append(StepSummary(name.step))
+        after[-1].add(name, difference)
+
+
+def _is_own(text: str) -> bool:
+    """Whether a name is of the user's own pass."""
+    name = Name.parse(text)
+    return name is not None and name.pass_name == OWN_PASS

@@ -1,0 +1,203 @@
+"""A run as named tensors: what each event decided and what it made, in the order in which it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sparcl_ref.cost.flops import FLOPS_PER_MAC
+from sparcl_ref.history import Event
+from sparcl_ref.layers import Parameter
+from sparcl_ref.sparcl.importance import cgi
+from sparcl_ref.trainer import Trainer
+from sparcl_ref.verify.traces.archive import NO_LAYER, Name
+from sparcl_ref.verify.traces.taps import Notes, PassNotes, Taps
+
+
+class Entry(NamedTuple):
+    """One tensor of a trace: its name, the name of the rule that produces it, and its numbers."""
+
+    name: Name
+    rule: str
+    array: np.ndarray
+
+
+class _Events:
+    """Collects the entries of one event."""
+
+    def __init__(self, step: str):
+        self.step = step
+        self.entries: list[Entry] = []
+
+    def add(self, pass_name: str, layer: str, tensor: str, rule: str, array: object) -> None:
+        # A copy: the run goes on and changes its arrays in place.
+        self.entries.append(Entry(Name(self.step, pass_name, layer, tensor), rule, np.array(array)))
+
+
+def event_entries(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterator[list[Entry]]:
+    """Run a trainer that has not begun to its end; yields the entries of each event.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of the NumPy engine, with the regime on and the profile "paper".
+    initial : mapping of str to ndarray
+        The model's state before the initial masks cut it.
+    """
+    yield _start(trainer, initial)
+    with Taps(trainer).listening() as taps:
+        while not trainer.done:
+            masks = {parameter.name: parameter.mask for parameter in trainer.model.sparsifiable()}
+            event = trainer.advance()
+            notes = taps.take()
+            if event.kind == "begin_task":
+                yield _begin_task(trainer, event)
+            elif event.kind == "begin_epoch":
+                yield _begin_epoch(trainer, event, notes, masks)
+            elif event.kind == "step":
+                yield _step(trainer, event, notes)
+            elif event.kind == "end_epoch":
+                yield _end_epoch(trainer, event)
+            elif event.kind == "end_task":
+                yield _end_task(trainer, event)
+
+
+def _start(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> list[Entry]:
+    """Data, dense initial values, initial masks, and the values under them."""
+    out, dataset = _Events("start"), trainer.dataset
+    for tensor in ("train_x", "train_y", "test_x", "test_y", "scale", "mean", "std"):
+        out.add("data", NO_LAYER, tensor, "data", getattr(dataset, tensor))
+    out.add("choices", NO_LAYER, "class_order", "choice", trainer.stream.class_order)
+    for name, array in initial.items():
+        out.add("initial", name, "value", "initial", array)
+    for parameter in trainer.model.sparsifiable():
+        out.add("choices", parameter.name, "mask", "choice", parameter.mask)
+    for parameter in trainer.model.sparsifiable():
+        out.add("masked", parameter.name, "value", "masked", parameter.value)
+    return out.entries
+
+
+def _begin_task(trainer: Trainer, event: Event) -> list[Entry]:
+    out, task = _Events(f"task{event.task}.begin"), trainer.stream.training[event.task - 1]
+    out.add("choices", NO_LAYER, "classes", "choice", task.classes)
+    out.add("choices", NO_LAYER, "samples", "choice", task.train_index)
+    return out.entries
+
+
+def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, np.ndarray]) -> list[Entry]:
+    """Probe, importance and mask of each action, then the values and velocities under the new masks."""
+    out, parameters = _Events(f"task{event.task}.epoch{event.epoch}.begin"), trainer.model.sparsifiable()
+    for change in event.mask_changes:
+        if change.kind == "expand":
+            for name, flat in change.indices.items():
+                out.add("choices", name, "joins", "choice", flat)
+    out.add("choices", NO_LAYER, "permutation", "choice", trainer.cursor.permutation)
+    for change in event.mask_changes:
+        if change.kind == "shrink":
+            for index, parameter in enumerate(parameters):
+                current, memory = (part[index] for part in notes.probe_gradients)
+                out.add("shrink", parameter.name, "current_gradient", "probe/current", current)
+                out.add("shrink", parameter.name, "buffer_gradient", "probe/buffer", memory)
+                out.add("shrink", parameter.name, "importance", "cwi", notes.importance[index])
+        for name, flat in change.indices.items():
+            changed = masks[name].copy()
+            changed.reshape(-1)[flat] ^= True
+            masks[name] = changed
+            out.add(change.kind, name, "mask", change.kind, changed)
+    if event.mask_changes:
+        for parameter in parameters:
+            out.add("masked", parameter.name, "value", "masked", parameter.value)
+            if (velocity := _velocity(parameter)) is not None:
+                out.add("masked", parameter.name, "velocity", "masked", velocity)
+    return out.entries
+
+
+def _step(trainer: Trainer, event: Event, notes: Notes) -> list[Entry]:
+    out = _Events(f"task{event.task}.epoch{event.epoch}.step{event.step}")
+    step, parameters = event.observation, trainer.model.parameters()
+    replayed = [term for term in step.losses if term != "current"]
+    out.add("choices", NO_LAYER, "batch", "choice", event.indices)
+    for term, slots in zip(replayed, step.draws, strict=True):
+        out.add("choices", NO_LAYER, f"{term}_slots", "choice", slots)
+    if notes.reservoir_draws is not None:
+        out.add("choices", NO_LAYER, "reservoir_draws", "choice", notes.reservoir_draws)
+    for (term, loss), notes_of_pass in zip(step.losses.items(), notes.passes, strict=True):
+        _pass(out, term, loss, notes_of_pass)
+        if term == "current":
+            for parameter, grad in zip(parameters, step.current_grads, strict=True):
+                out.add("current", parameter.name, "gradient", "gradient/current", grad)
+    if step.replay_grads is not None:
+        for parameter, grad in zip(parameters, step.replay_grads, strict=True):
+            out.add("replay", parameter.name, "gradient", "gradient/replay", grad)
+    _gradient_masks(out, trainer, event)
+    _update(out, trainer)
+    if trainer.buffer is not None:
+        _buffer(out, trainer, event)
+    out.add("ddr", NO_LAYER, "correct", "correct", step.correct)
+    out.add("ddr", NO_LAYER, "misclassified", "misclassified", trainer.regime.statistics.wrong)
+    macs = trainer.ledger.table.phase_macs()
+    out.add("cost", NO_LAYER, "flops", "flops", [FLOPS_PER_MAC * count for count in macs.values()])
+    return out.entries
+
+
+def _pass(out: _Events, term: str, loss: float, notes: PassNotes) -> None:
+    out.add(term, NO_LAYER, "input", "input", notes.x)
+    for note in notes.outputs:
+        out.add(term, note.layer, "output", f"output/{note.kind}", note.array)
+    out.add(term, NO_LAYER, "loss", f"loss/{term}", loss)
+    out.add(term, NO_LAYER, "logits_gradient", "dlogits", notes.dlogits)
+    for note in notes.input_gradients:
+        out.add(term, note.layer, "input_gradient", f"dx/{note.kind}", note.array)
+
+
+def _gradient_masks(out: _Events, trainer: Trainer, event: Event) -> None:
+    config, step = trainer.config, event.observation
+    refresh = config.dgm and event.step % config.dgm_interval == 0
+    for index, parameter in enumerate(trainer.model.parameters()):
+        if not (parameter.sparsifiable and config.dgm):
+            continue
+        if refresh:
+            current = step.current_grads[index]
+            replay = np.zeros_like(current) if step.replay_grads is None else step.replay_grads[index]
+            scores = cgi(current, replay, alpha=config.importance_alpha, beta=config.importance_beta)
+            out.add("dgm", parameter.name, "importance", "cgi", scores)
+        out.add("dgm", parameter.name, "gradient_mask", "gradient_mask", parameter.effective_grad_mask)
+
+
+def _update(out: _Events, trainer: Trainer) -> None:
+    for parameter in trainer.model.parameters():
+        out.add("update", parameter.name, "gradient", "gradient", parameter.grad)
+        if (velocity := _velocity(parameter)) is not None:
+            out.add("update", parameter.name, "velocity", "velocity", velocity)
+        out.add("update", parameter.name, "value", "value", parameter.value)
+    for name, array in trainer.model.named_buffers():
+        out.add("update", name, "value", name.rsplit(".", 1)[-1], array)
+
+
+def _buffer(out: _Events, trainer: Trainer, event: Event) -> None:
+    memory = trainer.buffer.content()
+    out.add("buffer", NO_LAYER, "slots", "slots", event.slots)
+    out.add("buffer", NO_LAYER, "presented", "presented", trainer.buffer.presented)
+    for tensor in ("images", "labels", "tasks"):
+        out.add("buffer", NO_LAYER, tensor, "stored", getattr(memory, tensor))
+    out.add("buffer", NO_LAYER, "logits", "stored_logits", memory.logits)
+
+
+def _end_epoch(trainer: Trainer, event: Event) -> list[Entry]:
+    out = _Events(f"task{event.task}.epoch{event.epoch}.end")
+    out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
+    return out.entries
+
+
+def _end_task(trainer: Trainer, event: Event) -> list[Entry]:
+    out, history = _Events(f"task{event.task}.end"), trainer.history
+    out.add("evaluation", NO_LAYER, "class_il_accuracy", "accuracy", history.class_il_matrix[-1])
+    out.add("evaluation", NO_LAYER, "task_il_accuracy", "accuracy", history.task_il_matrix[-1])
+    return out.entries
+
+
+def _velocity(parameter: Parameter) -> np.ndarray | None:
+    """The velocity, or None while there is none to keep."""
+    return parameter.slots.get("momentum")

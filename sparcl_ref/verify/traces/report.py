@@ -1,0 +1,167 @@
+"""What a comparison of two traces found, for people and for machines."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparcl_ref.verify.traces.archive import Name
+from sparcl_ref.verify.traces.divergence import Divergence, at_words, json_number
+
+STEPS_SHOWN = 12
+NAMES_SHOWN = 3
+
+
+@dataclass
+class StepSummary:
+    """What differed at one step, from the first divergence on."""
+
+    step: str
+    compared: int = 0
+    differ: int = 0
+    relative: float = 0.0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, name: Name, difference: Divergence | None) -> None:
+        """Count one compared tensor."""
+        self.compared += 1
+        if difference is not None:
+            self.differ += 1
+            self.relative = max(self.relative, difference.relative)
+            if len(self.first) < NAMES_SHOWN:
+                self.first.append("/".join(name[1:]))
+
+
+@dataclass
+class Report:
+    """The outcome of `check`.
+
+    Attributes
+    ----------
+    mine, reference : str
+        Paths.
+    complete : bool
+        False if the user's writer was interrupted.
+    compared, values : int
+        Computed tensors that were compared, and their entries.
+    given : int
+        Tensors compared that are given to both sides: data, initial values, choices.
+    not_provided : dict of str to int
+        "pass/tensor" to how many computed tensors of that kind the user's trace lacks.
+    unknown : list of str
+        Names that the reference does not have.
+    first : Divergence or None
+    agreed_before, missing_before : list of str
+        The last tensors that agreed, and those not provided between them and the first divergence.
+    same_tensor_agreed_at : str or None
+        Last step at which the tensor that diverged first still agreed.
+    after : list of StepSummary
+        From the step of the first divergence on.
+    growth : dict of str to float
+        Per step of the reference: how much a rounding of the initial weights had grown.
+    """
+
+    mine: str
+    reference: str
+    complete: bool = True
+    compared: int = 0
+    values: int = 0
+    given: int = 0
+    not_provided: dict[str, int] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    known: tuple[str, ...] = field(default=(), repr=False)
+    first: Divergence | None = None
+    agreed_before: list[str] = field(default_factory=list)
+    missing_before: list[str] = field(default_factory=list)
+    missing_before_count: int = 0
+    same_tensor_agreed_at: str | None = None
+    after: list[StepSummary] = field(default_factory=list)
+    growth: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the trace is finished, something computed was compared, nothing differed and every name was known."""
+        return self.complete and self.compared > 0 and self.first is None and not self.unknown
+
+    def text(self) -> str:
+        """For people."""
+        lines = [
+            f"trace {self.mine}",
+            f"compared {self.compared:,} tensors with {self.values:,} values, and {self.given:,} that are given; "
+            f"{sum(self.not_provided.values()):,} not provided",
+        ]
+        if not self.complete:
+            lines.append("the trace is unfinished: its writer was interrupted")
+        lines += self._unknown_lines()
+        if self.first is not None:
+            lines += ["", "first divergence", *self._first_lines(), "", "what followed", *self._after_lines()]
+        elif self.compared == 0:
+            lines.append("nothing was compared: the trace holds no tensor that an implementation computes")
+        else:
+            lines.append("everything provided agrees")
+        if self.not_provided and self.first is None:
+            kinds = ", ".join(f"{kind} ({count})" for kind, count in self.not_provided.items())
+            lines.append(f"not provided: {kinds}")
+        return "\n".join(lines)
+
+    def json(self) -> dict[str, Any]:
+        """For machines: plain JSON values."""
+        names = ("mine", "reference", "ok", "complete", "compared", "values", "given", "not_provided", "unknown")
+        more = ("agreed_before", "missing_before", "missing_before_count", "same_tensor_agreed_at")
+        after = [{**vars(step), "relative": json_number(step.relative)} for step in self.after]
+        first = None if self.first is None else self.first.json()
+        return {**{name: getattr(self, name) for name in (*names, *more)}, "first": first, "after": after}
+
+    def _unknown_lines(self) -> list[str]:
+        if not self.unknown:
+            return []
+        lines = [
+            f"{len(self.unknown):,} unknown names, so nothing was held against them "
+            "(tensors of your own belong in a pass named extra):"
+        ]
+        return lines + [f"  {name}; {self._advice(name)}" for name in self.unknown[:NAMES_SHOWN]]
+
+    def _advice(self, text: str) -> str:
+        """What may have been meant by an unknown name: first its step is looked for, then the rest within the step."""
+        name = Name.parse(text)
+        if name is None:
+            return "a name has four parts, STEP/PASS/LAYER/TENSOR"
+        within = [known for known in self.known if known.startswith(f"{name.step}/")]
+        if not within:
+            steps = list(dict.fromkeys(known.split("/")[0] for known in self.known))
+            close = difflib.get_close_matches(name.step, steps, n=1) or steps[:1]
+            return f"no step of the reference is called {name.step}; did you mean {close[0]}?"
+        close = difflib.get_close_matches(text, within, n=1, cutoff=0.0)
+        return f"did you mean {close[0]}?"
+
+    def _first_lines(self) -> list[str]:
+        lines = self.first.lines()
+        if self.first.tolerance and not self.first.must_be_zero:
+            growth = self.growth.get(self.first.name.step, 1.0)
+            lines.append(
+                "  tolerance: 4 sqrt(terms + 2) eps x largest entry x growth; growth, what the reference had made of "
+                f"one rounding of its initial weights by then, is {growth:.3g}"
+            )
+        if self.same_tensor_agreed_at is not None:
+            lines.append(f"  this tensor last agreed at {at_words(self.same_tensor_agreed_at)}")
+        lines.append("  agreed just before:" if self.agreed_before else "  nothing was compared before it")
+        lines += [f"    {name}" for name in self.agreed_before]
+        if self.missing_before_count:
+            lines.append(
+                f"  not provided between these and the divergence, so the cause may lie there: "
+                f"{self.missing_before_count:,} tensors, the last of them"
+            )
+            lines += [f"    {name}" for name in self.missing_before]
+        return lines
+
+    def _after_lines(self) -> list[str]:
+        width = max(len(step.step) for step in self.after)
+        lines = [f"  {'step':{width}}  differ  compared  largest error  first"]
+        shown = [step for step in self.after if step.differ]
+        for step in shown[:STEPS_SHOWN]:
+            counts = f"{step.differ:6}  {step.compared:8}  {step.relative:13.2g}"
+            lines.append(f"  {step.step:{width}}  {counts}  {', '.join(step.first)}")
+        if more := len(shown) - STEPS_SHOWN:
+            lines += [f"  and {more} more steps"] if more > 0 else []
+        return [*lines, "  (largest error: relative to the largest entry of its tensor)"]

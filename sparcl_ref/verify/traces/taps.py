@@ -1,0 +1,161 @@
+"""Listening to a run: what goes through its layers, its probes and its buffer, without changing a number of it.
+
+A tap replaces a public method of one object by one that passes everything on and takes notes; leaving the context puts
+the method back. Classes and modules are never touched, so two runs can be listened to at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.layers import Layer, Sequential
+from sparcl_ref.models import Network
+from sparcl_ref.trainer import Trainer
+
+
+@dataclass
+class LayerNote:
+    """One array at one layer: the layer's dotted name and its kind, such as "Conv2d"."""
+
+    layer: str
+    kind: str
+    array: np.ndarray
+
+
+@dataclass
+class PassNotes:
+    """A forward and backward pass: input, every layer's output in order, dlogits, every layer's dx from the last on."""
+
+    x: np.ndarray
+    outputs: list[LayerNote] = field(default_factory=list)
+    dlogits: np.ndarray | None = None
+    input_gradients: list[LayerNote] = field(default_factory=list)
+
+
+@dataclass
+class Notes:
+    """What was heard since the last event.
+
+    Attributes
+    ----------
+    passes : list of PassNotes
+        Passes in train mode, in order.
+    probe_gradients : tuple of list of ndarray or None
+        Current and buffer part of equation 1, one array per sparsifiable parameter.
+    importance : list of ndarray or None
+        Equation 1, in the same order.
+    reservoir_draws : ndarray of int or None
+    """
+
+    passes: list[PassNotes] = field(default_factory=list)
+    probe_gradients: tuple[list[np.ndarray], list[np.ndarray]] | None = None
+    importance: list[np.ndarray] | None = None
+    reservoir_draws: np.ndarray | None = None
+
+
+class Taps:
+    """Notes on a trainer, taken while in its `listening` context."""
+
+    def __init__(self, trainer: Trainer):
+        self._trainer = trainer
+        self._notes = Notes()
+        self._training = False
+
+    def take(self) -> Notes:
+        """Hand over the notes and start new ones."""
+        taken, self._notes = self._notes, Notes()
+        return taken
+
+    @contextmanager
+    def listening(self) -> Iterator[Taps]:
+        """Put the taps in, and out again."""
+        trainer = self._trainer
+        with ExitStack() as stack:
+            put = stack.enter_context
+            put(_replaced(trainer.model, "forward", self._network_forward))
+            put(_replaced(trainer.model, "backward", self._network_backward))
+            for name, layer in trainer.model.named_layers():
+                # A sequence computes nothing of its own: its output is its last layer's.
+                if not isinstance(layer, Sequential | Network):
+                    put(_replaced(layer, "forward", lambda call, at=(name, layer): self._forward(call, *at)))
+                    put(_replaced(layer, "backward", lambda call, at=(name, layer): self._backward(call, *at)))
+            if trainer.regime is not None:
+                put(_replaced(trainer.regime, "importance", self._importance))
+            if trainer.buffer is not None:
+                put(_replaced(trainer.buffer, "add", self._add))
+            yield self
+
+    def _network_forward(self, call: Callable) -> Callable:
+        def forward(x: np.ndarray, *, mode: str) -> np.ndarray:
+            self._training = mode == "train"
+            if self._training:
+                self._notes.passes.append(PassNotes(x))
+            return call(x, mode=mode)
+
+        return forward
+
+    def _network_backward(self, call: Callable) -> Callable:
+        def backward(dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
+            if self._training:
+                self._notes.passes[-1].dlogits = dy
+            return call(dy, need_dx=need_dx)
+
+        return backward
+
+    def _forward(self, call: Callable, name: str, layer: Layer) -> Callable:
+        def forward(x: np.ndarray, *, mode: str) -> np.ndarray:
+            y = call(x, mode=mode)
+            if self._training:
+                self._notes.passes[-1].outputs.append(LayerNote(name, type(layer).__name__, y))
+            return y
+
+        return forward
+
+    def _backward(self, call: Callable, name: str, layer: Layer) -> Callable:
+        def backward(dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
+            dx = call(dy, need_dx=need_dx)
+            if self._training and dx is not None:
+                self._notes.passes[-1].input_gradients.append(LayerNote(name, type(layer).__name__, dx))
+            return dx
+
+        return backward
+
+    def _importance(self, call: Callable) -> Callable:
+        def importance(probe: Callable) -> list[np.ndarray]:
+            def heard(parameters: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+                self._notes.probe_gradients = probe(parameters)
+                return self._notes.probe_gradients
+
+            self._notes.importance = call(heard)
+            return self._notes.importance
+
+        return importance
+
+    def _add(self, call: Callable) -> Callable:
+        def add(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, *, task: int, rng: Any) -> np.ndarray:
+            if isinstance(rng, np.random.Generator):
+                rng = rng.integers(0, self._trainer.buffer.presented + np.arange(len(images)) + 1)
+            self._notes.reservoir_draws = np.asarray(rng)
+            return call(images, labels, logits, task=task, rng=rng)
+
+        return add
+
+
+@contextmanager
+def _replaced(owner: Any, name: str, wrap: Callable[[Callable], Callable]) -> Iterator[None]:
+    """Let one object's method be another for a while."""
+    own = vars(owner)
+    before = own.get(name)
+    setattr(owner, name, wrap(getattr(owner, name)))
+    try:
+        yield
+    finally:
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)

@@ -1,0 +1,123 @@
+"""The child process in which an adapter runs: it answers calls until its parent hangs up, or dies trying.
+
+It first sends `Loaded`, then an `Answer` to each `Request`. A process that does not answer is the parent's to stop.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter
+from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load
+
+#: Entries beyond the expected number that are still sent back, so that a report can show them.
+SPARE_ENTRIES = 1000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """First answer: the adapter's interface, or why it has none."""
+
+    interface: Interface | None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one call.
+
+    Attributes
+    ----------
+    outputs : dict of str to Returned
+    error : str
+        The exception in a line; empty if there was none.
+    not_provided : str
+        Why the adapter does not provide it; empty if it does.
+    """
+
+    outputs: dict[str, Returned] = field(default_factory=dict)
+    error: str = ""
+    not_provided: str = ""
+
+
+class Request(NamedTuple):
+    """One call: the function's name, its outputs' names in order, how large each should be, and the arguments."""
+
+    function: str
+    outputs: tuple[str, ...]
+    sizes: dict[str, int]
+    arguments: dict[str, Any]
+
+
+def answer(adapter: Any, request: Request, path: Path | None = None) -> Answer:
+    """Call one function of an adapter and catch whatever it raises.
+
+    Parameters
+    ----------
+    adapter : module or mapping
+    request : Request
+    path : Path, optional
+        The adapter's file; an error names its line there.
+    """
+    try:
+        with np.errstate(all="ignore"):  # what is not finite shows in the comparison
+            outputs = call(adapter, request.function, request.outputs, request.arguments)
+    except NotProvidedError as error:
+        return Answer(not_provided=str(error))
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of an adapter are its failures, too
+        return Answer(error=describe_error(error, path))
+    return Answer({name: _worth_sending(value, request.sizes.get(name, 0)) for name, value in outputs.items()})
+
+
+def _worth_sending(value: Returned, size: int) -> Returned:
+    """The output without its entries if they are far too many, else in this machine's byte order and packed."""
+    if value.array is None or value.array.size > size + SPARE_ENTRIES:
+        return Returned(None, value.shape, value.dtype)
+    packed = np.array(value.array, dtype=value.array.dtype.newbyteorder("="), order="C")
+    return Returned(packed, value.shape, value.dtype)
+
+
+def serve(connection: Connection, adapter: str, known: list[str]) -> None:
+    """Load an adapter and answer calls; the target of the child process.
+
+    Parameters
+    ----------
+    connection : Connection
+    adapter : str
+    known : list of str
+        Names of the protocol's functions.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The report goes to stdout; what an adapter prints must not get into it.
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    try:
+        module = load(adapter)
+    except AdapterError as error:
+        connection.send(Loaded(None, str(error)))
+        return
+    connection.send(Loaded(inspect_adapter(module, known)))
+    path = None if adapter in READY else Path(adapter).resolve()
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(answer(module, request, path))
+
+
+def _end_with_parent() -> None:
+    # An endless loop would outlive a parent that was killed and could not stop it.
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,117 @@
+"""Inputs, oracles and the protocol put together: every case complete, every answer fitting."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import tests.verify
+from sparcl_ref.verify.protocol import REQUIRED, Function, functions
+from tests.verify.spec import CaseSpec, Oracle, Tolerance, widened
+
+
+def modules(prefix: str) -> Iterator[Any]:
+    """The modules of this folder whose names begin so, in alphabetical order."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(tests.verify.__path__)):
+        if name.startswith(prefix):
+            yield importlib.import_module(f"tests.verify.{name}")
+
+
+def oracles() -> dict[str, Oracle]:
+    """Name of a function to its oracle.
+
+    Raises
+    ------
+    ValueError
+        If a function has two.
+    """
+    found: dict[str, Oracle] = {}
+    for module in modules("oracles_"):
+        for name, oracle in module.ORACLES.items():
+            # A module that builds on another may list its oracles again; two different ones would hide each other.
+            if found.setdefault(name, oracle) is not oracle:
+                raise ValueError(f"{name} has two oracles, the second in {module.__name__}")
+    return found
+
+
+def specs() -> list[CaseSpec]:
+    """All cases in the order of the protocol, every argument given.
+
+    Raises
+    ------
+    ValueError
+        If two share an id, or one does not fit the protocol.
+    """
+    protocol = functions()
+    by_id: dict[str, CaseSpec] = {}
+    for module in modules("inputs_"):
+        for spec in module.cases():
+            if spec.id in by_id:
+                raise ValueError(f"{spec.id}: there are two cases of this name")
+            if spec.function not in protocol:
+                raise ValueError(f"{spec.id}: the protocol has no function {spec.function!r}")
+            by_id[spec.id] = completed(spec, protocol[spec.function])
+    order = {name: place for place, name in enumerate(protocol)}
+    return sorted(by_id.values(), key=lambda spec: order[spec.function])
+
+
+def completed(spec: CaseSpec, function: Function) -> CaseSpec:
+    """The case with the protocol's default for every argument it leaves out."""
+    names = [argument.name for argument in function.arguments]
+    if strange := sorted(set(spec.arguments) - set(names)):
+        raise ValueError(f"{spec.id}: {function.name} takes no {strange[0]!r}, only {', '.join(names)}")
+    full = {argument.name: spec.arguments.get(argument.name, argument.default) for argument in function.arguments}
+    if missing := [name for name, value in full.items() if value is REQUIRED]:
+        raise ValueError(f"{spec.id}: {missing[0]!r} has no default and must be given")
+    return CaseSpec(spec.function, spec.name, spec.kind, spec.note, full, spec.profile)
+
+
+def answer(
+    case_id: str, function: Function, arguments: dict[str, Any], oracle: Oracle
+) -> tuple[dict[str, np.ndarray], dict[str, Tolerance]]:
+    """Expected outputs as arrays, and tolerances of exactly the floating ones.
+
+    Raises
+    ------
+    ValueError
+        If the oracle's answer does not fit the protocol.
+    """
+    outputs, tolerances = oracle(arguments)
+    known = {output.name: output for output in function.outputs}
+    if not outputs or set(outputs) - set(known):
+        raise ValueError(f"{case_id}: the oracle gave {sorted(outputs)}, expected some of {sorted(known)}")
+    if set(tolerances) != {name for name in outputs if known[name].floating}:
+        raise ValueError(f"{case_id}: floating outputs have a tolerance, exact ones none; got {sorted(tolerances)}")
+    arrays = {name: widened(f"{case_id}, {name}", np.asarray(outputs[name])) for name in known if name in outputs}
+    for name, tolerance in tolerances.items():
+        if tolerance.zeros is not None and tolerance.zeros.shape != arrays[name].shape:
+            raise ValueError(f"{case_id}: zeros of {name} have shape {tolerance.zeros.shape}")
+    return arrays, tolerances
+
+
+def described(function: Function) -> dict[str, Any]:
+    """A function of the protocol as a JSON value, for readers in other languages."""
+    arguments = {
+        argument.name: {"text": argument.text} | ({} if argument.default is REQUIRED else {"default": argument.default})
+        for argument in function.arguments
+    }
+    return {
+        "area": function.area,
+        "sentence": function.sentence,
+        "source": function.source,
+        "arguments": arguments,
+        "outputs": {output.name: {"text": output.text, "exact": output.exact} for output in function.outputs},
+    }
+
+
+def rounded_up(magnitude: float) -> float:
+    """Three digits, never less than given: a scale need not carry the oracle's last bits."""
+    if magnitude == 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(magnitude)) - 2)
+    return float(f"{math.ceil(magnitude / unit) * unit:.4g}")

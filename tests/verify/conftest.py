@@ -1,0 +1,20 @@
+"""One recording of the canonical run, and the twin's trace of it, for all tests of traces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sparcl_ref.verify.record import record
+from tests.verify.twin_trace import twin_trace
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory) -> Path:
+    return record(tmp_path_factory.mktemp("reference") / "reference.npz")
+
+
+@pytest.fixture(scope="session")
+def twin(reference, tmp_path_factory) -> Path:
+    return twin_trace(reference, tmp_path_factory.mktemp("twin") / "twin.npz")

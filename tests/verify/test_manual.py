@@ -1,0 +1,74 @@
+"""The manual page: its list is the protocol's, its adapter works as written, its claims hold."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sparcl_ref.verify import check, protocol
+from sparcl_ref.verify.__main__ import build_parser
+from sparcl_ref.verify.cases import load_cases
+from sparcl_ref.verify.expected_failures import parse
+from sparcl_ref.verify.listing import signature
+from sparcl_ref.verify.runner import PATIENCE, TIMEOUT
+from tests.verify.manual import PAGE, generated, renewed
+
+TEXT = PAGE.read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
+
+
+def test_the_list_of_functions_is_the_protocols():
+    assert TEXT.endswith(generated()), "renew it with: python -m tests.verify.manual"
+    assert renewed(TEXT) == TEXT
+    flat = " ".join(TEXT.split())
+    for function in protocol.functions().values():
+        assert signature(function) in flat
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_adapter_of_15_lines_works_as_written(tmp_path, dtype):
+    source = blocks("python")[0]
+    assert len([line for line in source.splitlines() if line.strip()]) <= 15
+    path = tmp_path / "my_adapter.py"
+    path.write_text(source)
+    report = check(str(path), only=["layers"], dtype=dtype)
+    assert report.conforms, [(outcome.case.id, outcome.line) for outcome in report.failures]
+    passed = {outcome.function.name for outcome in report.outcomes if outcome.status == "passed"}
+    assert passed == {"conv2d_forward", "max_pool2d_forward", "linear_forward", "linear_backward"}
+    lines = {outcome.line for outcome in report.outcomes if outcome.function.name == "linear_backward"}
+    assert "takes no 'grad_mask'" in lines
+    assert report.compared > 1000
+
+
+def test_the_example_in_python_conforms(capsys):
+    exec(compile(blocks("python")[1], str(PAGE), "exec"), {})
+    assert capsys.readouterr().out.startswith("True ")
+
+
+def test_the_example_report_is_what_the_kit_prints():
+    from sparcl_ref.verify.table import format_failure
+
+    report = check({"relu_backward": lambda dy, x: dy * (x >= 0)}, only=["relu_backward/zeros"])
+    shown = blocks("text")[0].split("\n\n")[1].strip()
+    assert format_failure(report.failures[0]) == shown
+
+
+def test_the_example_list_of_expected_failures_is_accepted():
+    known = [case.id for case in load_cases()]
+    assert set(parse(blocks("text")[1], known).values()) == {
+        "groups are planned for 2.2",
+        "kept as it is for old checkpoints",
+    }
+
+
+def test_every_option_is_on_the_page_and_every_default_right():
+    for action in build_parser()._actions:
+        for option in action.option_strings:
+            assert option in TEXT or option in ("-h", "--help"), option
+    assert f"limit of one call; {TIMEOUT:g} unless given" in TEXT
+    assert PATIENCE == 3
+    assert "After three such stops" in TEXT

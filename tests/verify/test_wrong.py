@@ -1,0 +1,176 @@
+"""The kit catches every wrong implementation of the catalogue, and names its area."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from functools import cache, partial
+
+import pytest
+
+from sparcl_ref.verify.adapters import numpy_engine
+from sparcl_ref.verify.cases import load_cases
+from sparcl_ref.verify.protocol import AREAS, functions
+from tests.verify.wrong import WRONG, Wrong
+from tests.verify.wrong.__main__ import main
+from tests.verify.wrong.score import judge
+
+#: Mistakes seen in published code, by their names in the catalogue.
+SEEN_IN_THE_WILD = (
+    "cwi-magnitude",
+    "cwi-weights-thrice",
+    "step-already-masked",
+    "norm-biased-running",
+    "relu-output-ge",
+    "sgd-momentum-unmasked",
+    "exchange-value",
+    "erk-uncapped",
+    "shrink-percentile",
+    "silence-percentile",
+    "add-stored-only",
+    "fill-stored-only",
+    "step-shared-draw",
+    "step-logits-later",
+    "forgetting-last-row",
+    "conv-macs",
+    "conv-float32",
+)
+
+#: What the kit must say of some of them: words from its likely cause.
+LOOKS_LIKE = {
+    "cwi-weights-twice": "|w| counted twice with zero gradients",
+    "cwi-magnitude": "plain magnitude",
+    "norm-unbiased": "variance is unbiased",
+    "norm-biased-running": "variance is biased",
+    "shrink-ties": "ties broken from the other end",
+    "ce-full-head": "full-head loss where single-head is asked",
+    "step-already-masked": "already silenced",
+    "erk-uncapped": "cap",
+    "exchange-value": "not zeroed",
+    "sgd-momentum-unmasked": "velocity",
+    "add-stored-only": "not stored are not counted",
+    "fill-stored-only": "not stored are not counted",
+    "step-shared-draw": "one shared draw",
+    "forgetting-last-row": "last row",
+    "conv-macs": "MACs reported as FLOPs",
+    "conv-float32": "float32",
+    "shrunk-living": "over the living",
+}
+
+#: Whole adapters in which one function is wrong: the function, its source, what the table and the failure must say.
+ONE_MISTAKE = {
+    "importance": ("def cwi(weight, **_):\n    return abs(weight)\n", "plain magnitude"),
+    "layers": ("def relu_backward(dy, x):\n    return dy * (x.clip(0) >= 0)\n", "dx = dy where x > 0"),
+    "cost": (
+        "def linear_flops(in_features, out_features, batch, active, grad_active, need_dx):\n"
+        "    living = in_features * out_features if active is None else active\n"
+        "    trained = living if grad_active is None else grad_active\n"
+        "    return batch * living, batch * living * need_dx, batch * trained\n",
+        "MACs reported as FLOPs",
+    ),
+}
+
+
+def switched():
+    """One entry for each function whose mistakes are settings, and which is right with none of them."""
+    settings = [entry for entry in WRONG if isinstance(entry.broken, partial) and "fault" in entry.broken.keywords]
+    return list({(entry.function, entry.broken.func): entry for entry in settings}.values())
+
+
+@cache
+def cases():
+    return load_cases()
+
+
+@pytest.mark.parametrize("entry", WRONG, ids=lambda entry: entry.name)
+def test_every_wrong_implementation_is_caught_and_its_area_named(entry):
+    verdict = judge(entry, cases())
+    assert verdict.caught, f"no case tells it from the right function: {entry.mistake}"
+    assert verdict.areas == (entry.area,)
+
+
+@pytest.mark.parametrize("name", list(functions()))
+def test_the_right_function_is_not_caught(name):
+    """The same judge has nothing to say of functions that are right: it does not catch everything."""
+    right = Wrong(name, functions()[name].area, name, "none", getattr(numpy_engine, name))
+    verdict = judge(right, cases())
+    assert not verdict.caught
+    assert verdict.areas == ()
+    assert verdict.cases > 0
+
+
+@pytest.mark.parametrize("entry", switched(), ids=lambda entry: entry.function)
+def test_without_its_mistake_the_same_code_is_right(entry):
+    """So what the kit catches is the mistake, and not a slip beside it."""
+    repaired = dataclasses.replace(entry, broken=partial(entry.broken.func, fault="none"))
+    verdict = judge(repaired, cases())
+    assert verdict.areas == ()
+    assert not verdict.failed
+
+
+def test_an_implementation_that_only_raises_errors_does_not_count_as_caught():
+    """Numbers must give a mistake away; a catalogue of crashes would prove nothing."""
+
+    def broken(**arguments):
+        raise RuntimeError("no numbers")
+
+    verdict = judge(Wrong("crash", "masks", "shrink", "it crashes", broken), cases())
+    assert verdict.areas == ("masks",)
+    assert not verdict.caught
+
+
+def test_the_catalogue_covers_every_function_of_the_protocol():
+    assert {entry.function for entry in WRONG} == set(functions())
+    assert {entry.area for entry in WRONG} == set(AREAS)
+    assert len(WRONG) >= 60
+
+
+def test_names_are_unique_and_mistakes_seen_in_the_wild_are_among_them():
+    names = [entry.name for entry in WRONG]
+    assert len(set(names)) == len(names)
+    assert set(SEEN_IN_THE_WILD) <= set(names)
+
+
+@pytest.mark.parametrize("name", LOOKS_LIKE)
+def test_a_likely_cause_is_named(name):
+    entry = next(entry for entry in WRONG if entry.name == name)
+    causes = judge(entry, cases()).causes
+    assert any(LOOKS_LIKE[name] in cause for cause in causes), causes
+
+
+def test_the_score_is_printed_by_one_command(capsys):
+    assert main([]) == 0
+    total = len(WRONG)
+    line = capsys.readouterr().out
+    assert line.startswith(f"caught {total} of {total}, right area named {total} of {total}, a likely cause named ")
+    named = int(line.split("a likely cause named ")[1].split()[0])
+    assert named >= total / 2
+
+
+def test_the_command_lists_what_slips_through(capsys, monkeypatch):
+    right = Wrong("not-wrong", "masks", "shrink", "none at all", numpy_engine.shrink)
+    monkeypatch.setattr("tests.verify.wrong.__main__.WRONG", (right,))
+    assert main([]) == 1
+    listed, score = capsys.readouterr().out.splitlines()
+    assert "not-wrong" in listed
+    assert "NOT CAUGHT" in listed
+    assert score.startswith("caught 0 of 1, right area named 0 of 1")
+
+
+@pytest.mark.parametrize("area", ONE_MISTAKE)
+def test_one_wrong_function_in_a_whole_adapter_fails_its_area_alone(area, tmp_path):
+    """End to end: a file, the command, a process of its own."""
+    source, said = ONE_MISTAKE[area]
+    adapter = tmp_path / "mine.py"
+    adapter.write_text(f"from sparcl_ref.verify.adapters.numpy_engine import *\n\n\n{source}")
+    command = [sys.executable, "-m", "sparcl_ref.verify", str(adapter), "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert finished.returncode == 1, finished.stderr
+    report = json.loads(finished.stdout)
+    failed = {row["area"]: row["failed"] for row in report["areas"]}
+    assert list(failed) == list(AREAS)
+    assert [name for name, count in failed.items() if count] == [area]
+    first = next(case for case in report["cases"] if case["status"] == "failed")
+    assert said in " ".join([first["sentence"], *first["causes"]])
