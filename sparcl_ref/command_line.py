@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -76,10 +77,17 @@ def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Se
         0 fine, 1 failed, 2 refused, 130 interrupted.
     """
     try:
-        return body(sys.argv[1:] if arguments is None else arguments)
+        code = body(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
     except Refused as error:
         print(f"{program}: {_one_line(error)}", file=sys.stderr)
         return REFUSED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as `| head` does. What is still buffered goes nowhere, or Python
+        # would complain while it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (FloatingPointError, OSError, RuntimeError, ValueError) as error:
         print(f"{program}: failed: {_one_line(error)}", file=sys.stderr)
         return FAILED

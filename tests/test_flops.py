@@ -198,3 +198,12 @@ def test_measuring_leaves_weights_alone(capsys):
     assert code == 0
     assert json.loads(out)["estimated_seconds"] > 0
     assert "measuring this machine" in err
+
+
+def test_a_reader_who_has_seen_enough_gets_no_complaint():
+    """Standard output closed early, as ``| head -1`` does."""
+    program = [sys.executable, "-m", "sparcl_ref.flops", "--table1"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        complaint = process.stderr.read()
+    assert (process.returncode, complaint) == (1, b"")
