@@ -7,7 +7,7 @@ import re
 import sys
 
 from tests.tutorials.notebooks import Notebook
-from tests.tutorials.prose import FENCE, HEADING, count_words, section, without_code, words_only
+from tests.tutorials.prose import CODE, FENCE, HEADING, MATHS, blanked, count_words, section, without_code, words_only
 
 HEAD = """\
 ---
@@ -26,6 +26,8 @@ CLOSING = ("Exercises", "Further reading")
 WORDS = (1000, 2500)
 EXERCISES = (2, 4)
 SOLUTION = "<summary>Solution</summary>"
+#: Mathematics of several lines.
+LINES = re.compile(r"\\begin\{(aligned|cases|[bp]matrix)\}.*?\\end\{\1\}", re.DOTALL)
 #: What a reader has after installing the package.
 INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
 
@@ -33,7 +35,7 @@ INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
 def violations(notebook: Notebook) -> list[str]:
     """What is missing from the form of a tutorial, or out of place."""
     found = [*_head(notebook), *_sections(notebook), *_length(notebook), *_exercises(notebook), *_links(notebook)]
-    return [f"{notebook.name}: {line}" for line in [*found, *public_only(notebook)]]
+    return [f"{notebook.name}: {line}" for line in [*found, *mathematics(notebook.markdown), *public_only(notebook)]]
 
 
 def _head(notebook: Notebook) -> list[str]:
@@ -91,9 +93,19 @@ def _exercises(notebook: Notebook) -> list[str]:
                 inside = False
     if inside:
         found.append("a <details> is not closed")
+    headings = _titles_of_exercises(notebook.markdown)
+    if headings != [f"{number}." for number in range(1, solutions + 1)]:
+        found.append(f"each exercise has a heading, '### 1. Title'; {solutions} solutions have {headings}")
     if not EXERCISES[0] <= solutions <= EXERCISES[1]:
         found.append(f"{solutions} solutions; {EXERCISES[0]} to {EXERCISES[1]} are expected")
     return found
+
+
+def _titles_of_exercises(markdown: str) -> list[str]:
+    """Numbers of the headings in the exercises, such as "1."; "?" for a heading without one or without a title."""
+    start, end = section(markdown, "Exercises")
+    titles = re.findall(r"^###\s+(.*?)\s*$", without_code(markdown)[start:end], re.MULTILINE)
+    return [match.group(1) if (match := re.match(r"(\d+\.) \S", title)) else "?" for title in titles]
 
 
 def _asserts(source: str) -> bool:
@@ -114,6 +126,19 @@ def _links(notebook: Notebook) -> list[str]:
     start, end = section(notebook.markdown, "Further reading")
     if not re.search(r"\w", notebook.markdown[start:end].replace("Further reading", "")):
         found.append("nothing to read further")
+    return found
+
+
+def mathematics(markdown: str) -> list[str]:
+    r"""Backslashes before anything but a letter: a code host drops them, and ``\,`` leaves a comma in the formula.
+
+    A line break inside an environment of several lines may stand, because there is no other way to write one.
+    """
+    found = []
+    for formula in MATHS.finditer(blanked(CODE, blanked(FENCE, markdown))):
+        text = LINES.sub(lambda match: match.group().replace(r"\\", " "), formula.group())
+        for match in re.finditer(r"\\[^a-zA-Z]", text):
+            found.append(f"{match.group()} in mathematics, where a backslash needs a letter: {' '.join(text.split())}")
     return found
 
 

@@ -22,10 +22,6 @@ from tests.tutorials.prose import (
 #: Sections that announce what is defined below them, or say that no one needs to know it yet.
 ANNOUNCING = ("What you'll do", "What you'll learn", "What you'll need")
 
-#: "**1. A title.**" before an exercise is a label, not a term.
-LABEL = re.compile(r"\d+\.\s|Exercise\s\d+\b")
-
-
 #: How a sentence begins that says little without the one before it.
 POINTS_BACK = re.compile(r"(?:Such|That|This|These|They|If all|It|Its|Each of them)\b")
 
@@ -53,7 +49,6 @@ def definitions(notebooks: Sequence[Notebook]) -> list[Definition]:
         )
         for index, notebook in enumerate(notebooks)
         for match in BOLD.finditer(without_code(notebook.markdown))
-        if not LABEL.match(match["term"])
     ]
 
 

@@ -50,9 +50,13 @@ assert total == 5
 
 ## Exercises
 
-Exercise 1. Add again.
+### 1. Again
+
+Add.
 {SOLUTION}
-Exercise 2. And again.
+### 2. And again
+
+Add more.
 {SOLUTION}
 ## Further reading
 
@@ -237,11 +241,16 @@ def test_a_good_tutorial_has_nothing_wrong():
         (":tags: [hide-cell]\n", "", "tagged hide-cell"),
         ("hide-cell]\nassert total == 5", "hide-cell]\nprint(total)", "with an assert"),
         ("</details>", "", "not closed"),
+        ("### 2. And", "### 3. And", "has a heading"),
+        ("### 1. Again", "**1. Again.**", "has a heading"),
+        ("### 1. Again", "### Again", "has a heading"),
+        ("### 1. Again", "### 1.", "has a heading"),
         ("<summary>Solution</summary>", "", "lacks <summary>"),
         ("A book of 1976 with 300 pages.", "", "nothing to read"),
         ("The sum", "```python\nx = 1\n```\n\nThe sum", "Python that is not run"),
         ("The sum", "```{note}\nx\n```\n\nThe sum", "MyST directives"),
         ("The sum", "The — sum", "em dash"),
+        ("The sum", r"The sum $a\,b$", "needs a letter"),
         ("total = 2 + 3", "total = total._sum", "private name ._sum"),
         ("total = 2 + 3", "from sparcl_ref.masks import _kept", "private name _kept"),
         ("total = 2 + 3", "import sparcl_ref._inner", "private module"),
@@ -253,6 +262,36 @@ def test_what_is_out_of_place_is_found(before, after, message):
     assert before in GOOD
     found = structure.violations(notebooks.parse("00-bad", GOOD.replace(before, after)))
     assert any(message in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        r"$\alpha \cdot x$ and \$5 or `$\,$` and 50\% of it",
+        "$$\n\\lbrace a \\rbrace \\le \\frac{1}{2}\n$$",
+        "$$\n\\begin{aligned}\na &= b \\\\\nc &= d\n\\end{aligned}\n$$",
+        "~~~text\n$\\,$\n~~~",
+    ],
+)
+def test_mathematics_that_a_code_host_shows_is_fine(markdown):
+    assert structure.mathematics(markdown) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "found"),
+    [
+        (r"A thin space $a\,b$.", [r"\,"]),
+        (r"Braces $\{a\}$.", [r"\{", r"\}"]),
+        ("$$\na \\; b\n$$", [r"\;"]),
+        (r"$7\%$, $a\_b$ and $a\!b$", [r"\%", r"\_", r"\!"]),
+        ("$$\na \\\\ b\n$$", [r"\\"]),
+        ("$$\n\\begin{aligned}\na \\, b \\\\\nc\n\\end{aligned}\n$$", [r"\,"]),
+        ("$a\\\nb$", ["\\\n"]),
+    ],
+)
+def test_backslashes_that_a_code_host_drops_are_found(markdown, found):
+    lines = structure.mathematics(markdown)
+    assert [line.split(" in mathematics")[0] for line in lines] == found
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
@@ -362,7 +401,6 @@ def of_terms(*texts: str) -> list[str]:
         ("`gradient` and $gradient$.", "A **gradient** is a slope."),
         ("## What you'll learn\n\nWhat a task is.\n\n## 1. The task\n\nA **task** is a part.",),
         ("Multitasking.", "A **task** is a part."),
-        ("**1. Try it.** Text.", "**1. Try it.** More."),
         ("## Further reading\n\nOn gradients.", "A **gradient** is a slope."),
     ],
 )
