@@ -46,7 +46,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="worker processes [2]")
-    parser.add_argument("--threads", type=int, metavar="N", help="BLAS threads in each worker [1]")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of each worker, in either engine [1]"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     add_settings(parser)
     return parser.parse_args(arguments)
@@ -102,7 +104,7 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
             shared[key] = value
         else:
             varied.append(key)
-    lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} BLAS thread(s) each, into {directory}"]
+    lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
     lines.append("  " + ", ".join(f"{key}={value}" for key, value in shared.items() if value is not None))
     if varied:
         lines.append(f"  differing between runs: {', '.join(varied)}")
@@ -160,7 +162,7 @@ def check(configs: Sequence[Config], *, threads: int) -> tuple[dict[str, Any], l
     with threadpool_limits(limits=threads):
         for config in configs:
             if dataclasses.replace(config, seed=0) not in known:
-                known[dataclasses.replace(config, seed=0)] = forecast(config, datasets[config.dataset])
+                known[dataclasses.replace(config, seed=0)] = forecast(config, datasets[config.dataset], threads=threads)
     dataset = datasets[configs[0].dataset]
     description = {
         "name": dataset.name,
@@ -172,8 +174,8 @@ def check(configs: Sequence[Config], *, threads: int) -> tuple[dict[str, Any], l
     return description, [known[dataclasses.replace(config, seed=0)] for config in configs]
 
 
-def forecast(config: Config, dataset: Dataset) -> Forecast:
-    """Price a run from its configuration alone."""
+def forecast(config: Config, dataset: Dataset, *, threads: int) -> Forecast:
+    """Price a run from its configuration alone; its seconds hold for that many threads."""
     from sparcl_ref.cost import memory_bytes, predicted_cost
     from sparcl_ref.cost.timing import estimated_seconds
     from sparcl_ref.experiment import build, chosen_engine
@@ -181,7 +183,7 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
 
     trainer = build(config, dataset)
     if chosen_engine(config.engine, trainer.model) == "numba":
-        prepare_numba(config.dtype)
+        prepare_numba(config.dtype, threads)
     prediction = predicted_cost(config, trainer.stream, trainer.model)
     return Forecast(
         name=name_of(config),
@@ -194,9 +196,13 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
 
 
 @functools.cache
-def prepare_numba(dtype: str) -> None:
+def prepare_numba(dtype: str, threads: int) -> None:
     """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while."""
+    import numba
+
     from sparcl_ref import fast
+
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
 
     print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
     print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)

@@ -47,6 +47,8 @@ def _start_worker(stop: Any, progress: Any, threads: int) -> None:
     # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(limits=threads)
+    # Read when Numba is first imported. Several workers with a thread per core each would wait for one another.
+    os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
     def end_with_parent() -> None:
         multiprocessing.parent_process().join()
@@ -91,7 +93,7 @@ def train_all(
     jobs : int
         Worker processes.
     threads : int
-        BLAS threads in each.
+        Threads in each, of BLAS and of the numba engine.
     on_epoch : callable
         Called with the number of epochs finished since the last call.
 
