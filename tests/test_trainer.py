@@ -86,8 +86,20 @@ def test_order_of_events(dataset):
         {"method": "joint", "sparsity": None, "momentum": 0.0},
         {"profile": "released", "epochs": 6},
         {"structure": "pattern", "tdm": True},
+        {"engine": "numba"},
+        {"engine": "numba", "profile": "released", "epochs": 6, "momentum": 0.0, "weight_decay": 0.0},
     ],
-    ids=["sparcl-derpp", "er", "sparcl-sgd-erk", "sparcl-der-global", "joint", "released", "pattern"],
+    ids=[
+        "sparcl-derpp",
+        "er",
+        "sparcl-sgd-erk",
+        "sparcl-der-global",
+        "joint",
+        "released",
+        "pattern",
+        "numba",
+        "numba-released",
+    ],
 )
 def test_continued_from_every_event_to_the_same_bits(dataset, changes):
     config = dataclasses.replace(SMALL, **changes)

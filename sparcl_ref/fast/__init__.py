@@ -28,6 +28,6 @@ def compile(model: Network) -> FastNetwork:
     Raises
     ------
     ValueError
-        If one activation is read with different column strides.
+        If a layer expects another shape than the one before it gives.
     """
     return FastNetwork(model)

@@ -7,31 +7,40 @@ meanwhile, see `single_threaded`: its threads beside ours would only be in the w
 
 from __future__ import annotations
 
-import ctypes
 from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import prange, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import get_cython_function_address, intrinsic
 from threadpoolctl import ThreadpoolController
 
+from sparcl_ref.fast.jit import compiled
+
 NAMES = {np.dtype(np.float32): "sgemm", np.dtype(np.float64): "dgemm"}
+#: The sizes of the matrices in the C signature of either.
+INTEGERS = "char *, char *, int *, int *, int *,"
+#: Largest distance of rows that such an integer can hold.
+LARGEST = 2**31 - 1
 
 
 @cache
 def gemm_address(dtype: np.dtype) -> int:
-    """Where the general matrix product of a dtype lies in memory."""
+    """Where the general matrix product of a dtype lies in memory.
+
+    Raises
+    ------
+    RuntimeError
+        If SciPy was built with a BLAS of 64-bit integers, whose arguments `_gemm` would give in the wrong width.
+    """
     from scipy.linalg import cython_blas
 
-    capsule = cython_blas.__pyx_capi__[NAMES[dtype]]
-    name = ctypes.pythonapi.PyCapsule_GetName
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return int(pointer(capsule, name(capsule)))
+    signature = str(cython_blas.__pyx_capi__[NAMES[dtype]])
+    if INTEGERS not in signature:
+        raise RuntimeError(f"SciPy's {NAMES[dtype]} does not take 32-bit integers; use the numpy engine")
+    return get_cython_function_address(cython_blas.__name__, NAMES[dtype])
 
 
 @cache
@@ -80,7 +89,7 @@ def _gemm(typingctx, address, ta, tb, m, n, k, a, astart, lda, b, bstart, ldb, b
     return signature, codegen
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def gather_products(gemm, x, source, source_row, shifts, w, transposed, reads, outs, y, target, target_row, yplane,
                     xplane, rows, run, add, parts, one):  # fmt: skip
     """Every channel written, by rows: the sum over taps of a matrix of weights times the rows that the tap sees.
@@ -119,7 +128,7 @@ def gather_products(gemm, x, source, source_row, shifts, w, transposed, reads, o
             )  # fmt: skip
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def weight_products(gemm, x, source, source_row, shifts, reads, outs, dy, start, row, yplane, xplane, rows, run, parts,
                     out, one):  # fmt: skip
     """For every tap, the products of dy's rows with the rows that the tap sees, summed over rows: (taps, outs, reads).

@@ -30,6 +30,8 @@ from sparcl_ref.layers.windows import Window
 class Compiler:
     """Walks the layers, collecting nodes; afterwards `fix_layouts` decides where everything lies in memory.
 
+    Shapes are checked here, once: the loops read what the layers promise, without looking at bounds.
+
     Attributes
     ----------
     nodes : list of Node
@@ -42,6 +44,7 @@ class Compiler:
         self.packings = packings
         self.input = _value(*input_shape)
         self._producer: dict[Value, Node] = {}
+        self._strides: dict[Value, int] = {}
 
     def add(self, layer: Layer, x: Value) -> Value:
         """Compile a layer that reads x; returns what it produces."""
@@ -53,7 +56,7 @@ class Compiler:
             return self._convolution(layer, x)
         shape = x.layout
         if isinstance(layer, BatchNorm2d):
-            return self._append(Norm([x], _like(x), layer, relu=False))
+            return self._append(_norm(layer, x, relu=False))
         if isinstance(layer, ReLU):
             return self._append(Relu([x], _like(x)))
         if isinstance(layer, GlobalAvgPool2d):
@@ -77,7 +80,7 @@ class Compiler:
             layer = layers[position]
             follower = layers[position + 1] if position + 1 < len(layers) else None
             if isinstance(layer, BatchNorm2d) and isinstance(follower, ReLU):
-                x = self._append(Norm([x], _like(x), layer, relu=True))
+                x = self._append(_norm(layer, x, relu=True))
                 position += 2
             else:
                 x = self.add(layer, x)
@@ -87,19 +90,23 @@ class Compiler:
     def _residual(self, block: Residual, x: Value) -> Value:
         *body, last = _flattened(block.body)
         if block.shortcut is None:
-            return self._append(NormAdd([self._chain(body, x), x], _like(x), last, None))
+            return self._append(_norm_add(block, [self._chain(body, x), x], last, None))
         # The shortcut first, so that backward comes to it last: the body then writes all of dL/dx, and a strided
         # shortcut adds to the few entries that it saw instead of clearing the others.
         *short, side_norm = _flattened(block.shortcut)
         side = self._chain(short, x)
         y = self._chain(body, x)
-        return self._append(NormAdd([y, side], _like(y), last, side_norm))
+        return self._append(_norm_add(block, [y, side], last, side_norm))
 
     def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:
-        if isinstance(self._producer.get(x), SparseConv):
-            # A convolution's gradient needs its own frame and natural order, its successor's input another.
-            x = self._append(Move([x], _like(x)))
         kernel, packing = kernel_of(layer), self.packings[layer.weight]
+        _expect(layer, x, kernel.in_channels, flat=isinstance(layer, Linear))
+        stride = kernel.stride[1]
+        if isinstance(self._producer.get(x), SparseConv) or self._strides.get(x, stride) != stride:
+            # A convolution's gradient needs its own frame and natural order, its successor's input another; and columns
+            # can be grouped for one stride only.
+            x = self._append(Move([x], _like(x)))
+        self._strides[x] = stride
         window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
         size = window.output_size(layer._label, (x.layout.rows, x.layout.columns))
         return self._append(
@@ -116,21 +123,14 @@ class Compiler:
     def fix_layouts(self) -> None:
         """Give every value the frame and the column order that the convolutions reading it need."""
         halos: dict[Value, tuple[int, int]] = {}
-        phases: dict[Value, int] = {}
         for node in self.nodes:
             if isinstance(node, SparseConv):
                 x, kernel = node.inputs[0], node.kernel
                 before = halos.get(x, (0, 0))
                 halos[x] = max(before[0], kernel.padding[0]), max(before[1], kernel.padding[1])
-                stride = kernel.stride[1]
-                if phases.setdefault(x, stride) != stride:
-                    raise ValueError(
-                        f"fast.compile: {node.layer._label} reads with column stride {stride} what another layer reads "
-                        f"with column stride {phases[x]}; use the numpy engine for this model"
-                    )
         for value in [self.input, *(node.output for node in self.nodes)]:
             shape = value.layout.channels, value.layout.rows, value.layout.columns
-            value.layout = Layout(*shape, halos.get(value, (0, 0)), phases.get(value, 1))
+            value.layout = Layout(*shape, halos.get(value, (0, 0)), self._strides.get(value, 1))
             value.gradient = value.layout
         for node in self.nodes:
             if isinstance(node, SparseConv):
@@ -142,6 +142,31 @@ class Compiler:
 def _value(channels: int, rows: int, columns: int, *, flat: bool = False) -> Value:
     layout = Layout(channels, rows, columns)
     return Value(layout, layout, flat)
+
+
+def _expect(layer: Layer, x: Value, channels: int, *, flat: bool = False) -> None:
+    """Refuse a layer that expects another input than it gets."""
+    if (channels, flat) != (x.layout.channels, x.flat):
+        expected, got = ("features" if kind else "channels" for kind in (flat, x.flat))
+        raise ValueError(
+            f"fast.compile: {layer._label} expects {channels} {expected}, but gets {x.layout.channels} {got}"
+        )
+
+
+def _norm(layer: BatchNorm2d, x: Value, *, relu: bool) -> Norm:
+    _expect(layer, x, layer.num_features)
+    return Norm([x], _like(x), layer, relu=relu)
+
+
+def _norm_add(block: Residual, inputs: list[Value], layer: BatchNorm2d, shortcut: BatchNorm2d | None) -> NormAdd:
+    y, side = inputs
+    _expect(layer, y, layer.num_features)
+    if shortcut is not None:
+        _expect(shortcut, side, shortcut.num_features)
+    shapes = [(value.layout.channels, value.layout.rows, value.layout.columns) for value in inputs]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"fast.compile: {block._label}: body and shortcut must give the same shape, got {shapes}")
+    return NormAdd(inputs, _like(y), layer, shortcut)
 
 
 def _like(value: Value) -> Value:

@@ -33,6 +33,10 @@ class DenseSweep:
     backward: bool
     plane: int
 
+    def __post_init__(self):
+        if max(self.plane, self.window.place.target_plane) > blas.LARGEST:
+            raise ValueError("activations of a channel must hold fewer than 2**31 numbers; use smaller batches")
+
     def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
         """Write (or add to) y the weighted sums of x's rows."""
         w, kernel = self.window.place, self.kernel

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from sparcl_ref.fast.jit import compiled
+
 #: Sums may be reordered into vectors and products fused; NaN and infinity keep their meaning.
 FAST = {"reassoc", "contract", "nsz", "arcp"}
 
@@ -21,7 +23,7 @@ def _run(buffer, plane, channel, starts, k, run):
     return buffer[first : first + run]
 
 
-@njit(cache=True, fastmath=FAST)
+@compiled(fastmath=FAST)
 def _moments(y, plane, channel, starts, run, zero):
     """Mean and biased variance of one channel, the variance from deviations."""
     count = len(starts) * run
@@ -43,7 +45,7 @@ def _moments(y, plane, channel, starts, run, zero):
     return mean, total / count
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@compiled(parallel=True, fastmath=FAST)
 def normalise(
     y, ystarts, yplane, run, measure, mean, var, r, eps, weight, bias, relu,
     side, sstarts, splane, out, ostarts, oplane, zero,
@@ -75,29 +77,30 @@ def normalise(
                     target[i] = zero if z <= zero else z
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@compiled(parallel=True, fastmath=FAST)
 def normalise_backward(
     dout, gstarts, gplane, act, astarts, aplane, relu, y, ystarts, yplane, run,
     mean, r, weight, share, dweight, dbias, dy, dstarts, dplane, zero,
 ):  # fmt: skip
     """Gradients of ``relu((y - mean) * weight * r + bias + anything)``.
 
-    With g = dL/d(argument of ReLU), that is ``dout`` where the output ``act`` is positive (everywhere without ReLU),
-    dbias = sum g, dweight = r * sum g (y - mean), and, the statistics being those of the batch,
+    With g = dL/d(argument of ReLU), that is ``dout`` times 1 where the output ``act`` is positive and 0 elsewhere (a
+    product, as in the reference: NaN stays NaN; without ReLU ``dout`` itself), dbias = sum g,
+    dweight = r * sum g (y - mean), and, the statistics being those of the batch,
     dy = weight * r * (g - mean(g) - (y - mean) * r * mean(g xhat)); with running statistics dy = weight * r * g.
     ``share`` is the weight of one value in those means: one over their number, or 0 for running statistics. With ReLU,
     ``dout`` becomes g: whoever needs it after this finds it there.
     """
     for c in prange(len(mean)):
         m = mean[c]
+        one = type(zero)(1)
         sum_g, sum_gy = 0.0, 0.0
         for k in range(len(ystarts)):
             g, source = _run(dout, gplane, c, gstarts, k, run), _run(y, yplane, c, ystarts, k, run)
             if relu:
                 active = _run(act, aplane, c, astarts, k, run)
                 for i in range(run):
-                    z = g[i]  # read unconditionally, so that the loop becomes vectors
-                    g[i] = z if active[i] > zero else zero
+                    g[i] *= one if active[i] > zero else zero
             part_g = zero
             part_gy = zero
             for i in range(run):
@@ -113,11 +116,15 @@ def normalise_backward(
         for k in range(len(ystarts)):
             g, source = _run(dout, gplane, c, gstarts, k, run), _run(y, yplane, c, ystarts, k, run)
             target = _run(dy, dplane, c, dstarts, k, run)
-            for i in range(run):
-                target[i] = s * g[i] + slope * (source[i] - m) + shift
+            if share > zero:
+                for i in range(run):
+                    target[i] = s * g[i] + slope * (source[i] - m) + shift
+            else:
+                for i in range(run):
+                    target[i] = s * g[i]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def copy_runs(source, sstarts, splane, run, channels, add, target, tstarts, tplane):
     """Copy (or add) images from one layout to another."""
     for c in prange(channels):
@@ -131,9 +138,9 @@ def copy_runs(source, sstarts, splane, run, channels, add, target, tstarts, tpla
                     into[i] = seen[i]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def window_max(x, starts, plane, columns, batch, channels, kernel, stride, padding, size, out, ostarts, oplane, winner):
-    """Largest entry of each window; ``winner`` notes its tap, the first among equals in row-major order.
+    """Largest entry of each window; ``winner`` notes its tap, the first among equals in row-major order, or a NaN's.
 
     ``size`` is (rows, columns) of the input, and ``columns`` those of the output; starts are per pixel.
     """
@@ -156,7 +163,7 @@ def window_max(x, starts, plane, columns, batch, channels, kernel, stride, paddi
                 fresh = False
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def window_max_backward(
     dout, gstarts, gplane, winner, columns, batch, channels, kernel, stride, padding, size, dx, starts, plane
 ):

@@ -6,13 +6,16 @@ number of threads.
 
 from __future__ import annotations
 
-from numba import njit, prange
+from numba import prange
 
+from sparcl_ref.fast.jit import compiled
 from sparcl_ref.fast.microkernel import (
+    DOT_ROWS,
     VECTOR_BYTES,
     WIDE,
     dots_half,
     dots_one,
+    dots_pair,
     dots_wide,
     gather_half,
     gather_one,
@@ -20,7 +23,7 @@ from sparcl_ref.fast.microkernel import (
 )
 
 
-@njit(cache=True)
+@compiled()
 def _gather_rest(x, start, offs, vals, first, last, y, ystart, width, add):
     """``y[ystart : ystart + width]`` from weights first..last, for less than a whole tile."""
     lanes = VECTOR_BYTES // x.itemsize
@@ -41,16 +44,16 @@ def _gather_rest(x, start, offs, vals, first, last, y, ystart, width, add):
         done += 1
 
 
-@njit(cache=True)
+@compiled()
 def _dots_rest(x, start, offs, first, last, dy, dystart, width, out):
     """Add to ``out[first:last]`` the products of ``dy[dystart : dystart + width]``, less than a tile, with the rows."""
     lanes = VECTOR_BYTES // x.itemsize
     done = 0
     if width >= WIDE // 2 * lanes:
-        dots_half(x, start, offs, first, last, dy, dystart, out)
+        dots_half(x, start, 0, offs, first, last, dy, dystart, 0, out)
         done = WIDE // 2 * lanes
     while width - done >= lanes:
-        dots_one(x, start + done, offs, first, last, dy, dystart + done, out)
+        dots_one(x, start + done, 0, offs, first, last, dy, dystart + done, 0, out)
         done += lanes
     while done < width:
         for k in range(first, last):
@@ -58,7 +61,7 @@ def _dots_rest(x, start, offs, first, last, dy, dystart, width, out):
         done += 1
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def gather_rows(x, xbase, xrow, offs, vals, indptr, outs, y, ybase, yrow, yplane, rows, run, add, parts):
     """Sum shifted rows of x, each times a weight, into the rows of every output channel.
 
@@ -105,7 +108,7 @@ def gather_rows(x, xbase, xrow, offs, vals, indptr, outs, y, ybase, yrow, yplane
                         _gather_rest(x, xstart, offs, vals, first, last, y, into, wide, more)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def dot_rows(x, xbase, xrow, offs, indptr, bounds, outs, dy, ybase, yrow, yplane, rows, run, out):
     """For every weight, the product of dy's rows with the rows of x that the weight sees, summed over all rows.
 
@@ -123,8 +126,9 @@ def dot_rows(x, xbase, xrow, offs, indptr, bounds, outs, dy, ybase, yrow, yplane
         low, high = bounds[part], bounds[part + 1]
         for block in range(blocks):
             out[indptr[block * outs + low] : indptr[block * outs + high]] = 0
-        for task in range(rows * tiles):
-            row = task // tiles
+        for task in range(-(-rows // DOT_ROWS) * tiles):
+            row = task // tiles * DOT_ROWS
+            deep = min(DOT_ROWS, rows - row)
             at = task % tiles * width
             wide = min(width, run - at)
             xstart = xbase + row * xrow + at
@@ -133,20 +137,26 @@ def dot_rows(x, xbase, xrow, offs, indptr, bounds, outs, dy, ybase, yrow, yplane
                 for channel in range(low, high):
                     place = block * outs + channel
                     first, last = indptr[place], indptr[place + 1]
-                    if last > first and wide == width:
-                        dots_wide(x, xstart, offs, first, last, dy, ystart + channel * yplane, out)
-                    elif last > first:
-                        _dots_rest(x, xstart, offs, first, last, dy, ystart + channel * yplane, wide, out)
+                    if last == first:
+                        continue
+                    upstream = ystart + channel * yplane
+                    if wide == width and deep == 2:
+                        dots_pair(x, xstart, xrow, offs, first, last, dy, upstream, yrow, out)
+                    elif wide == width:
+                        dots_wide(x, xstart, 0, offs, first, last, dy, upstream, 0, out)
+                    else:
+                        for r in range(deep):
+                            _dots_rest(x, xstart + r * xrow, offs, first, last, dy, upstream + r * yrow, wide, out)
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def pick(source, index, target):
     """``target = source[index]``."""
     for k in prange(len(index)):
         target[k] = source[index[k]]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def scatter_add(values, index, target):
     """``target[index] += values``; no index may occur twice."""
     for k in prange(len(index)):

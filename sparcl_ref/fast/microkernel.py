@@ -5,7 +5,8 @@ out as LLVM vectors, eight consecutive vectors of the output stay in registers w
 the only memory read per multiplication is the input itself. Vectors are as wide as the machine's registers: 64 bytes
 with AVX-512, else 32, which LLVM splits where registers are narrower still.
 
-Nothing here checks bounds: offsets come from `sparcl_ref.fast.sweep`, which derives them from the layouts.
+Nothing here checks bounds: offsets come from `sparcl_ref.fast.sweep`, which derives them from the layouts. After a
+change here, empty Numba's cache: it looks only at the file of the loop that these are compiled into.
 """
 
 from __future__ import annotations
@@ -17,11 +18,22 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f", False) else 32
+
+def _widest_vector() -> int:
+    """Bytes of the machine's vector registers, as far as they matter here."""
+    try:
+        return 64 if binding.get_host_cpu_features().get("avx512f", False) else 32
+    except RuntimeError:  # LLVM cannot tell on every machine
+        return 32
+
+
+VECTOR_BYTES = _widest_vector()
 #: Vectors per tile of the widest kernel.
 WIDE = 8
+#: Rows of one tile of a dot product: two need 16 registers for dL/dy alone.
+DOT_ROWS = 2 if VECTOR_BYTES == 64 else 1
 #: Weights whose dot products are summed across lanes together, largest groups first.
-GROUPS = (4, 1)
+GROUPS = (8, 4, 1)
 
 
 def _make_gather(vectors: int) -> Any:
@@ -56,27 +68,40 @@ def _make_gather(vectors: int) -> Any:
     return gather
 
 
-def _make_dots(vectors: int) -> Any:
-    """A kernel that adds ``sum over i of dy[dystart + i] * x[start + offs[k] + i]`` to ``out[k]`` for a range of k."""
+def _make_dots(vectors: int, rows: int = 1) -> Any:
+    """A kernel that adds ``sum over i of dy[dystart + i] * x[start + offs[k] + i]`` to ``out[k]`` for a range of k.
+
+    With two rows, also that of the rows ``dystep`` and ``xstep`` further on, so that half as many vectors are summed
+    across lanes.
+    """
 
     @intrinsic
-    def dots(typingctx, x, start, offs, first, last, dy, dystart, out):
-        signature = types.void(x, start, offs, first, last, dy, dystart, out)
+    def dots(typingctx, x, start, xstep, offs, first, last, dy, dystart, dystep, out):
+        signature = types.void(x, start, xstep, offs, first, last, dy, dystart, dystep, out)
 
         def codegen(context, builder, signature, args):
-            _, start, _, first, last, _, dystart, _ = args
-            x, offs, dy, out = (_pointer(context, builder, signature, args, i) for i in (0, 2, 5, 7))
+            _, start, xstep, _, first, last, _, dystart, dystep, _ = args
+            x, offs, dy, out = (_pointer(context, builder, signature, args, i) for i in (0, 3, 6, 9))
             tile = _Tile(builder, x.type.pointee, vectors)
             source, upstream = builder.gep(x, [start]), builder.gep(dy, [dystart])
-            held = [tile.load(upstream, part) for part in range(vectors)]
+
+            def along(base, step):
+                """Every vector of a tile that begins at base."""
+                bases = [base, builder.gep(base, [step])][:rows]
+                return [tile.load(row, part) for row in bases for part in range(vectors)]
+
+            held = along(upstream, dystep)
 
             def products(k):
                 """Lane by lane, dy times the row that weight k sees."""
                 shifted = builder.gep(source, [builder.sext(builder.load(builder.gep(offs, [k])), start.type)])
-                sums = [builder.fmul(held[part], tile.load(shifted, part)) for part in range(min(2, vectors))]
-                for part in range(2, vectors):
-                    sums[part % 2] = tile.multiply_add(held[part], tile.load(shifted, part), sums[part % 2])
-                return sums[0] if vectors == 1 else builder.fadd(*sums)
+                sums = []
+                for place, (one, other) in enumerate(zip(held, along(shifted, xstep), strict=True)):
+                    if place < 2:
+                        sums.append(builder.fmul(one, other))
+                    else:
+                        sums[place % 2] = tile.multiply_add(one, other, sums[place % 2])
+                return sums[0] if len(sums) == 1 else builder.fadd(*sums)
 
             for group in (group for group in GROUPS if group <= tile.lanes):
                 step = ir.Constant(first.type, group)
@@ -168,6 +193,7 @@ def _pointer(context, builder, signature, args, position: int):
 gather_wide = _make_gather(WIDE)
 gather_half = _make_gather(WIDE // 2)
 gather_one = _make_gather(1)
+dots_pair = _make_dots(WIDE, 2)
 dots_wide = _make_dots(WIDE)
 dots_half = _make_dots(WIDE // 2)
 dots_one = _make_dots(1)

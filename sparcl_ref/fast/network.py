@@ -10,7 +10,7 @@ from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
 from sparcl_ref.fast.gradients import Packing, TakenGradients, set_sum
 from sparcl_ref.fast.layout import Pool
-from sparcl_ref.fast.nodes import Pass, enter, leave
+from sparcl_ref.fast.nodes import Node, Pass, enter, leave
 from sparcl_ref.models import Network
 
 
@@ -61,6 +61,9 @@ class FastNetwork(Network):
             raise TypeError(f"{self.name}: input is {x.dtype} but the parameters are {self.dtype}; convert one of them")
         if self._run is not None:
             self._run.close()
+            self._run = None
+        if not len(x):  # nothing to compute, and batch-norm's refusal is the reference's to word
+            return super()._forward(x, mode)
         run = self._run = Pass(len(x), mode, self.dtype.type(0), self._pool)
         enter(x, run.new(self._input), self._input.layout)
         for node in self._nodes:
@@ -78,13 +81,16 @@ class FastNetwork(Network):
 
     def _backward(self, dy, cache, need_dx):
         run = self._run
+        if run is None:  # an empty batch
+            return super()._backward(dy, cache, need_dx)
         enter(dy, run.new_grad(self._output)[0], self._output.gradient)
         needed = {self._input} if need_dx else set()
         for node in self._nodes:
             if need_dx or needed.intersection(node.inputs) or self._trains(node):
                 needed.add(node.output)
         for node in reversed(self._nodes):
-            node.backward(run, any(value in needed for value in node.inputs))
+            if node.output in needed:
+                node.backward(run, any(value in needed for value in node.inputs))
             run.drop(node.output)
         dx = leave(run.grads[self._input], self._input.gradient, run.batch) if need_dx else None
         run.close()
@@ -92,5 +98,6 @@ class FastNetwork(Network):
         return dx
 
     @staticmethod
-    def _trains(node) -> bool:
-        return bool(getattr(node, "layer", None) is not None and node.layer.own_parameters())
+    def _trains(node: Node) -> bool:
+        layer = getattr(node, "layer", None)
+        return layer is not None and any(True for _ in layer.named_parameters())

@@ -54,15 +54,18 @@ class Norm(Node):
         length, (upstream, active, source, target) = run.runs(out.gradient, out.layout, y.layout, y.gradient)
         mean, r, share = run.notes.pop((self, layer))
         dweight, dbias = np.empty_like(mean), np.empty_like(mean)
-        dy, add = run.new_grad(y)
-        if add:
-            raise AssertionError("batch-norm's input has one consumer")  # pragma: no cover
+        total, add = run.new_grad(y)
+        # Where another consumer of y has written its share, this one's is formed apart and added.
+        dy = run.pool.take(y.gradient, run.batch) if add else total
         elementwise.normalise_backward(
             run.grads[out], *upstream, run.arrays[out], *active, relu, run.arrays[y], *source, length,
             mean, r, layer.weight.value, share, dweight, dbias, dy, *target, run.zero,
         )  # fmt: skip
         layer.weight.add_grad(dweight)
         layer.bias.add_grad(dbias)
+        if add:
+            elementwise.copy_runs(dy, *target, length, y.layout.channels, True, total, *target)
+            run.pool.give(dy, y.gradient, run.batch)
 
 
 class NormAdd(Norm):

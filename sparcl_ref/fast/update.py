@@ -7,15 +7,16 @@ numbers are the same, bit for bit, since each entry's operations and their order
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from sparcl_ref import optimizers
+from sparcl_ref.fast.jit import compiled
 
 #: Entries per piece of work.
 PIECE = 1 << 15
 
 
-@njit(parallel=True, cache=True, fastmath={"reassoc"})
+@compiled(parallel=True, fastmath={"reassoc"})
 def _all_finite(x):
     pieces = -(-x.size // PIECE)
     good = np.ones(pieces, dtype=np.bool_)
@@ -29,7 +30,7 @@ def _all_finite(x):
     return good.all()
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _descend(value, grad, velocity, alive, masked, rate, momentum, decay, nesterov):
     """One SGD step in place; ``masked`` says whether ``alive`` is to be looked at."""
     zero = rate - rate
@@ -59,14 +60,14 @@ def _descend(value, grad, velocity, alive, masked, rate, momentum, decay, nester
                     speed[i] = speed[i] if lives[i] else zero
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _descend_packed(value, index, grad, rate):
     """``value[index] -= rate * grad``; no index may occur twice."""
     for k in prange(len(index)):
         value[index[k]] -= rate * grad[k]
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def sum_into(target, first, second):
     """``target = first + second``."""
     for piece in prange(-(-target.size // PIECE)):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-#: Relative to the largest entry; float64 sums in another order differ by far less.
-FLOAT64_TOLERANCE = 1e-10
+import numpy as np
+import pytest
+
+from sparcl_ref.fast import network
+
+#: Numbers before and after each guarded buffer: more than the widest tile.
+MARGIN = 512
 
 
 def tolerance(dtype: type, terms: int) -> float:
@@ -13,7 +19,7 @@ def tolerance(dtype: type, terms: int) -> float:
 
     Each of n additions rounds by at most half an ulp of a partial sum: n * eps bounds the difference of two orders.
     """
-    return FLOAT64_TOLERANCE if dtype == np.float64 else terms * float(np.finfo(dtype).eps)
+    return terms * float(np.finfo(dtype).eps)
 
 
 def assert_near(got: np.ndarray, expected: np.ndarray, what: str, bound: np.ndarray | float) -> None:
@@ -26,3 +32,55 @@ def assert_near(got: np.ndarray, expected: np.ndarray, what: str, bound: np.ndar
         raise AssertionError(
             f"{what}[{place}]: got {got[place]!r}, expected {expected[place]!r}, {off.sum()} of {off.size} entries off"
         )
+
+
+class GuardedPool:
+    """In place of the engine's pool: buffers whose every number that nobody may touch or read is NaN.
+
+    Margins must stay NaN, gaps between channels NaN (or become zero with the whole), and frames zero. Images are NaN
+    until they are written, so that what is read before shows in the results.
+    """
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self.taken = []
+
+    def take(self, layout, batch):
+        whole = np.full(layout.size(batch) + 2 * MARGIN, np.nan, dtype=self.dtype)
+        buffer = whole[MARGIN : MARGIN + layout.size(batch)]
+        padded_size = layout.padded[0] * layout.padded[1] * batch
+        buffer.reshape(layout.channels, -1)[:, :padded_size] = 0
+        layout.write(buffer, batch, np.array(np.nan))
+        self.taken.append((whole, layout, batch, ~np.isnan(whole)))
+        return buffer
+
+    def give(self, buffer, layout, batch):
+        assert any(buffer.base is whole and layout == of for whole, of, _, _ in self.taken), "not from this pool"
+
+    def check(self):
+        """Fail if anything but images has been written."""
+        assert self.taken
+        for whole, layout, batch, frame in self.taken:
+            gaps = ~frame
+            gaps[:MARGIN] = gaps[-MARGIN:] = False
+            layout.write(gaps[MARGIN:-MARGIN], batch, np.array(False))
+            assert not whole[frame].any(), f"written into the frame of {layout}"
+            assert np.isnan([whole[:MARGIN], whole[-MARGIN:]]).all(), f"written outside of {layout}"
+            assert (np.isnan(whole[gaps]) | (whole[gaps] == 0)).all(), f"written between channels of {layout}"
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """Every network compiled inside works in guarded buffers, which are checked at the end."""
+    pools = []
+
+    def new_pool(dtype):
+        pools.append(GuardedPool(dtype))
+        return pools[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(network, "Pool", new_pool)
+        yield
+    assert pools
+    for pool in pools:
+        pool.check()

@@ -60,6 +60,26 @@ def test_a_run_of_three_tasks_is_the_reference_run(dataset):
     assert [row["left"] for row in ours.history.data_removed] == [row["left"] for row in reference.history.data_removed]
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("profile", ["paper", "released"])
+def test_who_looks_at_a_run_does_not_change_it(dataset, profile, momentum):
+    """A state holds whole gradients; in a run that nobody looks at they stay packed from pass to update."""
+    config = dataclasses.replace(
+        RUN, engine="numba", profile=profile, momentum=momentum, weight_decay=0.0, dtype="float32"
+    )
+    unseen, seen = build(config, dataset), build(config, dataset)
+    packed = 0
+    while not unseen.done:
+        unseen.advance()
+        packed += any(parameter.packed_grad is not None for parameter in unseen.model.sparsifiable())
+        assert not seen.done
+        seen.advance()
+        seen.state()
+    assert packed or momentum
+    for name, value in unseen.model.state_dict().items():
+        np.testing.assert_array_equal(value, seen.model.state_dict()[name], err_msg=name)
+
+
 def test_a_run_can_change_engines_in_the_middle(dataset):
     reference = build(RUN, dataset)
     other = build(dataclasses.replace(RUN, engine="numba"), dataset)

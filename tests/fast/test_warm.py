@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib
 import pkgutil
@@ -12,6 +13,7 @@ from numba.core.dispatcher import Dispatcher
 
 from sparcl_ref import Config, fast
 from sparcl_ref.experiment import build
+from sparcl_ref.models import build_model
 from sparcl_ref.streams import Dataset
 
 MODELS = ("mlp", "convnet", "resnet18")
@@ -47,4 +49,27 @@ def test_a_run_compiles_nothing_more(dtype):
             trainer = build(dataclasses.replace(config, **settings), images())
             for _ in trainer.events():
                 pass
+    assert compiled() == before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("model", [*MODELS, "resnet20"])
+def test_nor_does_anything_else_that_can_be_asked_of_a_network(model, dtype):
+    fast.prepare(dtype)
+    before = compiled()
+    rng = np.random.default_rng(1)
+    shape = (2, 7, 9)
+    network = fast.compile(build_model(model, input_shape=shape, classes=3, width=6, dtype=np.dtype(dtype), rng=rng))
+    optimizer = fast.SGD(network.parameters(), momentum=0.5, nesterov=True, weight_decay=1e-3)
+    for density in (1.0, 0.5, 0.0):
+        for parameter in network.sparsifiable():
+            parameter.set_mask(rng.random(parameter.value.shape) < density)
+        for batch, mode in ((1, "eval"), (5, "probe"), (2, "train"), (0, "eval")):
+            logits = network.forward(rng.standard_normal((batch, *shape)).astype(dtype), mode=mode)
+            network.backward(logits)
+        looked_at = [np.array(parameter.grad) for parameter in network.parameters()]
+        network.load_state(copy.deepcopy(network).state())
+        optimizer.step(0.0)
+        network.set_grads(looked_at, looked_at)
+        optimizer.step(0.0)
     assert compiled() == before
