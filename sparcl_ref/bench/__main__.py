@@ -1,4 +1,4 @@
-"""``python -m sparcl_ref.bench``: our engines beside dense PyTorch, in one run."""
+"""``python -m sparcl_ref.bench``: our engines beside PyTorch and SciPy, measured side by side in one run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,33 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from sparcl_ref.bench.request import PARTS, Request
 from sparcl_ref.command_line import Parser, Refused, main_guard
 
 PROGRAM = "sparcl_ref.bench"
-BASELINE = ("torch", "torch channels-last")
+#: Narrower networks crash PyTorch 2.13 in channels-last format.
+LEAST_WIDTH = 16
+QUICK_ROUNDS = 2
 
 EPILOG = """\
+parts:
+  roofs    what the machine can do: multiply-adds in registers, with an operand from each cache, copies
+  step     a DER++ step of resnet18 in PyTorch, NumPy, SciPy and the compiled engine, with and without gradient masks
+  profile  where the time of a compiled pass goes
+  layers   the step's contenders, convolution by convolution
+  kernels  sums over living weights against matrix products, by density
+  scaling  the step by density, width, batch size and threads; a figure with --out
+  memory   peak memory of a step, each contender in its own process
+  run      a whole run with and without data removal
+
 examples:
-  python -m sparcl_ref.bench
-  python -m sparcl_ref.bench --quick --threads 1
-  python -m sparcl_ref.bench --only step --rounds 7 --json
+  python -m sparcl_ref.bench --quick
+  python -m sparcl_ref.bench --only step --rounds 9 --threads 1
+  python -m sparcl_ref.bench --out results
+  python -m sparcl_ref.bench --table results/bench.json
 """
 
 
@@ -26,87 +41,84 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace."""
     parser = Parser(
         prog=f"python -m {PROGRAM}",
-        description="Time our engines beside dense PyTorch: each convolution of resnet18, and a DER++ training step.",
+        description="Measure speed and memory beside PyTorch and SciPy, side by side in one run.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", choices=("layers", "step"), help="one of the two parts")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of every contender [2]")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each contender [5]")
+    parser.add_argument("--only", choices=PARTS, nargs="+", metavar="PART", help="some of the parts; see below")
+    parser.add_argument("--quick", action="store_true", help="two minutes: fewer turns, shapes and sparsities")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of every contender [all cores]")
+    parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contender [5; 2 with --quick]")
     parser.add_argument("--width", type=int, default=64, metavar="N", help="channels of the first stage [64]")
     parser.add_argument(
         "--batch", type=int, default=32, metavar="N", help="batch size, of each replayed batch too [32]"
     )
-    parser.add_argument("--quick", action="store_true", help="two turns, and .95 sparsity only")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.json there, and figures")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing; print a bench.json as Markdown")
     return parser.parse_args(arguments)
 
 
-def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Time everything asked for."""
-    import torch
-    from threadpoolctl import threadpool_limits
+def request_from(options: argparse.Namespace) -> Request:
+    """The settings of a bench, checked.
 
-    from sparcl_ref.bench import contenders
-    from sparcl_ref.bench.timing import compared, interleaved
-
-    torch.set_num_threads(options.threads)
-    rounds = 2 if options.quick else options.rounds
-    record: dict[str, Any] = {"threads": options.threads, "rounds": rounds, "layers": [], "step": []}
-    with threadpool_limits(limits=options.threads):
-        if options.only != "step":
-            for shape in contenders.convolutions(options.width):
-                print(f"convolution {shape} ...", file=sys.stderr, flush=True)
-                seconds = interleaved(contenders.convolution_steps(shape, options.batch), rounds=4 * rounds)
-                fan_in, fan_out, size, kernel, stride = shape
-                layer = {"in": fan_in, "out": fan_out, "size": size, "kernel": kernel, "stride": stride}
-                record["layers"].append({**layer, "contenders": compared(seconds, baseline=BASELINE)})
-        if options.only != "layers":
-            print("training step (the numba engine compiles first) ...", file=sys.stderr, flush=True)
-            sparsities = (0.95,) if options.quick else (0.0, 0.75, 0.9, 0.95)
-            steps = contenders.training_steps(sparsities, width=options.width, batch=options.batch)
-            record["step"] = compared(interleaved(steps, rounds=rounds), baseline=BASELINE)
-    return record
+    Raises
+    ------
+    Refused
+        If one is out of range.
+    """
+    cores = os.cpu_count() or 1
+    threads = cores if options.threads is None else options.threads
+    rounds = options.rounds if options.rounds is not None else QUICK_ROUNDS if options.quick else Request.rounds
+    for name, value, least in (("threads", threads, 1), ("rounds", rounds, 1), ("batch", options.batch, 1)):
+        if value < least:
+            raise Refused(f"--{name} must be at least {least}, got {value}")
+    if threads > cores:
+        raise Refused(f"--threads must be at most the machine's {cores} cores, got {threads}")
+    if options.width < LEAST_WIDTH:
+        raise Refused(
+            f"--width must be at least {LEAST_WIDTH}, got {options.width}: PyTorch 2.13 crashes on narrower networks"
+        )
+    parts = tuple(part for part in PARTS if options.only is None or part in options.only)
+    return Request(parts, threads, rounds, options.width, options.batch, options.quick)
 
 
-def text(record: dict[str, Any]) -> str:
-    """The measurements as tables."""
-    from sparcl_ref.cost.statement import columns
+def as_table(path: Path) -> str:
+    """A committed record as Markdown.
 
-    parts = [f"{record['threads']} thread(s); times faster: than the better of PyTorch's two memory formats"]
-    if record["layers"]:
-        rows = []
-        for layer in record["layers"]:
-            ours, *others = layer["contenders"]
-            name = f"{layer['kernel']}x{layer['kernel']} {layer['in']}->{layer['out']}, {layer['size']}x{layer['size']}"
-            best = min(other["median_seconds"] for other in others)
-            faster = ours["times_faster"]
-            figures = (f"{1e3 * ours['median_seconds']:.1f}", f"{1e3 * best:.1f}", f"{faster:.2f}", f"{1 / faster:.2f}")
-            rows.append((name + f", stride {layer['stride']}", *figures))
-        header = ("convolution, forward + backward", "numpy, ms", "torch, ms", "times faster", "times slower")
-        parts.append(columns(header, rows))
-    if record["step"]:
-        rows = [
-            (row["name"], *(f"{row[key]:.3f}" for key in ("median_seconds", "min_seconds", "max_seconds")),
-             f"{row['times_faster']:.2f}")
-            for row in record["step"]
-        ]  # fmt: skip
-        parts.append(columns(("DER++ step of resnet18", "median, s", "min", "max", "times faster"), rows))
-    return "\n\n".join(parts)
+    Raises
+    ------
+    Refused
+        If the file cannot be read as one.
+    """
+    from sparcl_ref.bench.page import markdown
+
+    try:
+        return markdown(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(f"--table: {path} is not a bench.json written by --out ({error!r})") from error
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, measure, print."""
     options = parse(arguments)
-    for name in ("threads", "rounds", "width", "batch"):
-        if getattr(options, name) < 1:
-            raise Refused(f"--{name} must be at least 1, got {getattr(options, name)}")
-    # Read by the numba engine when it is first imported.
-    os.environ["NUMBA_NUM_THREADS"] = str(options.threads)
+    if options.table is not None:
+        print(as_table(options.table))
+        return 0
+    request = request_from(options)
+    # Read when Numba is first imported, by which time it is too late to ask for more.
+    os.environ["NUMBA_NUM_THREADS"] = str(request.threads)
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
     try:
-        record = measure(options)
+        from sparcl_ref.bench.parts import measure, text
     except ModuleNotFoundError as error:
         raise Refused(f"{error.name} is not installed; pip install 'sparcl_ref[bench]'") from error
+    record: dict[str, Any] = measure(request, note=lambda line: print(line, file=sys.stderr, flush=True))
+    if options.out is not None:
+        from sparcl_ref.bench.parts import write
+
+        write(record, options.out)
     print(json.dumps(record, allow_nan=False) if options.json else text(record))
     return 0
 

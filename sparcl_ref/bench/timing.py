@@ -4,55 +4,123 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 
-def interleaved(contenders: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Contender:
+    """Something to be timed.
+
+    Attributes
+    ----------
+    name : str
+    step : callable
+        What is timed.
+    useful_flops : float
+        Of one call: two per multiply-add with a living weight. 0 if that means nothing here.
+    around : callable
+        Returns a context that is entered before the clock starts, such as a limit of threads.
+    """
+
+    name: str
+    step: Callable[[], object]
+    useful_flops: float = 0.0
+    around: Callable[[], AbstractContextManager] = nullcontext
+
+
+def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, list[float]]:
     """Seconds of each contender in each round, after one call each that is not counted.
 
     Parameters
     ----------
-    contenders : mapping of str to callable
+    contenders : sequence of Contender
+        Of different names.
     rounds : int
         At least 1.
 
     Returns
     -------
     dict of str to list of float
+
+    Raises
+    ------
+    ValueError
+        If two contenders have one name.
     """
-    for action in contenders.values():
-        action()
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, action in contenders.items():
-            start = time.perf_counter()
-            action()
-            seconds[name].append(time.perf_counter() - start)
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    if len(seconds) < len(contenders):
+        raise ValueError(f"contenders need different names, got {', '.join(c.name for c in contenders)}")
+    for counted in (False, *[True] * rounds):
+        for contender in contenders:
+            with contender.around():
+                start = time.perf_counter()
+                contender.step()
+                passed = time.perf_counter() - start
+            if counted:
+                seconds[contender.name].append(passed)
     return seconds
 
 
-def compared(seconds: Mapping[str, list[float]], *, baseline: tuple[str, ...]) -> list[dict[str, object]]:
-    """Median, fastest and slowest of each contender, and how many times faster it is than the best baseline.
+def spread(seconds: Sequence[float]) -> dict[str, float]:
+    """Median, fastest and slowest: ``median_seconds, min_seconds, max_seconds``."""
+    return {
+        "median_seconds": statistics.median(seconds),
+        "min_seconds": min(seconds),
+        "max_seconds": max(seconds),
+    }
+
+
+def compared(
+    contenders: Sequence[Contender],
+    seconds: Mapping[str, list[float]],
+    *,
+    baseline: Iterable[str],
+    peak_flops: float,
+) -> list[dict[str, Any]]:
+    """A record for each contender, in order.
 
     Parameters
     ----------
+    contenders : sequence of Contender
     seconds : mapping of str to list of float
-    baseline : tuple of str
-        Contenders of which the one with the lowest median counts.
+        What `interleaved` returned.
+    baseline : iterable of str
+        Names, of which the one with the lowest median counts.
+    peak_flops : float
+        What the machine can do in a second with these threads.
 
     Returns
     -------
     list of dict
-        ``name, median_seconds, min_seconds, max_seconds, times_faster``.
+        ``name``, those of `spread`, ``times_faster`` than the best baseline, ``useful_gflops_per_second`` and
+        ``fraction_of_peak``.
     """
     best = min(statistics.median(seconds[name]) for name in baseline)
-    return [
-        {
-            "name": name,
-            "median_seconds": statistics.median(values),
-            "min_seconds": min(values),
-            "max_seconds": max(values),
-            "times_faster": best / statistics.median(values),
-        }
-        for name, values in seconds.items()
-    ]
+    records = []
+    for contender in contenders:
+        found = spread(seconds[contender.name])
+        speed = contender.useful_flops / found["median_seconds"]
+        records.append(
+            {
+                "name": contender.name,
+                **found,
+                "times_faster": best / found["median_seconds"],
+                "useful_gflops_per_second": speed / 1e9,
+                "fraction_of_peak": speed / peak_flops,
+            }
+        )
+    return records
+
+
+def paired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
+    """Median and quartiles of the ratios of two contenders' seconds, each of one round.
+
+    The machine's mood is nearly the same for both parts of such a ratio, so small gains show that drown in the spread
+    of the seconds themselves.
+    """
+    ratios = sorted(a / b for a, b in zip(numerator, denominator, strict=True))
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
+    return {"median": statistics.median(ratios), "lower_quartile": low, "upper_quartile": high}

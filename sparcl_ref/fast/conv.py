@@ -19,7 +19,7 @@ from sparcl_ref.layers import Conv2d, Linear, Parameter
 #: Densities of living weights from which on matrix products are faster than sums over the living: for outputs and
 #: dL/dx, and for dL/dW. ``python -m sparcl_ref.bench --only kernels`` measures both ways side by side.
 DENSE_FROM = 0.9
-DENSE_GRADIENT_FROM = 0.7
+DENSE_GRADIENT_FROM = 0.8
 #: Matrices with fewer rows or columns gain nothing from BLAS.
 SMALLEST_MATRIX = 32
 #: Batch sizes whose shifts are kept beside each other.

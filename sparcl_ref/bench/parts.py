@@ -1,0 +1,107 @@
+"""All parts of a bench, one after the other, and what is made of their records."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from sparcl_ref import fast
+from sparcl_ref.bench import kernels, layers, memory, profile, roofs, scaling, step, whole_run
+from sparcl_ref.bench.machine import describe_machine
+from sparcl_ref.bench.request import Request
+
+SCHEMA_VERSION = 1
+MODULES = {
+    "roofs": roofs,
+    "step": step,
+    "profile": profile,
+    "layers": layers,
+    "kernels": kernels,
+    "scaling": scaling,
+    "memory": memory,
+    "run": whole_run,
+}
+#: Turns of the peak, which everything else is held against.
+PEAK_ROUNDS = 20
+
+
+def measure(request: Request, *, note: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
+    """Measure what is asked for.
+
+    Parameters
+    ----------
+    request : Request
+    note : callable
+        Told what comes next, for progress.
+
+    Returns
+    -------
+    dict
+        ``schema_version, machine, request, compile_seconds, peak_gflops_per_second``, ``seconds`` that each part
+        took, and the record of each part.
+    """
+    torch.set_num_threads(request.threads)
+    machine = describe_machine()
+    note("compiling, or loading what was compiled before ...")
+    with threadpool_limits(limits=request.threads):
+        compile_seconds = fast.prepare("float32")
+        peak = roofs.register_peak(request.threads, rounds=PEAK_ROUNDS)
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "machine": machine,
+            "request": {**asdict(request), "parts": list(request.parts)},
+            "compile_seconds": compile_seconds,
+            "peak_gflops_per_second": peak / 1e9,
+            "seconds": {},
+        }
+        for part in request.parts:
+            note(f"{part} ...")
+            start = time.perf_counter()
+            record[part] = MODULES[part].measure(request, peak_flops=peak)
+            record["seconds"][part] = time.perf_counter() - start
+    return record
+
+
+def text(record: dict[str, Any]) -> str:
+    """The record as tables."""
+    tables = [f"-- {part}\n\n{module.text(record[part])}" for part, module in MODULES.items() if part in record]
+    return "\n\n".join([heading(record), *tables])
+
+
+def heading(record: dict[str, Any]) -> str:
+    """Where and how it was measured, and what the columns mean."""
+    machine, request = record["machine"], record["request"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    caches = ", ".join(f"{level} {size // 1024:,} KiB" for level, size in machine["cache_bytes"].items())
+    load = "" if machine["load"] is None else f"; load before: {machine['load']:.1f}"
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores ({caches}){load}\n"
+        f"{versions}\n"
+        f"{request['threads']} thread(s), {request['rounds']} turns of each contender, width {request['width']}, "
+        f"batch {request['batch']}; float32\n"
+        "times faster: than the better of PyTorch's two memory formats. useful: with living weights only.\n"
+        f"peak: multiply-adds from registers, {record['peak_gflops_per_second']:.0f} GFLOP/s"
+    )
+
+
+def write(record: dict[str, Any], folder: Path) -> None:
+    """Write ``bench.json``, and ``scaling.png`` if that part was measured."""
+    (folder / "bench.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    if "scaling" in record:
+        from sparcl_ref.bench.figure import scaling_figure
+        from sparcl_ref.report.canvas import png
+
+        request = record["request"]
+        width = "half the width of" if request["quick"] else "width"
+        under = (
+            f"resnet18, {request['threads']} thread(s); {width} {request['width']}, batch {request['batch']} + 2 x "
+            f"{request['batch']} and sparsity .95 where not varied"
+        )
+        (folder / "scaling.png").write_bytes(png(scaling_figure(record["scaling"], under=under)))

@@ -1,0 +1,125 @@
+"""Where the time of a compiled forward and backward pass goes, by kind of step."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref import fast
+from sparcl_ref.bench.data import CLASSES, step_data
+from sparcl_ref.bench.ours import sparse_resnet18
+from sparcl_ref.bench.request import SPARSITIES, Request
+from sparcl_ref.cost import FlopLedger
+from sparcl_ref.cost.statement import columns
+from sparcl_ref.fast.conv import SparseConv
+from sparcl_ref.fast.nodes import Node
+from sparcl_ref.fast.norm import Norm, NormAdd
+
+KINDS = ("convolution forward", "convolution backward", "batch-norm forward", "batch-norm backward")
+SPARSITY = SPARSITIES[-1]
+
+
+def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
+    """One pass over a batch at a sparsity of .95.
+
+    Returns
+    -------
+    list of dict
+        ``kind, median_seconds, share``; for batch-norm ``gbytes_per_second`` as if each array were read or written only
+        once, for convolutions ``gflops_per_second`` of useful work, else None.
+    """
+    model = sparse_resnet18(request.width, sparsity=SPARSITY)
+    network = fast.compile(model)
+    x, dy = step_data(request.batch).new, np.full((request.batch, CLASSES), 1e-3, dtype=np.float32)
+    spent: dict[str, float] = defaultdict(float)
+    for node in network._nodes:
+        # An attribute of the object hides the method of its class: the network itself stays as it is.
+        for direction in ("forward", "backward"):
+            setattr(node, direction, _timed(getattr(node, direction), _kind(node, direction), spent))
+    rounds: list[dict[str, float]] = []
+    for _ in range(1 + 2 * request.rounds):
+        spent.clear()
+        start = time.perf_counter()
+        network.zero_grads()
+        network.forward(x, mode="train")
+        network.backward(dy, need_dx=False)
+        whole = time.perf_counter() - start
+        seconds = {kind: spent[kind] for kind in KINDS}
+        rounds.append({**seconds, "all else": whole - sum(seconds.values())})
+    medians = {kind: statistics.median(found[kind] for found in rounds[1:]) for kind in rounds[0]}
+    work = {**_traffic(network._nodes, request.batch), **_flops(model, request.batch)}
+    return [
+        {
+            "kind": kind,
+            "median_seconds": seconds,
+            "share": seconds / sum(medians.values()),
+            "gbytes_per_second": work[kind] / seconds / 1e9 if kind.startswith("batch-norm") else None,
+            "gflops_per_second": work[kind] / seconds / 1e9 if kind.startswith("convolution") else None,
+        }
+        for kind, seconds in medians.items()
+    ]
+
+
+def _kind(node: Node, direction: str) -> str:
+    if isinstance(node, SparseConv):
+        return f"convolution {direction}"
+    return f"batch-norm {direction}" if isinstance(node, Norm) else "all else"
+
+
+def _timed(action: Callable, kind: str, spent: dict[str, float]) -> Callable:
+    def timed(*arguments: Any) -> None:
+        start = time.perf_counter()
+        action(*arguments)
+        spent[kind] += time.perf_counter() - start
+
+    return timed
+
+
+def _traffic(nodes: list[Node], batch: int) -> dict[str, int]:
+    """Bytes that batch-norms with what is fused into them read and write, each array once per visit.
+
+    Forward y is read and the output written, and a shortcut read; a shortcut's own batch-norm comes before, and leaves
+    its result where the sum will be. Backward dL/d(output), the output and y are read, and what ReLU lets pass and
+    dL/dy written; a shortcut's own batch-norm reads two more arrays and writes one.
+    """
+    arrays = {"batch-norm forward": 0, "batch-norm backward": 0}
+    for node in nodes:
+        if isinstance(node, Norm):
+            layout = node.output.layout
+            numbers = layout.channels * layout.rows * layout.columns * batch
+            added = isinstance(node, NormAdd)
+            doubled = added and node.shortcut is not None
+            arrays["batch-norm forward"] += numbers * (2 + added + 2 * doubled)
+            arrays["batch-norm backward"] += numbers * (5 + 3 * doubled)
+    return {kind: 4 * numbers for kind, numbers in arrays.items()}
+
+
+def _flops(model, batch: int) -> dict[str, int]:
+    """Useful work by direction; the classifier, a convolution of one pixel here, is part of it."""
+    ledger = FlopLedger()
+    ledger.record_pass("current", batch, model)
+    macs = ledger.table.phase_macs()
+    return {
+        "convolution forward": 2 * macs["forward_current"],
+        "convolution backward": 2 * (macs["dx_current"] + macs["dw_current"]),
+    }
+
+
+def text(records: list[dict[str, Any]]) -> str:
+    """One row per kind."""
+    rows = [
+        (
+            row["kind"],
+            f"{1e3 * row['median_seconds']:.2f}",
+            f"{100 * row['share']:.1f} %",
+            *("-" if row[key] is None else f"{row[key]:.1f}" for key in ("gbytes_per_second", "gflops_per_second")),
+        )
+        for row in records
+    ]
+    header = (f"one pass, numba {SPARSITY:g}", "median, ms", "share", "GB/s at least", "useful GFLOP/s")
+    return columns(header, rows)

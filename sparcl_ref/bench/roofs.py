@@ -1,0 +1,201 @@
+"""Roofs: what this machine can do at best, measured with the engine's own kinds of loops.
+
+A kernel that is far below the peak of multiply-adds from registers may still be at its limit: with one operand
+streaming from a cache or from memory, that level's bandwidth is the roof.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numba
+import numpy as np
+
+from sparcl_ref.bench import registers
+from sparcl_ref.bench.machine import describe_machine
+from sparcl_ref.bench.request import Request
+from sparcl_ref.bench.timing import Contender, interleaved, spread
+from sparcl_ref.cost.statement import columns
+from sparcl_ref.fast.layout import aligned_zeros
+from sparcl_ref.fast.loops import dot_rows
+
+#: A measurement shorter than this is repeated within the clock until it is longer.
+LEAST_SECONDS = 0.01
+#: No working set is larger than this, in bytes per thread.
+MOST_BYTES = 256 * 2**20
+ITEM = 4
+#: Weights per output, on average, of the short sums that sparse layers consist of, and number of outputs.
+BLOCKS = (4, 14)
+OUTPUTS = 64
+
+
+def register_peak(threads: int, *, rounds: int = 5) -> float:
+    """Multiply-adds from registers in float32, in FLOP/s: the fastest of some rounds."""
+    action, flops = _peak(threads)
+    with numba_threads(threads):
+        passes = _calibrate(action)
+        seconds = interleaved([Contender("peak", lambda: action(passes))], rounds=rounds)["peak"]
+    return flops * passes / min(seconds)
+
+
+def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
+    """Every roof at every number of threads.
+
+    Returns
+    -------
+    list of dict
+        ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s"), ``median, min, max``.
+    """
+    caches = describe_machine()["cache_bytes"]
+    records = []
+    for threads in range(1, request.threads + 1):
+        actions: dict[tuple[str, int | None, str], tuple[Callable[[int], object], float]] = {
+            ("multiply-adds in registers", None, "GFLOP/s"): _peak(threads)
+        }
+        for level, size in working_sets(caches, quick=request.quick).items():
+            for order, shuffled in (("", False), (", random rows", True)):
+                what = f"multiply-adds, operand from {level}{order}"
+                actions[what, size, "GFLOP/s"] = _stream(size, threads, shuffled=shuffled)
+            actions[f"copy within {level}", size, "GB/s"] = _copy(size, threads)
+        size = caches["L1"] // 2
+        actions["dot products, operand from L1", size, "GFLOP/s"] = _dot(size, threads)
+        for weights in BLOCKS:
+            actions[f"sums of {weights} weights, operand from L1", size, "GFLOP/s"] = _short_sums(
+                weights, size, threads
+            )
+        records += _timed(actions, threads, request.rounds)
+    return records
+
+
+def working_sets(caches: dict[str, int], *, quick: bool = False) -> dict[str, int]:
+    """Bytes per thread that fit in one level of the caches, but not in the one below; memory's set is limited.
+
+    The third level counts with what eight times the second holds: on shared machines its stated size is a rumour.
+    """
+    third = min(caches["L3"] // 2, 8 * caches["L2"])
+    sets = {"L1": caches["L1"] // 2, "L2": caches["L2"] // 2, "L3": max(third, caches["L2"])}
+    return sets if quick else {**sets, "memory": min(max(4 * caches["L3"], 16 * caches["L2"]), MOST_BYTES)}
+
+
+@contextmanager
+def numba_threads(threads: int) -> Iterator[None]:
+    """Let compiled loops use that many threads meanwhile."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def text(records: list[dict[str, Any]]) -> str:
+    """The roofs as a table."""
+    rows = [
+        (
+            record["name"],
+            "-" if record["bytes_per_thread"] is None else f"{record['bytes_per_thread'] / 2**10:,.0f}",
+            str(record["threads"]),
+            *(f"{record[key]:.1f}" for key in ("median", "min", "max")),
+            record["unit"],
+        )
+        for record in records
+    ]
+    return columns(("roof", "KiB per thread", "threads", "median", "min", "max", "unit"), rows)
+
+
+def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
+    """Records of actions that take turns, each repeated until it is long enough for the clock."""
+    with numba_threads(threads):
+        passes = {key: _calibrate(action) for key, (action, _) in actions.items()}
+        contenders = [
+            Contender(str(key), lambda action=action, count=passes[key]: action(count))
+            for key, (action, _) in actions.items()
+        ]
+        seconds = interleaved(contenders, rounds=rounds)
+    for key, (_, work) in actions.items():
+        found = spread(seconds[str(key)])
+        rates = {name.split("_")[0]: work * passes[key] / value / 1e9 for name, value in found.items()}
+        name, size, unit = key
+        yield {
+            "name": name,
+            "threads": threads,
+            "bytes_per_thread": size,
+            "unit": unit,
+            "median": rates["median"],
+            "min": rates["max"],  # the slowest round is the lowest rate
+            "max": rates["min"],
+        }
+
+
+def _calibrate(action: Callable[[int], object]) -> int:
+    """How often an action is to be repeated."""
+    action(1)
+    passes = 1
+    while True:
+        start = time.perf_counter()
+        action(passes)
+        passed = time.perf_counter() - start
+        if passed >= LEAST_SECONDS:
+            return passes
+        passes = max(2 * passes, min(8 * passes, int(passes * 1.2 * LEAST_SECONDS / max(passed, 1e-9))))
+
+
+def _peak(threads: int) -> tuple[Callable[[int], object], float]:
+    out = aligned_zeros(threads * registers.TILE, np.float32)
+    # A factor below 1 keeps the sums small, and far from denormal numbers.
+    factor, term = np.float32(0.5), np.float32(0.25)
+    flops = 2.0 * registers.CHAINS * registers.LANES * threads
+    return lambda passes: registers.multiply_add(passes, factor, term, out, threads), flops
+
+
+def _stream(size: int, threads: int, *, shuffled: bool) -> tuple[Callable[[int], object], float]:
+    tiles = max(1, size // (ITEM * registers.TILE))
+    each = tiles * registers.TILE
+    x, y = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
+    x[:] = 1
+    offs = np.arange(tiles, dtype=np.int32) * np.int32(registers.TILE)
+    if shuffled:
+        np.random.default_rng(0).shuffle(offs)
+    vals = np.full(tiles, 1e-6, dtype=np.float32)
+    return lambda passes: registers.stream(x, each, offs, vals, y, passes, threads), 2.0 * threads * each
+
+
+def _short_sums(weights: int, size: int, threads: int) -> tuple[Callable[[int], object], float]:
+    """As a sparse layer has them: random numbers of random rows, for outputs of which each has a tile of its own."""
+    rng = np.random.default_rng(0)
+    tiles = max(1, size // (ITEM * registers.TILE))
+    indptr = np.concatenate([[0], np.cumsum(rng.poisson(weights, OUTPUTS))])
+    total = int(indptr[-1])
+    offs = (rng.integers(0, tiles, total) * registers.TILE).astype(np.int32)
+    x = aligned_zeros(tiles * registers.TILE, np.float32)
+    y = aligned_zeros(threads * OUTPUTS * registers.TILE, np.float32)
+    x[:] = 1
+    vals = np.ones(total, dtype=np.float32)
+    work = 2.0 * threads * total * registers.TILE
+    return lambda passes: registers.short_sums(x, offs, vals, indptr, y, passes, threads), work
+
+
+def _dot(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+    """The engine's own loop over rows, which here lie on top of each other; each thread has an output channel."""
+    tiles = max(1, size // (ITEM * registers.TILE))
+    each = tiles * registers.TILE
+    x, dy = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
+    x[:], dy[:] = 1, 1e-6
+    offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(registers.TILE)
+    indptr, bounds = np.arange(threads + 1) * tiles, np.arange(threads + 1)
+    out = np.empty(threads * tiles, dtype=np.float32)
+
+    def action(passes: int) -> None:
+        dot_rows(x, 0, 0, offs, indptr, bounds, threads, dy, 0, 0, registers.TILE, passes, registers.TILE, out)
+
+    return action, 2.0 * threads * each
+
+
+def _copy(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+    each = size // (2 * ITEM)  # source and target share the working set
+    source, target = (aligned_zeros(threads * each, np.float32) for _ in range(2))
+    source[:] = 1
+    return lambda passes: registers.copy(source, target, each, passes, threads), 2.0 * ITEM * threads * each

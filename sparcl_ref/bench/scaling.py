@@ -1,0 +1,104 @@
+"""How a step scales with density, width, batch size and threads, beside dense PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from sparcl_ref.bench.data import step_data
+from sparcl_ref.bench.pytorch import BASELINE, LEAST_WIDTH
+from sparcl_ref.bench.request import SPARSITIES, Request
+from sparcl_ref.bench.roofs import numba_threads
+from sparcl_ref.bench.step import our_contender, torch_contenders
+from sparcl_ref.bench.timing import Contender, compared, interleaved
+from sparcl_ref.cost.statement import columns
+
+DENSITIES = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+QUICK_DENSITIES = (0.05, 1.0)
+SPARSITY = SPARSITIES[-1]
+
+Points = list[dict[str, Any]]
+
+
+def measure(request: Request, *, peak_flops: float) -> dict[str, Points]:
+    """A step along four axes; along all but the first at a sparsity of .95.
+
+    Returns
+    -------
+    dict of str to list of dict
+        "density", "width", "batch" and "threads" to points ``value, contenders``; see `compared`, the compiled engine
+        last. A quick bench has "density" and "threads", at half the width.
+    """
+    if request.quick:
+        request = replace(request, width=max(LEAST_WIDTH, request.width // 2))
+    axes = {"density": _densities(request, peak_flops)}
+    if not request.quick:
+        widths = [width for width in (request.width // 4, request.width // 2, request.width) if width >= LEAST_WIDTH]
+        axes["width"] = [_point(width, replace(request, width=width), peak_flops) for width in widths]
+        batches = sorted({max(1, request.batch // 4), max(1, request.batch // 2), request.batch, 2 * request.batch})
+        axes["batch"] = [_point(batch, replace(request, batch=batch), peak_flops) for batch in batches]
+    counts = range(1, request.threads + 1)
+    axes["threads"] = [_point(count, replace(request, threads=count), peak_flops) for count in counts]
+    return axes
+
+
+def _densities(request: Request, peak_flops: float) -> Points:
+    """All densities in one competition: PyTorch's dense step is the same for each."""
+    data = step_data(request.batch)
+    densities = QUICK_DENSITIES if request.quick else DENSITIES
+    dense = torch_contenders(request.width, data)
+    ours = [our_contender(f"numba {d:g}", "numba", request.width, data, sparsity=1 - d) for d in densities]
+    rows = _compete([*dense, *ours], request, peak_flops)
+    return [
+        {"value": density, "contenders": [*rows[: len(dense)], row]}
+        for density, row in zip(densities, rows[len(dense) :], strict=True)
+    ]
+
+
+def _point(value: int, request: Request, peak_flops: float) -> dict[str, Any]:
+    data = step_data(request.batch)
+    ours = our_contender(f"numba {SPARSITY:g}", "numba", request.width, data, sparsity=SPARSITY)
+    return {"value": value, "contenders": _compete([*torch_contenders(request.width, data), ours], request, peak_flops)}
+
+
+def _compete(contenders: list[Contender], request: Request, peak_flops: float) -> Points:
+    limited = [replace(contender, around=lambda: limits(request.threads)) for contender in contenders]
+    seconds = interleaved(limited, rounds=request.rounds)
+    return compared(limited, seconds, baseline=BASELINE, peak_flops=peak_flops)
+
+
+@contextmanager
+def limits(threads: int) -> Iterator[None]:
+    """Let PyTorch, Numba, BLAS and OpenMP use that many threads meanwhile."""
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=threads), numba_threads(threads):
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def text(record: dict[str, Points]) -> str:
+    """One table; each row is a point of one axis."""
+    rows = [
+        (
+            f"{axis} {point['value']:g}",
+            f"{min(row['median_seconds'] for row in others):.3f}",
+            f"{ours['median_seconds']:.3f}",
+            f"{ours['min_seconds']:.3f}",
+            f"{ours['max_seconds']:.3f}",
+            f"{ours['times_faster']:.2f}",
+            f"{ours['useful_gflops_per_second']:.1f}",
+        )
+        for axis, points in record.items()
+        for point in points
+        for *others, ours in [point["contenders"]]
+    ]
+    header = ("one step, numba", "torch, s", "numba, s", "min", "max", "times faster", "useful GFLOP/s")
+    return columns(header, rows)
