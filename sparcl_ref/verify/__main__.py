@@ -45,10 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--only", metavar="NAME", action="append", default=[],
         help='an area, a function, or a pattern of cases such as "conv2d_*/*"; may be repeated',
     )  # fmt: skip
-    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="type under test [float64]")
-    parser.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, default=TIMEOUT, help=f"limit of one call [{TIMEOUT:g}]"
-    )
+    parser.add_argument("--dtype", choices=("float64", "float32"), help="type under test [float64]")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help=f"limit of one call [{TIMEOUT:g}]")
     parser.add_argument("--xfail", metavar="FILE", help='cases expected to fail, one a line: "case: reason"')
     parser.add_argument("--against", metavar="REF.npz", help="with --trace: the reference's trace, if recorded already")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -57,9 +55,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
     return seconds
 
 
@@ -77,12 +78,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise Refused(f"give one thing to check, a file or numpy or numba (or see --help); got {given}")
     options.mode = modes[0]
     for name, fitting in (
+        ("only", ("adapter", "outputs", "list", "export")),
+        ("dtype", ("adapter", "outputs", "export")),
+        ("timeout", ("adapter",)),
         ("xfail", ("adapter", "outputs")),
         ("junit", ("adapter", "outputs")),
         ("against", ("trace",)),
     ):
         if getattr(options, name) and options.mode not in fitting:
             raise Refused(f"--{name} does not go with {options.mode}; it goes with {' or '.join(fitting)}")
+    options.dtype, options.timeout = options.dtype or "float64", options.timeout or TIMEOUT
     return options
 
 
@@ -94,7 +99,7 @@ def run_check(options: argparse.Namespace) -> int:
     from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.check import check
     from sparcl_ref.verify.diagnosis import weighed
-    from sparcl_ref.verify.exchange import outcomes_of
+    from sparcl_ref.verify.exchange import outcomes_of, strays
     from sparcl_ref.verify.machine import as_json, as_junit
     from sparcl_ref.verify.outcome import Report
     from sparcl_ref.verify.runner import expecting
@@ -122,10 +127,10 @@ def run_check(options: argparse.Namespace) -> int:
             raise Refused(f"{folder}: no such folder; --export makes one with a place for outputs")
         outcomes = outcomes_of(folder, pairs, dtype=options.dtype)
         found = weighed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
-        report = Report(str(folder), options.dtype, found)
-    if options.junit:
-        _writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
+        report = Report(str(folder), options.dtype, found, strays(folder, cases))
     print(json.dumps(as_json(report), allow_nan=False) if options.json else format_report(report))
+    if options.junit:  # last: a report that has been paid for is not lost to a wrong path
+        _writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
     return 0 if report.conforms else FAILED
 
 
@@ -188,7 +193,7 @@ def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[st
     if not options.xfail:
         return {}
     try:
-        text = Path(options.xfail).read_text()
+        text = Path(options.xfail).read_text(encoding="utf-8-sig")  # some editors mark their files so
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{options.xfail}: cannot be read as text; give a file of lines 'case: reason'") from error
     return _refusing(lambda: parse_list(text, known, name=options.xfail))

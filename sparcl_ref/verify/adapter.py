@@ -186,6 +186,8 @@ def call(
         If what it returns cannot be understood.
     """
     convert = provided(adapter, "as_array") or (lambda array: array)
+    if not callable(convert):
+        raise TypeError(f"as_array must be a function that takes an array, got {type(convert).__name__}")
     given = {key: copy.deepcopy(value) for key, value in arguments.items()}
     given = {key: convert(value) if isinstance(value, np.ndarray) else value for key, value in given.items()}
     try:

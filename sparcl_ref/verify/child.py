@@ -98,12 +98,15 @@ class Child:
 
     def _receive(self, seconds: float) -> Any:
         try:
-            if not self._pipe.poll(seconds):
-                self.stop()
-                raise StoppedError(f"did not end within {seconds:g} s and was stopped")
-            return self._pipe.recv()
+            if self._pipe.poll(seconds):
+                return self._pipe.recv()
         except (EOFError, OSError):
             raise self._ended() from None
+        except Exception as error:  # whatever unpickling makes of bytes that the kit did not write
+            self.stop()
+            raise StoppedError("sent what the kit cannot read, and was stopped") from error
+        self.stop()
+        raise StoppedError(f"did not end within {seconds:g} s and was stopped")
 
     def _ended(self) -> StoppedError:
         """How the process ended by itself."""
@@ -113,5 +116,13 @@ class Child:
         if code is None:
             return StoppedError("closed the connection to the kit")
         if code < 0:
-            return StoppedError(f"crashed: its process was ended by {signal.Signals(-code).name}")
+            return StoppedError(f"crashed: its process was ended by {_signal_name(-code)}")
         return StoppedError(f"ended its process with exit code {code}")
+
+
+def _signal_name(number: int) -> str:
+    """SIGSEGV and the like; most real-time signals have no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

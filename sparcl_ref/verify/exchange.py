@@ -14,7 +14,7 @@ An argument that is None has no file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,31 @@ def outcomes_of(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> Ite
             yield judge(case, function, returned, dtype=dtype)
 
 
+def strays(directory: Path, known: Iterable[Case]) -> tuple[str, ...]:
+    """Remarks on files that belong to no case, such as those of a misspelt one: nothing is held against them.
+
+    Parameters
+    ----------
+    directory : Path
+    known : iterable of Case
+        All there are, also those that were not asked for.
+    """
+    names = {case.id: case.expected.keys() for case in known}
+    found = []
+    for path in sorted((*directory.rglob("*.npy"), *directory.rglob("*.npz"))):
+        place = path.relative_to(directory)
+        if path.suffix == ".npz" and place.with_suffix("").as_posix() in names:
+            continue
+        if path.suffix == ".npy" and path.stem in names.get(place.parent.as_posix(), ()):
+            continue
+        found.append(place.as_posix())
+    if not found:
+        return ()
+    others = f" and {len(found) - 1:,} more files" if found[1:] else ""
+    place = "; outputs go to <function>/<case>/<output>.npy in the folder that is given"
+    return (f"{found[0]}{others}: no output of any case, and not looked at{place}",)
+
+
 def _read_case(directory: Path, case: str, wanted: list[str]) -> dict[str, np.ndarray]:
     archive, folder = directory / f"{case}.npz", directory / case
     if archive.is_file():
@@ -156,4 +181,4 @@ def _read_case(directory: Path, case: str, wanted: list[str]) -> dict[str, np.nd
 def _numeric(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in "biuf":
         raise ValueError(f"expected numbers, got dtype {array.dtype}")
-    return array.astype(array.dtype.newbyteorder("="))
+    return array

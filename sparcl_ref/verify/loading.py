@@ -14,6 +14,8 @@ READY = {
     "numba": "sparcl_ref.verify.adapters.numba_engine",
 }
 MODULE_NAME = "adapter_under_test"
+#: Characters of an adapter's message that a report repeats.
+LONGEST = 300
 
 
 class AdapterError(ValueError):
@@ -66,9 +68,19 @@ def load(adapter: str) -> ModuleType:
     return module
 
 
+def shown(text: str) -> str:
+    """A text of the adapter's in one line of bearable length that any terminal and file can take."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
 def describe_error(error: BaseException, path: Path | None = None) -> str:
     """An exception in one line, with the deepest line of the adapter's own file that it passed through."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    try:
+        said = str(error)
+    except Exception:  # an error that cannot even be shown
+        said = ""
+    text = shown(f"{type(error).__name__}: {said}").removesuffix(":")
     if isinstance(error, SystemExit):
         text = f"called sys.exit({error.code!r})"
     line = None

@@ -60,6 +60,7 @@ def _case_record(outcome: Outcome) -> dict[str, Any]:
             "source": outcome.function.source,
             "note": outcome.case.note,
             "causes": list(outcome.causes),
+            "pattern": outcome.pattern,
             "differences": [
                 {key: _finite(value) for key, value in asdict(difference).items()} for difference in outcome.differences
             ],

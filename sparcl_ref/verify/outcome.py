@@ -29,7 +29,9 @@ class Outcome:
     differences : tuple of Difference
         First bad entry of each wrong output; empty if the call itself failed.
     causes : tuple of str
-        Known mistakes that give these numbers, those least contradicted by other cases; empty if none does.
+        Known mistakes that give these numbers and those of the function's other cases; empty if none does.
+    pattern : str
+        What wrong numbers have to do with the right ones, such as a factor; empty if nothing simple.
     reason : str
         Why the adopter expects it to fail; empty if not expected to.
     """
@@ -41,6 +43,7 @@ class Outcome:
     line: str = ""
     differences: tuple[Difference, ...] = ()
     causes: tuple[str, ...] = ()
+    pattern: str = ""
     reason: str = ""
 
     @property

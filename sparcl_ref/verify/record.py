@@ -173,7 +173,8 @@ def record_beside(
                 tensors=tensors,
             )
     except BaseException:
-        path.unlink(missing_ok=True)
+        if path.is_file():  # not a device, such as /dev/stdout
+            path.unlink()
         raise
     return path
 

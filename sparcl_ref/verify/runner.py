@@ -19,6 +19,8 @@ from sparcl_ref.verify.adapter import (
 )
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.causes import possible_causes
+from sparcl_ref.verify.causes.matching import wrong_arrays
+from sparcl_ref.verify.causes.patterns import pattern
 from sparcl_ref.verify.child import Child, StoppedError
 from sparcl_ref.verify.compare import compare
 from sparcl_ref.verify.loading import AdapterError
@@ -53,7 +55,8 @@ def judge(case: Case, function: Function, outputs: Mapping[str, Returned], *, dt
     first = differences[0]
     line = f"{first.output} {first.problem}" + (f" at {list(first.index)}" if first.index else "")
     causes = possible_causes(case, function, outputs, dtype=dtype)
-    return Outcome(case, function, "failed", compared, line, tuple(differences), causes)
+    likeness = pattern(case, wrong_arrays(case, outputs, dtype), dtype)
+    return Outcome(case, function, "failed", compared, line, tuple(differences), causes, likeness)
 
 
 def run_case(case: Case, function: Function, interface: Interface, caller: Caller, *, dtype: str) -> Outcome:

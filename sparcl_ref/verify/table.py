@@ -49,6 +49,8 @@ def format_failure(outcome: Outcome) -> str:
     ]
     for difference in outcome.differences:
         lines += _difference_lines(outcome, difference)
+    if outcome.pattern:
+        lines.append(f"  pattern    {outcome.pattern}")
     if outcome.cause:
         others = f" (or: {'; '.join(outcome.causes[1:])})" if outcome.causes[1:] else ""
         lines.append(f"  looks like {outcome.cause}{others}")
@@ -85,7 +87,9 @@ def verdict(report: Report) -> str:
         return f"does not conform: {count}, {total.passed:,} passed"
     if not report.compared:
         provided = any(outcome.status != "not provided" for outcome in report.outcomes)
-        why = "every case that ran is expected to fail" if provided else "the adapter provides no function asked for"
+        why = "every case that ran is expected to fail" if provided else "no function asked for is provided"
+        if total.passed:
+            why = "the outputs of every case that passed are empty"
         return f"nothing was compared: {why} (--list shows the names)"
     left = f"; {total.not_provided:,} cases not provided" if total.not_provided else ""
     return f"conforms in what it provides: {total.passed:,} cases passed, {report.compared:,} numbers compared{left}"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter
-from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load
+from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
 
 #: Entries beyond the expected number that are still sent back, so that a report can show them.
 SPARE_ENTRIES = 1000
@@ -73,7 +73,7 @@ def answer(adapter: Any, request: Request, path: Path | None = None) -> Answer:
         with np.errstate(all="ignore"):  # what is not finite shows in the comparison
             outputs = call(adapter, request.function, request.outputs, request.arguments)
     except NotProvidedError as error:
-        return Answer(not_provided=str(error))
+        return Answer(not_provided=shown(str(error)))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an adapter are its failures, too
         return Answer(error=describe_error(error, path))
     return Answer({name: _worth_sending(value, request.sizes.get(name, 0)) for name, value in outputs.items()})
@@ -108,13 +108,16 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
         connection.send(Loaded(None, str(error)))
         return
     connection.send(Loaded(inspect_adapter(module, known)))
-    path = None if adapter in READY else Path(adapter).resolve()
+    path, own = None if adapter in READY else Path(adapter).resolve(), os.getpid()
     while True:
         try:
             request = connection.recv()
         except EOFError:
             return
-        connection.send(answer(module, request, path))
+        answered = answer(module, request, path)
+        if os.getpid() != own:  # the call has forked: two processes must not answer through one pipe
+            os._exit(0)
+        connection.send(answered)
 
 
 def _end_with_parent() -> None:

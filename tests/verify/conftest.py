@@ -1,4 +1,4 @@
-"""One recording of the canonical run, and the twin's trace of it, for all tests of traces."""
+"""Fixtures: a small adapter; one recording of the canonical run and the twin's trace of it, for all tests of traces."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparcl_ref.verify.record import record
+from tests.verify.commanding import ADAPTER
 from tests.verify.twin_trace import twin_trace
 
 
@@ -18,3 +19,10 @@ def reference(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def twin(reference, tmp_path_factory) -> Path:
     return twin_trace(reference, tmp_path_factory.mktemp("twin") / "twin.npz")
+
+
+@pytest.fixture
+def adapter(tmp_path):
+    path = tmp_path / "my_adapter.py"
+    path.write_text(ADAPTER)
+    return path

@@ -146,6 +146,7 @@ def _grow_by_value() -> Iterator[CaseSpec]:
         ("all-zero", "edge", np.zeros((3, 4)), "0.5", "half of the layer joins"),
         ("to-dense", "edge", zeros(5, 3, 4), "0", "all zeros join"),
         ("negative-zero", "adversarial", -np.zeros(8), "0.5", "-0.0 is zero"),
+        ("fraction-above-half", "regular", zeros(7, 10), "0.42", "a fraction of 0.8 is cut off, not rounded up"),
     ):
         yield case("grow_count_by_value", name, kind, note, weight=weight, sparsity=sparsity)
     for name, kind, weight, sparsity, joining, note in (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -111,3 +114,22 @@ def test_objects_are_refused_even_if_the_manifest_lists_them(tmp_path):
     np.savez(tmp_path / cases.ARRAYS, thing=np.array([{}], dtype=object))
     with pytest.raises(cases.CasesError, match="cannot be read"):
         cases.load_cases(tmp_path, digest=digest)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_LZMA])
+def test_the_same_arrays_in_another_compression_are_the_same_cases(tmp_path, compression):
+    """What is held to the digests is what was read, so an archive may be packed anew."""
+    shutil.copy(cases.DATA / cases.MANIFEST, tmp_path)
+    with (
+        zipfile.ZipFile(cases.DATA / cases.ARRAYS) as stored,
+        zipfile.ZipFile(tmp_path / cases.ARRAYS, "w", compression) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    assert [case.id for case in cases.load_cases(tmp_path)] == [case.id for case in cases.load_cases()]
+    changed = io.BytesIO()
+    np.save(changed, np.zeros(3))
+    with zipfile.ZipFile(tmp_path / cases.ARRAYS, "a") as packed, pytest.warns(UserWarning, match="Duplicate name"):
+        packed.writestr(name, changed.getvalue())
+    with pytest.raises(cases.CasesError, match="was changed"):
+        cases.load_cases(tmp_path)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from sparcl_ref.verify import check, protocol
+from sparcl_ref.verify.adapters import numpy_layers as right
 from sparcl_ref.verify.cases import load_cases
 from sparcl_ref.verify.causes import known_causes, mistaken_outputs
+from sparcl_ref.verify.causes.patterns import NARROW
 from tests.verify.world import NUMBERS, case, function
 from tests.verify.world import protocol as protocol_of
 
@@ -96,32 +98,97 @@ def test_a_mistake_that_another_case_contradicts_gives_way():
         assert outcome.causes == ("binary floating point instead of the decimal as written",)
 
 
+def test_a_mistake_behind_one_of_two_wrong_outputs_gives_way_to_one_behind_both():
+    def averaged(dy, x, weight, grad_mask):
+        dx, dweight, dbias = right.linear_backward(dy, x, weight, grad_mask)
+        return dx, dweight / max(1, len(x)), dbias / max(1, len(x))
+
+    for outcome in check({"linear_backward": averaged}, only=("linear_backward",)).failures:
+        (sentence,) = outcome.causes
+        assert sentence.startswith("parameter gradients averaged over the batch")
+
+
+def test_a_mistake_that_explains_most_failures_is_named_in_part():
+    def mostly_from_one(iteration, interval):
+        return iteration == 1 if interval == 1 else (iteration + 1) % interval == 0
+
+    report = check({"is_refresh": mostly_from_one}, only=("is_refresh",))
+    counted = [outcome.causes for outcome in report.failures]
+    words = f"iterations counted from 1 (in part: it explains {sum(map(bool, counted))} of {len(counted)} failed cases)"
+    assert len(counted) > sum(map(bool, counted)) > len(counted) / 2
+    assert set(counted) == {(words,), ()}
+
+
+def test_a_mistake_that_explains_few_failures_is_not_named():
+    def neither(grad_current, grad_buffer, alpha, beta):
+        if np.any(grad_buffer):
+            return alpha * np.abs(grad_current) + 7
+        return alpha * np.abs(grad_current) + 3
+
+    assert {outcome.causes for outcome in check({"cgi": neither}, only=("cgi",)).failures} == {()}
+
+
+DOUBLED = function("doubled")
+
+
+def doubled(answer, *inputs):
+    """Failures of a function that is to double its input."""
+    cases = [case(DOUBLED, str(i), arguments={"x": x}, expected={"y": 2 * x}) for i, x in enumerate(inputs)]
+    return check({"doubled": answer}, cases=cases, functions=protocol_of(DOUBLED)).failures
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda x: (2 * x).astype(np.float32).astype(np.float64), "right to the precision of float32"),
         (lambda x: -2 * x, "y has the wrong sign"),
         (lambda x: x / 2, "y is 0.25 times what it should be"),
         (lambda x: 2 * x + 1, ""),
     ],
 )
 def test_general_patterns_need_no_catalogue(answer, said):
-    one = function("doubled")
-    numbers = NUMBERS + 1 / 3
-    given = {"arguments": {"x": numbers}, "expected": {"y": 2 * numbers}}
-    report = check({"doubled": answer}, cases=[case(one, **given)], functions=protocol_of(one))
-    assert said in report.failures[0].cause
-    assert bool(said) == bool(report.failures[0].cause)
+    (failure,) = doubled(answer, NUMBERS + 1 / 3)
+    assert (failure.pattern, failure.causes) == (said, ())
+
+
+@pytest.mark.parametrize("after", [0.0, 1e-12], ids=["at the end", "on the way"])
+def test_float32_is_named_by_its_roundings(after):
+    thirds = NUMBERS + 1 / 3
+    failures = doubled(lambda x: (2 * x).astype(np.float32).astype(np.float64) + after, thirds, thirds[1:])
+    assert [failure.causes for failure in failures] == [(NARROW,), (NARROW,)]
+
+
+def test_one_result_that_is_a_float32_number_is_enough():
+    (failure,) = doubled(lambda x: (2 * x).astype(np.float32).astype(np.float64), NUMBERS + 1 / 3)
+    assert failure.causes == (NARROW,)
+
+
+def test_a_narrow_output_beside_a_right_one_is_named():
+    one = function("both", outputs=(protocol.Output("y", ""), protocol.Output("z", "")))
+    inputs = (NUMBERS, NUMBERS + 1 / 3)  # halves are float32 numbers, thirds of one output are not
+    cases = [case(one, str(i), arguments={"x": x}, expected={"y": 2 * x, "z": x / 3}) for i, x in enumerate(inputs)]
+    answer = {"both": lambda x: ((2 * x).astype(np.float32).astype(np.float64), x / 3)}
+    report = check(answer, cases=cases, functions=protocol_of(one))
+    assert [outcome.causes for outcome in report.outcomes] == [(), (NARROW,)]
+
+
+def test_a_small_constant_is_not_taken_for_float32():
+    thirds = NUMBERS + 1 / 3
+    assert {failure.causes for failure in doubled(lambda x: 2 * x + 1e-8, thirds, thirds[:2])} == {()}
+
+
+def test_float32_that_a_passed_case_excludes_is_not_named():
+    thirds = NUMBERS + 1 / 3
+    narrow_once = doubled(
+        lambda x: (2 * x).astype(np.float32 if len(x) == 3 else float).astype(float), thirds, thirds[:2]
+    )
+    assert [failure.causes for failure in narrow_once] == [()]
 
 
 def test_a_transposed_matrix_and_an_inverted_mask_are_recognised():
-    one = function("doubled")
-    matrix = np.arange(6.0).reshape(2, 3)
-    given = {"arguments": {"x": matrix}, "expected": {"y": 2 * matrix}}
-    report = check({"doubled": lambda x: 2 * x.T}, cases=[case(one, **given)], functions=protocol_of(one))
-    assert report.failures[0].cause == "y is transposed"
+    (failure,) = doubled(lambda x: 2 * x.T, np.arange(6.0).reshape(2, 3))
+    assert failure.pattern == "y is transposed"
     mask = np.array([True, False, False])
     other = function("chosen", outputs=(protocol.Output("exact", "", exact=True),))
     given = {"arguments": {"x": NUMBERS}, "expected": {"exact": mask}}
     report = check({"chosen": lambda x: ~mask}, cases=[case(other, **given)], functions=protocol_of(other))
-    assert report.failures[0].cause == "exact has true and false exchanged"
+    assert report.failures[0].pattern == "exact has true and false exchanged"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,3 +156,14 @@ def test_recording_holds_one_event_not_the_run(tmp_path, monkeypatch):
     record(tmp_path / "run.npz", SHORT, dataset=canonical_dataset())
     assert sum(sizes) > 10 * max(sizes)
     assert 0 < max(alive) <= max(sizes)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_full_disk_is_one_error_and_a_device_stays(tmp_path):
+    place = tmp_path / "trace.npz"
+    place.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        record(place)
+    gc.collect()  # nothing is left that would complain now
+    assert place.is_symlink()

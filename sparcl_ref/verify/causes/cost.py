@@ -37,12 +37,24 @@ def _one_number(name, change):
     return outputs
 
 
+def _other_reading(reading, only=None):
+    """Another reading, whatever is asked or where one alone is asked."""
+
+    def outputs(**given):
+        if only and given["reading"] != only:
+            raise ValueError("another reading is asked")
+        return instead(right.paper_train_flops, "train_flops", reading=lambda _: reading)(**given)
+
+    return outputs
+
+
 CAUSES = (
     *(cause for name, function in (("conv2d_flops", right.conv2d_flops), ("linear_flops", right.linear_flops))
       for cause in (
         Cause(name, "MACs reported as FLOPs", scaled(function, *_PASS, forward=_halved, dx=_halved, dw=_halved)),
         Cause(name, "a dense count: dead weights counted as well",
               instead(function, *_PASS, active=_nothing, grad_active=_nothing)),
+        Cause(name, "a dense count: dead weights counted as well", instead(function, *_PASS, active=_nothing)),
         Cause(name, "the weight gradient counted for all living weights",
               instead(function, *_PASS, grad_active=_nothing)),
         Cause(name, "the input gradient of the first layer counted",
@@ -79,8 +91,11 @@ CAUSES = (
     Cause("paper_train_flops", "sparsity ignored",
           instead(right.paper_train_flops, "train_flops", sparsity=_nothing, gradient_sparsity=_nothing)),
     *(Cause("paper_train_flops", f"another reading of gradient masks: {reading}",
-            instead(right.paper_train_flops, "train_flops", reading=lambda given, reading=reading: reading))
+            _other_reading(reading))
       for reading in ("half_of_dw", "dw_at_gradient_density", "both_at_gradient_density")),
+    *(Cause("paper_train_flops", f"another reading of gradient masks by default: {reading}",
+            _other_reading(reading, "half_of_dw"))
+      for reading in ("dw_at_gradient_density", "both_at_gradient_density")),
     Cause("paper_memory_bytes", "activations counted once instead of forward and backward",
           _one_number("activations", exact("0.5"))),
     Cause("paper_memory_bytes", "activations of one sample instead of the batch",

@@ -1,4 +1,4 @@
-"""Known mistakes in layers."""
+"""Known mistakes in layers but for batch normalisation."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from sparcl_ref.verify.adapters import numpy_layers as right
 from sparcl_ref.verify.causes.cause import Cause, instead, scaled
 
 _GRADS = ("dx", "dweight", "dbias")
-_NORM = ("y", "running_mean", "running_var")
-_AXES = (0, 2, 3)
 
 
 def _flipped(given):
@@ -18,56 +16,6 @@ def _flipped(given):
 
 def _per_sample(given):
     return 1 / len(given["dy"])
-
-
-def _per_channel(values):
-    return np.asarray(values)[:, None, None]
-
-
-def _norm_forward(x, weight, bias, variance, eps, inside=True):
-    mean = x.mean(axis=_AXES)
-    scale = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
-    return _per_channel(weight) * (x - _per_channel(mean)) / _per_channel(scale) + _per_channel(bias)
-
-
-def _in_batch_mode(mode):
-    if mode == "eval":
-        raise ValueError("not in eval mode")
-
-
-def _unbiased_y(x, weight, bias, mode, eps, **_):
-    _in_batch_mode(mode)
-    return {"y": _norm_forward(x, weight, bias, x.var(axis=_AXES, ddof=1), eps)}
-
-
-def _eps_outside(x, weight, bias, mode, eps, **_):
-    _in_batch_mode(mode)
-    return {"y": _norm_forward(x, weight, bias, x.var(axis=_AXES), eps, inside=False)}
-
-
-def _biased_running(x, running_var, mode, momentum, **_):
-    if mode != "train":
-        raise ValueError("moves nothing")
-    return {"running_var": (1 - momentum) * running_var + momentum * x.var(axis=_AXES)}
-
-
-def _norm_backward(dy, x, weight, mode, eps, *, ddof=0, through_mean=True, through_var=True):
-    _in_batch_mode(mode)
-    r = 1 / np.sqrt(x.var(axis=_AXES, ddof=ddof) + eps)
-    xhat = (x - _per_channel(x.mean(axis=_AXES))) * _per_channel(r)
-    inner = dy.copy()
-    if through_mean:
-        inner -= _per_channel(dy.mean(axis=_AXES))
-    if through_var:
-        inner -= xhat * _per_channel((dy * xhat).mean(axis=_AXES))
-    return {"dx": _per_channel(weight * r) * inner}
-
-
-def _norm_gradient(**variant):
-    def outputs(dy, x, weight, mode, eps, **_):
-        return _norm_backward(dy, x, weight, mode, eps, **variant)
-
-    return outputs
 
 
 def _windows(x, kernel_size, stride, padding, fill):
@@ -147,9 +95,13 @@ def _averaged_over_positions(given):
     return given["dy"].shape[0] * given["dy"].shape[1] / given["dy"].size
 
 
-def _raw_dweight(dy, x, mode, **_):
-    _in_batch_mode(mode)
-    return {"dweight": (dy * (x - _per_channel(x.mean(axis=_AXES)))).sum(axis=_AXES)}
+def _divided_by_p(output, source):
+    def outputs(keep, p, **given):
+        if not p:
+            raise ValueError("nobody divides by 0")
+        return {output: given[source] * keep / p}
+
+    return outputs
 
 
 _CONV = "conv2d_backward", right.conv2d_backward
@@ -182,27 +134,6 @@ CAUSES = (
     Cause("conv2d_forward", "padding that repeats the edge instead of zeros", _edge_padded),
     Cause("conv2d_backward", "bias gradient averaged over positions",
           scaled(right.conv2d_backward, *_GRADS, dbias=_averaged_over_positions)),
-    Cause("batchnorm2d_forward", "variance is unbiased where the batch is normalised", _unbiased_y),
-    Cause("batchnorm2d_forward", "variance is biased where the running estimate moves", _biased_running),
-    Cause("batchnorm2d_forward", "momentum the other way round: running = momentum * running + (1 - momentum) * batch",
-          instead(right.batchnorm2d_forward, *_NORM, momentum=lambda given: 1 - given["momentum"])),
-    Cause("batchnorm2d_forward", "eps added to the standard deviation instead of the variance", _eps_outside),
-    Cause("batchnorm2d_forward", "running statistics where those of the batch are asked for",
-          lambda **given: {"y": instead(right.batchnorm2d_forward, *_NORM, mode=lambda _: "eval")(**given)["y"]}),
-    Cause("batchnorm2d_forward", "statistics of the batch where the running ones are asked for",
-          lambda **given: {"y": instead(right.batchnorm2d_forward, *_NORM, mode=lambda _: "probe")(**given)["y"]}),
-    Cause("batchnorm2d_forward", "running statistics moved in a mode that must not move them",
-          instead(right.batchnorm2d_forward, *_NORM, mode=lambda given: "train")),
-    Cause("batchnorm2d_forward", "running statistics not moved in train mode",
-          instead(right.batchnorm2d_forward, *_NORM, mode=lambda given: "probe")),
-    Cause("batchnorm2d_backward", "mean and variance taken for constants, as in eval mode",
-          _norm_gradient(through_mean=False, through_var=False)),
-    Cause("batchnorm2d_backward", "the term through the variance is missing", _norm_gradient(through_var=False)),
-    Cause("batchnorm2d_backward", "the term through the mean is missing", _norm_gradient(through_mean=False)),
-    Cause("batchnorm2d_backward", "variance is unbiased", _norm_gradient(ddof=1)),
-    Cause("batchnorm2d_backward", "dweight without the division by the standard deviation", _raw_dweight),
-    Cause("batchnorm2d_backward", "eval mode differentiated through the batch's statistics",
-          instead(right.batchnorm2d_backward, *_GRADS, mode=lambda given: "train")),
     Cause("relu_forward", "NaN turned into 0", lambda x: {"y": np.fmax(x, 0)}),
     Cause("relu_backward", "the derivative taken from the output with >=, which lets everything through",
           lambda dy, x: {"dx": dy}),
@@ -228,8 +159,7 @@ CAUSES = (
     *(cause for name, output, source in (("dropout_forward", "y", "x"), ("dropout_backward", "dx", "dy")) for cause in (
         Cause(name, "not divided by 1 - p",
               lambda output=output, source=source, **given: {output: given[source] * given["keep"]}),
-        Cause(name, "divided by p instead of 1 - p",
-              lambda output=output, source=source, **given: {output: given[source] * given["keep"] / given["p"]}),
+        Cause(name, "divided by p instead of 1 - p", _divided_by_p(output, source)),
         Cause(name, "kept and dropped entries exchanged",
               lambda output=output, source=source, **given: {
                   output: given[source] * ~given["keep"] / (1 - given["p"])}),

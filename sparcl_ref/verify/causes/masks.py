@@ -1,4 +1,4 @@
-"""Known mistakes in rules for masks and importance."""
+"""Known mistakes in rules for masks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import numpy as np
 from sparcl_ref.masks import erk_densities as capped_densities
 from sparcl_ref.masks import exact
 from sparcl_ref.verify.adapters import numpy_rules as right
-from sparcl_ref.verify.causes.cause import Cause, instead, of, scaled
+from sparcl_ref.verify.causes.cause import Cause, instead
 
 _EXCHANGE = ("value", "velocity", "mask")
 
 
 def _living_share(given):
-    return (1 - exact(given["sparsity"])) * given["n"]
+    return (1 - _limited(given["sparsity"])) * given["n"]
+
+
+def _limited(sparsity):
+    return min(max(exact(sparsity), Fraction(0)), Fraction(1))
 
 
 def _budget(count):
@@ -137,37 +141,6 @@ def _not_zeroed(*names):
     return outputs
 
 
-def _importance(score):
-    """Equation 1 or 3 with another formula of |w| (None in equation 3), a g and b g'."""
-
-    def outputs(grad_current, grad_buffer, alpha, beta, weight=None):
-        return {"importance": score(weight, alpha * grad_current, beta * grad_buffer, alpha, beta)}
-
-    return outputs
-
-
-def _first_chunk(name):
-    return lambda given: given[name][: given["batch_size"]]
-
-
-def _whole_chunks(name):
-    return lambda given: given[name][: len(given[name]) // given["batch_size"] * given["batch_size"]]
-
-
-def _probe(weigh):
-    """The probe with chunks weighted otherwise."""
-
-    def outputs(**given):
-        size, total = given["batch_size"], 0.0
-        parts = [slice(start, start + size) for start in range(0, len(given["x"]), size)]
-        for part in parts:
-            chunk = given | {"x": given["x"][part], "labels": given["labels"][part]}
-            total = total + right.probe_gradient(**chunk) * weigh(len(parts))
-        return {"dweight": total}
-
-    return outputs
-
-
 _CHOICES = (
     ("ties broken from the other end", last_first, None),
     ("the least important kept instead of the most important", rising, None),
@@ -178,10 +151,13 @@ CAUSES = (
     Cause("budget", "floor without the half", _budget(lambda given: math.floor(_living_share(given)))),
     Cause("budget", "a half rounded to the even neighbour", _budget(lambda given: round(_living_share(given)))),
     Cause("budget", "the dead rounded half up, not the living",
-          _budget(lambda given: given["n"] - math.floor(exact(given["sparsity"]) * given["n"] + Fraction(1, 2)))),
+          _budget(lambda given: given["n"] - math.floor(_limited(given["sparsity"]) * given["n"] + Fraction(1, 2)))),
     Cause("budget", "the living rounded up", _budget(lambda given: math.ceil(_living_share(given)))),
-    Cause("budget", "binary floating point instead of the decimal as written",
-          _budget(lambda given: math.floor((1 - float(given["sparsity"])) * given["n"] + 0.5))),
+    *(Cause("budget", "binary floating point instead of the decimal as written",
+            _budget(lambda given, read=read: math.floor((1 - float(read(given["sparsity"]))) * given["n"] + 0.5)))
+      for read in (_limited, exact)),
+    Cause("budget", "a sparsity outside 0..1 not limited to it",
+          _budget(lambda given: math.floor((1 - exact(given["sparsity"])) * given["n"] + Fraction(1, 2)))),
     Cause("budget", "the number of the dead, not of the living",
           _budget(lambda given: given["n"] - right.budget(given["n"], given["sparsity"]))),
     Cause("budgets", "uniform budgets whatever the kind",
@@ -213,46 +189,4 @@ CAUSES = (
     Cause("exchange", "value of redrawn weights not zeroed", _not_zeroed("value")),
     Cause("exchange", "redrawn weights keep value and velocity", _not_zeroed("value", "velocity")),
     Cause("exchange", "removed weights keep their velocity", _removed_keep_velocity),
-    Cause("cwi", "|w| counted twice with zero gradients", _importance(lambda w, g, b, *_: 2 * np.abs(w))),
-    Cause("cwi", "the weights in place of their gradients: |w| + alpha |w| + beta |w|",
-          _importance(lambda w, g, b, alpha, beta: (1 + alpha + beta) * np.abs(w))),
-    Cause("cwi", "plain magnitude: the gradients are left out, or zero",
-          _importance(lambda w, g, b, *_: np.abs(w))),
-    Cause("cwi", "the gradient on the buffer left out", _importance(lambda w, g, b, *_: np.abs(w) + np.abs(g))),
-    Cause("cwi", "one coefficient for both gradients, as in the published code",
-          _importance(lambda w, g, b, alpha, beta: np.abs(w) + 0.5 * np.abs(g / alpha + b / beta))),
-    Cause("cwi", "the size of the gradients' sum instead of the sum of their sizes",
-          _importance(lambda w, g, b, *_: np.abs(w) + np.abs(g + b))),
-    Cause("cwi", "signs kept: no absolute values", _importance(lambda w, g, b, *_: w + g + b)),
-    Cause("cwi", "the size of weight plus gradients instead of the sum of sizes",
-          _importance(lambda w, g, b, *_: np.abs(w + g + b))),
-    Cause("cwi", "the sign of the weight kept", _importance(lambda w, g, b, *_: w + np.abs(g) + np.abs(b))),
-    Cause("cwi", "weight times gradient instead of their sum",
-          _importance(lambda w, g, b, *_: np.abs(w) * (np.abs(g) + np.abs(b)))),
-    Cause("cwi", "alpha and beta exchanged",
-          instead(right.cwi, "importance", alpha=of("beta"), beta=of("alpha"))),
-    Cause("cwi", "gradient importance (equation 3) without the weight's size",
-          _importance(lambda w, g, b, *_: np.abs(g) + np.abs(b))),
-    Cause("cgi", "the size of the gradients' sum instead of the sum of their sizes",
-          _importance(lambda w, g, b, *_: np.abs(g + b))),
-    Cause("cgi", "signs kept: no absolute values", _importance(lambda w, g, b, *_: g + b)),
-    Cause("cgi", "the gradient on the buffer left out", _importance(lambda w, g, b, *_: np.abs(g))),
-    Cause("cgi", "squares instead of absolute values",
-          _importance(lambda w, g, b, alpha, beta: g**2 / alpha + b**2 / beta)),
-    Cause("cgi", "one coefficient for both gradients, as in the published code",
-          _importance(lambda w, g, b, alpha, beta: 0.5 * (np.abs(g / alpha) + np.abs(b / beta)))),
-    Cause("cgi", "alpha and beta exchanged",
-          instead(right.cgi, "importance", alpha=of("beta"), beta=of("alpha"))),
-    Cause("probe_gradient", "batch statistics over all samples instead of each chunk's",
-          instead(right.probe_gradient, "dweight", batch_size=lambda given: max(1, len(given["x"])))),
-    Cause("probe_gradient", "chunks weighted equally instead of by their samples", _probe(lambda parts: 1 / parts)),
-    Cause("probe_gradient", "chunks' gradients summed", _probe(lambda parts: 1.0)),
-    Cause("probe_gradient", "only the first chunk read",
-          instead(right.probe_gradient, "dweight", x=_first_chunk("x"), labels=_first_chunk("labels"))),
-    Cause("probe_gradient", "a short last chunk left out",
-          instead(right.probe_gradient, "dweight", x=_whole_chunks("x"), labels=_whole_chunks("labels"))),
-    Cause("probe_gradient", "the gradient of the summed loss instead of its mean",
-          scaled(right.probe_gradient, "dweight", dweight=lambda given: len(given["x"]))),
-    Cause("probe_gradient", "full-head loss where single-head is asked",
-          instead(right.probe_gradient, "dweight", classes=lambda given: None)),
 )  # fmt: skip

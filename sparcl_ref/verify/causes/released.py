@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from sparcl_ref.masks import exact
 from sparcl_ref.sparcl.structured import PATTERNS
 from sparcl_ref.verify.adapters import numpy_released as right
 from sparcl_ref.verify.adapters import numpy_rules
@@ -55,6 +58,10 @@ def _count(rounded):
     return outputs
 
 
+def _exact_count(weight, sparsity):
+    return {"count": max(0, math.floor(np.count_nonzero(weight == 0) - exact(sparsity) * weight.size))}
+
+
 def _wrong_counted(samples, positions, correct):
     return {"flips": numpy_rules.misclassification_counts(samples, positions, correct)}
 
@@ -99,6 +106,7 @@ CAUSES = (
           lambda weight, last_grad: {"importance": np.abs(weight) + np.abs(last_grad)}),
     Cause("last_gradient_importance", "|w| counted twice with zero gradients",
           lambda weight, last_grad: {"importance": 1.5 * np.abs(weight)}),
+    Cause("grow_count_by_value", "an exact product of decimals instead of one in double precision", _exact_count),
     Cause("grow_count_by_value", "rounded to the nearest instead of truncated", _count(round)),
     Cause("grow_count_by_value", "half up instead of truncated", _count(lambda number: int(number + 0.5))),
     Cause("grow_by_value", "the zeros that join alone",

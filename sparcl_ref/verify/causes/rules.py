@@ -63,6 +63,16 @@ def _at_most_once(samples, positions, correct):
     return {"counts": np.minimum(right.misclassification_counts(samples, positions, correct), 1)}
 
 
+def _through_an_index(samples, positions, correct):
+    counts = np.zeros(samples, dtype=np.int64)
+    counts[positions] += ~correct  # NumPy adds to a repeated index once
+    return {"counts": counts}
+
+
+def _sizes_in_floats(samples, rho, cutoff):
+    return {"sizes": [samples - math.floor(float(rho) * samples * i / cutoff + 0.5) for i in range(cutoff + 1)]}
+
+
 def _kept_samples(order):
     return lambda counts, keep: {"positions": np.sort(order(counts)[:keep])}
 
@@ -80,6 +90,16 @@ def _dgm_of(refresh, score=None):
         return {"grad_mask": mask, "grad": np.where(mask, given["grad_current"] + given["grad_replay"], 0.0)}
 
     return outputs
+
+
+def _no_mask_between(**given):
+    if _as_asked(given):
+        raise ValueError("a refresh")
+    return {"grad": np.where(given["mask"], given["grad_current"] + given["grad_replay"], 0.0)}
+
+
+def _late(given):
+    return given["iteration"] % given["interval"] == 1
 
 
 def _as_asked(given):
@@ -141,17 +161,22 @@ CAUSES = (
     Cause("tdm_active_counts", "the expansion between tasks never taken back", _never_back),
     Cause("ddr_sizes", "each stage rounded by itself instead of the total", _stagewise),
     Cause("ddr_sizes", "a fraction of what is left instead of the task's size", _shrinking_base),
+    Cause("ddr_sizes", "binary floating point instead of the decimal as written", _sizes_in_floats),
     Cause("ddr_sizes", "floor without the half", _sizes_by(math.floor)),
     Cause("ddr_sizes", "a half rounded to the even neighbour", _sizes_by(round)),
     Cause("misclassification_counts", "correct presentations counted instead of wrong ones",
           instead(right.misclassification_counts, "counts", correct=lambda given: ~given["correct"])),
     Cause("misclassification_counts", "a sample counted once at most", _at_most_once),
+    Cause("misclassification_counts", "a sample that comes again counted once: += through an index array",
+          _through_an_index),
     Cause("misclassification_counts", "only wrong presentations right after a correct one counted", _only_flips),
     Cause("completed_stage", "a stage that the task ends with removes data, too",
           instead(right.completed_stage, "stage", epochs=more("epochs", 1))),
     Cause("completed_stage", "the cutoff ignored",
           instead(right.completed_stage, "stage", cutoff=of("epochs"))),
-    Cause("completed_stage", "epochs counted from 0", instead(right.completed_stage, "stage", epoch=more("epoch", 1))),
+    *(Cause("completed_stage", "epochs counted from 0",
+            instead(right.completed_stage, "stage", epoch=more("epoch", by), epochs=more("epochs", by)))
+      for by in (1, -1)),
     Cause("ddr_keep", "ties broken from the other end", _kept_samples(falling)),
     Cause("ddr_keep", "the samples misclassified least kept", _kept_samples(rising)),
     Cause("ddr_keep", "positions by count instead of ascending",
@@ -171,6 +196,10 @@ CAUSES = (
           _dgm_of(_as_asked, lambda given: (given["grad_current"], np.zeros_like(given["grad_replay"])))),
     Cause("dgm_step", "a refresh in every iteration", _dgm_of(lambda given: True)),
     Cause("dgm_step", "no refresh where one is due", _dgm_of(lambda given: False)),
+    Cause("dgm_step", "refreshed one iteration late", _dgm_of(_late)),
+    Cause("dgm_step", "alpha and beta exchanged",
+          instead(right.dgm_step, "grad_mask", "grad", alpha=of("beta"), beta=of("alpha"))),
+    Cause("dgm_step", "no gradient mask between refreshes", _no_mask_between),
     Cause("dgm_step", "the update sees gradients where the gradient mask is not set",
           lambda **given: {"grad": np.where(given["mask"], given["grad_current"] + given["grad_replay"], 0.0)}),
     Cause("reservoir_slot", "presentations counted from 1",

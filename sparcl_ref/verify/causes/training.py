@@ -53,8 +53,10 @@ def _later_logits(**given):
     return stepped | {"logits": hidden @ stepped["w2"].T + stepped["b2"]}
 
 
-def _head_masked_logits(fill):
+def _head_masked_logits(fill, always):
     def outputs(**given):
+        if given["head"] == "full" and not always:
+            raise ValueError("no head mask")
         logits = right.derpp_step(**given)[-1]
         outside = np.setdiff1d(np.arange(logits.shape[1]), given["classes"])
         logits = logits.copy()
@@ -64,11 +66,20 @@ def _head_masked_logits(fill):
     return outputs
 
 
-def _last_of_ties(logits, labels, classes):
-    columns = np.arange(logits.shape[1]) if classes is None else np.sort(classes)
-    z = logits[:, columns]
-    best = columns[z.shape[1] - 1 - z[:, ::-1].argmax(axis=1)]
-    return {"correct": best == labels}
+def _last_of_ties(arranged):
+    def outputs(logits, labels, classes):
+        columns = np.arange(logits.shape[1]) if classes is None else arranged(classes)
+        z = logits[:, columns]
+        best = columns[z.shape[1] - 1 - z[:, ::-1].argmax(axis=1)]
+        return {"correct": best == labels}
+
+    return outputs
+
+
+def _places(logits, labels, classes):
+    if classes is None:
+        raise ValueError("places are classes")
+    return {"correct": logits[:, classes].argmax(axis=1) == labels}
 
 
 def _first_listed(logits, labels, classes):
@@ -136,11 +147,13 @@ CAUSES = (
     Cause("derpp_step", "alpha and beta exchanged",
           instead(right.derpp_step, *_STEP, alpha=of("beta"), beta=of("alpha"))),
     Cause("derpp_step", "logits stored from a pass after the update", _later_logits),
-    Cause("derpp_step", "stored logits masked to the task's classes", _head_masked_logits(0.0)),
-    Cause("derpp_step", "stored logits masked to the task's classes", _head_masked_logits(-np.inf)),
+    *(Cause("derpp_step", "stored logits masked to the task's classes", _head_masked_logits(fill, always))
+      for fill in (0.0, -np.inf) for always in (False, True)),
     Cause("correct", "the whole head decides where the task's classes are asked",
           instead(right.correct, "correct", classes=_nothing)),
-    Cause("correct", "ties broken from the other end", _last_of_ties),
+    *(Cause("correct", "ties broken from the other end", _last_of_ties(arranged))
+      for arranged in (np.sort, np.asarray)),
+    Cause("correct", "places among the task's classes taken for classes", _places),
     Cause("correct", "among equals the class listed first wins instead of the lowest", _first_listed),
     Cause("forgetting", "the last row is a candidate for the maximum, so that nothing can be negative",
           _best_over(lambda matrix, j, tasks: matrix[j + 1 :, j])),
@@ -148,8 +161,12 @@ CAUSES = (
           _best_over(lambda matrix, j, tasks: matrix[:tasks, j])),
     Cause("forgetting", "accuracies from before a task was learned are candidates for the maximum",
           _best_over(lambda matrix, j, tasks: matrix[1:tasks, j])),
+    Cause("forgetting", "limited to 0, where tasks that later ones helped make it negative",
+          lambda matrix: {"value": max(0.0, right.forgetting(matrix))}),
     Cause("forgetting", "divided by T instead of T - 1", _mean_over_all_tasks(right.forgetting)),
     Cause("backward_transfer", "divided by T instead of T - 1", _mean_over_all_tasks(right.backward_transfer)),
+    Cause("backward_transfer", "divided by T instead of T - 1",
+          lambda matrix: {"value": np.mean(matrix[-1] - np.diagonal(matrix[1:]))}),
     Cause("backward_transfer", "the sign of forgetting", scaled(right.backward_transfer, "value", value=lambda _: -1)),
     Cause("backward_transfer", "one row too early: the accuracy before a task is learned",
           lambda matrix: {"value": np.mean(matrix[-1, :-1] - np.diagonal(matrix)[:-1])}),

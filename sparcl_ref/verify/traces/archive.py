@@ -123,10 +123,13 @@ class TraceWriter:
             JSON values for the manifest.
         """
         values = {"format": FORMAT, "complete": complete, **manifest}
-        with self._archive.open(MANIFEST, "w") as member:
-            member.write(json.dumps(values, separators=(",", ":"), allow_nan=False).encode())
-        self._archive.close()
-        self._closed = True
+        try:
+            with self._archive.open(MANIFEST, "w") as member:
+                member.write(json.dumps(values, separators=(",", ":"), allow_nan=False).encode())
+        finally:
+            # Also where there is no room for the manifest, or the archive would complain again when collected.
+            self._archive.close()
+            self._closed = True
 
     def __enter__(self) -> TraceWriter:
         return self

@@ -23,7 +23,7 @@ def step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_
         v = momentum * velocity + (1 - momentum) * g
     if fault == "mask stops momentum":
         v = np.where(grad_mask, v, 0.0)
-    move = g + momentum * v if nesterov else v
+    move = (lr * g if fault == "rate inside" else g) + momentum * v if nesterov else v
     if fault == "nesterov ignored":
         move = v
     if fault == "old velocity":

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.check import check
 from tests.verify.wrong.entry import Wrong
+from tests.verify.wrong.likely import LIKELY
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Verdict:
     areas : tuple of str
         Areas the report finds failures in.
     causes : tuple of str
-        Likely causes that it names for at least half of the failed cases: one lucky guess is no diagnosis.
+        Likely causes that it names, for whichever case.
+    patterns : int
+        Failed cases of which it says what the wrong numbers have to do with the right ones.
     """
 
     entry: Wrong
@@ -33,6 +36,7 @@ class Verdict:
     failed: tuple[str, ...]
     areas: tuple[str, ...]
     causes: tuple[str, ...]
+    patterns: int = 0
 
     @property
     def caught(self) -> bool:
@@ -43,6 +47,17 @@ class Verdict:
     def area_named(self) -> bool:
         return self.areas == (self.entry.area,)
 
+    @property
+    def cause_right(self) -> bool:
+        """Whether the cause that is listed first is the mistake."""
+        words = LIKELY.get(self.entry.name)
+        return bool(self.causes) and words is not None and words in self.causes[0]
+
+    @property
+    def cause_wrong(self) -> bool:
+        """Whether it sends the reader after another mistake, which is worse than silence."""
+        return bool(self.causes) and not self.cause_right
+
 
 def judge(entry: Wrong, cases: Iterable[Case]) -> Verdict:
     """Run the cases of one wrong function in this process."""
@@ -51,8 +66,9 @@ def judge(entry: Wrong, cases: Iterable[Case]) -> Verdict:
     off = [outcome for outcome in report.failures if outcome.differences]
     areas = tuple(row.area for row in report.rows() if row.failed)
     named = Counter(cause for outcome in off for cause in outcome.causes)
-    causes = tuple(cause for cause, times in named.most_common() if 2 * times >= len(off))
-    return Verdict(entry, len(own), tuple(outcome.case.id for outcome in off), areas, causes)
+    causes = tuple(cause for cause, _ in named.most_common())
+    patterns = sum(bool(outcome.pattern) for outcome in off)
+    return Verdict(entry, len(own), tuple(outcome.case.id for outcome in off), areas, causes, patterns)
 
 
 def score(entries: Sequence[Wrong], cases: Iterable[Case]) -> list[Verdict]:
