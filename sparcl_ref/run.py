@@ -46,9 +46,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="worker processes [2]")
-    parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads of each worker, in either engine [1]"
-    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of each worker, in either engine [1]")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     add_settings(parser)
     return parser.parse_args(arguments)
