@@ -122,7 +122,7 @@ class Forecast:
         Exact convention; a guess where ``nominal``, because the masks depend on values.
     nominal : bool
     memory_bytes : int
-        What the engine will hold at the fullest moment.
+        What the reference engine holds at the fullest moment.
     seconds : float
         From a few passes measured on this machine; evaluation and mask actions are not in it.
     """
