@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -38,6 +39,16 @@ def test_readme_table_has_the_shape_of_the_real_one():
     readme = (ROOT / "README.md").read_text()
     for record in load_summary(RESULTS / "tiny" / "summary.json")["methods"]:
         assert f"\n{record['name']} " in readme
+
+
+def test_readme_speeds_are_those_of_the_committed_bench():
+    record = json.loads((RESULTS / "bench" / "bench.json").read_text())
+    faster = {row["name"]: row["times_faster"] for row in record["step"]["contenders"]}
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    sentence = r"([\d.]+) times as fast as .* at sparsity \.95, ([\d.]+) times at \.90 and ([\d.]+) times at \.75"
+    stated = re.search(sentence, readme)
+    for number, sparsity in zip(stated.groups(), ("0.95", "0.9", "0.75"), strict=True):
+        assert number == f"{faster[f'numba {sparsity}']:.1f}"
 
 
 def test_links_and_paths_of_the_documentation_exist():
