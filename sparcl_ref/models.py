@@ -82,7 +82,7 @@ class Network(Layer):
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
         """Set every gradient, in the order of `parameters`, to what is given, or to the sum of two."""
-        for parameter, one, other in zip(self._parameters, first, second or first, strict=True):
+        for parameter, one, other in zip(self._parameters, first, first if second is None else second, strict=True):
             if second is None:
                 parameter.grad[...] = one
             else:

@@ -16,8 +16,9 @@ from sparcl_ref.fast.nodes import Node, Pass, Value
 from sparcl_ref.fast.sweep import Sweep, build_sweep
 from sparcl_ref.layers import Conv2d, Linear, Parameter
 
-#: Densities of living weights from which on matrix products are faster than sums over the living: for outputs and
-#: dL/dx, and for dL/dW. ``python -m sparcl_ref.bench --only kernels`` measures both ways side by side.
+#: Densities of living weights from which on layers are computed by matrix products, not sums over the living: for
+#: outputs and dL/dx, where with AVX-512 the two are about equal even when dense, and for dL/dW, where products win.
+#: ``python -m sparcl_ref.bench --only kernels`` measures both ways side by side.
 DENSE_FROM = 0.9
 DENSE_GRADIENT_FROM = 0.8
 #: Matrices with fewer rows or columns gain nothing from BLAS.

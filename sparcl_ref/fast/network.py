@@ -50,7 +50,9 @@ class FastNetwork(Network):
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
         ones, others = (getattr(taken, "parts", taken) for taken in (first, second))
-        for parameter, one, other in zip(self._parameters, ones, others or [None] * len(ones), strict=True):
+        for parameter, one, other in zip(
+            self._parameters, ones, [None] * len(ones) if others is None else others, strict=True
+        ):
             set_sum(parameter, one, other)
 
     def _forward(self, x, mode):

@@ -140,3 +140,12 @@ def test_a_packed_gradient_that_is_not_finite_changes_nothing():
         fast.SGD(network.parameters()).step(0.1)
     for name, value in network.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_second_part_of_no_gradients_is_refused(compiled):
+    """Empty is not the same as absent."""
+    network = build_model("mlp", input_shape=SHAPE, classes=3, width=4, rng=np.random.default_rng(0))
+    network = fast.compile(network) if compiled else network
+    with pytest.raises(ValueError, match="zip"):
+        network.set_grads(network.take_grads(), [])
