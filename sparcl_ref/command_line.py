@@ -7,13 +7,16 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from sparcl_ref.config import Config, flag
+from sparcl_ref.text import one_line
 
 FAILED = 1
 REFUSED = 2
 INTERRUPTED = 130
+
+Answer = TypeVar("Answer")
 
 
 class Refused(Exception):  # noqa: N818 - a request that is wrong, not a failure of the program
@@ -59,6 +62,22 @@ def settings_from(namespace: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(namespace).items() if name in names}
 
 
+def refusing(action: Callable[[], Answer]) -> Answer:
+    """What an action returns; its complaint about the request (ValueError) becomes a refusal."""
+    try:
+        return action()
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def writing(place: str, action: Callable[[], Answer], *, advice: str = "choose another place") -> Answer:
+    """What an action returns that writes to ``place``; what the file system says against it becomes a refusal."""
+    try:
+        return action()
+    except OSError as error:
+        raise Refused(f"cannot write to {place}: {error.strerror}; {advice}") from error
+
+
 def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
     """Run a command's body and turn what it raises into one line on stderr and an exit code.
 
@@ -81,7 +100,7 @@ def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Se
         sys.stdout.flush()
         return code
     except Refused as error:
-        print(f"{program}: {_one_line(error)}", file=sys.stderr)
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
         return REFUSED
     except BrokenPipeError:
         # Whoever read our output has seen enough, as `| head` does. What is still buffered goes nowhere, or Python
@@ -89,12 +108,8 @@ def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Se
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (FloatingPointError, OSError, RuntimeError, ValueError) as error:
-        print(f"{program}: failed: {_one_line(error)}", file=sys.stderr)
+        print(f"{program}: failed: {one_line(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print(f"{program}: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

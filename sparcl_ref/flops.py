@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.command_line import Parser, Refused, add_settings, main_guard, settings_from
+from sparcl_ref.command_line import Parser, add_settings, main_guard, refusing, settings_from, writing
 from sparcl_ref.config import Config
 
 PROGRAM = "sparcl_ref.flops"
+OTHER_OUT = "choose another --out"
 
 EPILOG = """\
 examples:
@@ -142,12 +143,12 @@ def show_run(options: argparse.Namespace, wanted: Request) -> str:
     from sparcl_ref.cost.statement import statement_text
 
     if options.out is not None:
-        _writing(options.out, lambda: Path(options.out).mkdir(parents=True, exist_ok=True))
+        writing(options.out, lambda: Path(options.out).mkdir(parents=True, exist_ok=True), advice=OTHER_OUT)
     for line in wanted.config.warnings():
         print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-    record = _refusing(lambda: price(wanted, layer=options.layer, time=not options.no_time))
+    record = refusing(lambda: price(wanted, layer=options.layer, time=not options.no_time))
     if options.out is not None:
-        record["figure"] = str(_writing(options.out, lambda: write_figure(Path(options.out), record)))
+        record["figure"] = str(writing(options.out, lambda: write_figure(Path(options.out), record), advice=OTHER_OUT))
     if options.json:
         return json.dumps(record, allow_nan=False)
     text = statement_text(record)
@@ -173,7 +174,7 @@ def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str,
 
     config = wanted.config
     size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
-    rows = conventions(_refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
+    rows = conventions(refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
     good = all(row.holds for row in rows)
     if options.json:
         return json.dumps([dataclasses.asdict(row) for row in rows]), good
@@ -193,7 +194,7 @@ def show_table(options: argparse.Namespace) -> tuple[str, bool]:
     """Every published figure as text or JSON, and whether all agree."""
     from sparcl_ref.cost.paper import READINGS
     from sparcl_ref.cost.published import CELLS, compare
-    from sparcl_ref.cost.statement import columns
+    from sparcl_ref.text import columns
 
     records = [compare(cell) for cell in CELLS]
     good = all(record["agrees"] for record in records)
@@ -220,7 +221,7 @@ def show_table(options: argparse.Namespace) -> tuple[str, bool]:
 
 def _with_rules(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Aligned columns, with the rules numbered and listed below: they are too long for a column."""
-    from sparcl_ref.cost.statement import columns
+    from sparcl_ref.text import columns
 
     rules = list(dict.fromkeys(row[-1] for row in rows))
     numbered = [(*row[:-1], f"({rules.index(row[-1]) + 1})") for row in rows]
@@ -229,29 +230,13 @@ def _with_rules(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"{columns(header, numbered, left=3)}\n\n{listed}\n  {exact}"
 
 
-def _refusing(action):
-    """Turn a complaint about the request into a refusal."""
-    try:
-        return action()
-    except ValueError as error:
-        raise Refused(str(error)) from error
-
-
-def _writing(directory: str, action):
-    """Turn what the file system says into a refusal."""
-    try:
-        return action()
-    except OSError as error:
-        raise Refused(f"cannot write to {directory}: {error.strerror}; choose another --out") from error
-
-
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, print."""
     options = parse(arguments)
     if options.table1:
         text, good = show_table(options)
     else:
-        wanted = _refusing(lambda: request(options))
+        wanted = refusing(lambda: request(options))
         text, good = show_conventions(options, wanted) if options.conventions else (show_run(options, wanted), True)
     print(text)
     return 0 if good else 1

@@ -208,7 +208,7 @@ def prepare_numba(dtype: str, threads: int) -> None:
 
 def forecast_text(forecasts: Sequence[Forecast], *, jobs: int) -> str:
     """What the runs will cost, as lines; one per name."""
-    from sparcl_ref.cost.statement import columns
+    from sparcl_ref.text import columns
 
     rows = [
         (

@@ -8,7 +8,6 @@ import os
 import platform
 import queue
 import signal
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -22,6 +21,7 @@ from sparcl_ref import __version__
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import train
 from sparcl_ref.history import Event
+from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
 
 #: Seconds between two looks at the progress queue.
@@ -50,12 +50,8 @@ def _start_worker(stop: Any, progress: Any, threads: int) -> None:
     # Read when Numba is first imported. Several workers with a thread per core each would wait for one another.
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
-    def end_with_parent() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    # A pool's idle worker does not notice that its parent was killed; this thread does.
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    # A pool's idle worker does not notice by itself that its parent was killed.
+    end_with_parent()
 
 
 def _train_in_worker(config: Config) -> Result:

@@ -13,8 +13,8 @@ from sparcl_ref.bench.one_layer import OneLayer
 from sparcl_ref.bench.request import Request
 from sparcl_ref.bench.shapes import ConvShape, build_layer, convolutions
 from sparcl_ref.bench.timing import Contender, interleaved, spread
-from sparcl_ref.cost.statement import columns
 from sparcl_ref.fast.blas import single_threaded
+from sparcl_ref.text import columns
 
 DENSITIES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 QUICK_DENSITIES = (0.05, 0.25, 1.0)

@@ -13,8 +13,8 @@ from sparcl_ref.bench.pytorch import BASELINE, FORMATS, convolution_step
 from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.bench.shapes import ConvShape, build_layer, convolutions
 from sparcl_ref.bench.timing import Contender, compared, interleaved
-from sparcl_ref.cost.statement import columns
 from sparcl_ref.fast.blas import single_threaded
+from sparcl_ref.text import columns
 
 #: Turns of a layer for each turn of a step: layers take milliseconds.
 TURNS = 3

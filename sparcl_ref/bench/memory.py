@@ -156,7 +156,7 @@ def _forget_peak() -> bool:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One row per contender, in MB."""
-    from sparcl_ref.cost.statement import columns
+    from sparcl_ref.text import columns
 
     keys = ("above_warm_bytes", "above_import_bytes", "peak_bytes", "imported_bytes", "warm_bytes")
     rows = [(record["name"], *(f"{record[key] / 1e6:,.0f}" for key in keys)) for record in records]

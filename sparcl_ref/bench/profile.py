@@ -15,10 +15,10 @@ from sparcl_ref.bench.data import CLASSES, step_data
 from sparcl_ref.bench.ours import sparse_resnet18
 from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.cost import FlopLedger
-from sparcl_ref.cost.statement import columns
 from sparcl_ref.fast.conv import SparseConv
 from sparcl_ref.fast.nodes import Node
 from sparcl_ref.fast.norm import Norm, NormAdd
+from sparcl_ref.text import columns
 
 KINDS = ("convolution forward", "convolution backward", "batch-norm forward", "batch-norm backward")
 SPARSITY = SPARSITIES[-1]

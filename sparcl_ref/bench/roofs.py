@@ -18,9 +18,9 @@ from sparcl_ref.bench import registers
 from sparcl_ref.bench.machine import describe_machine
 from sparcl_ref.bench.request import Request
 from sparcl_ref.bench.timing import Contender, interleaved, spread
-from sparcl_ref.cost.statement import columns
 from sparcl_ref.fast.layout import aligned_zeros
 from sparcl_ref.fast.loops import dot_rows
+from sparcl_ref.text import columns
 
 #: A measurement shorter than this is repeated within the clock until it is longer.
 LEAST_SECONDS = 0.01

@@ -16,7 +16,7 @@ from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.bench.roofs import numba_threads
 from sparcl_ref.bench.step import our_contender, torch_contenders
 from sparcl_ref.bench.timing import Contender, compared, interleaved
-from sparcl_ref.cost.statement import columns
+from sparcl_ref.text import columns
 
 DENSITIES = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 QUICK_DENSITIES = (0.05, 1.0)

@@ -10,7 +10,7 @@ from sparcl_ref.bench.csr import with_csr
 from sparcl_ref.bench.data import StepData, step_data
 from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.bench.timing import Contender, compared, interleaved, paired_ratio
-from sparcl_ref.cost.statement import columns
+from sparcl_ref.text import columns
 
 #: What the name of a compiled contender ends in when gradients of silenced weights are not formed.
 GATED = " + DGM"

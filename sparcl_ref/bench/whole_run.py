@@ -14,10 +14,10 @@ from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.bench.shapes import IMAGE
 from sparcl_ref.bench.timing import paired_ratio, spread
 from sparcl_ref.config import Config
-from sparcl_ref.cost.statement import columns
 from sparcl_ref.experiment import build
 from sparcl_ref.sparcl.ddr import ddr_sizes
 from sparcl_ref.streams import Dataset
+from sparcl_ref.text import columns
 from sparcl_ref.trainer import Trainer
 
 CLASSES = 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sparcl_ref.config import Config
@@ -15,6 +15,7 @@ from sparcl_ref.cost.predict import predict
 from sparcl_ref.cost.savings import removals, savings
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
+from sparcl_ref.text import columns
 
 
 def statement(spec: ModelSpec, config: Config, task_sizes: Sequence[int], *, name: str = "") -> dict[str, Any]:
@@ -90,19 +91,6 @@ def _layers(spec: ModelSpec, config: Config, macs: dict[str, int]) -> list[dict[
 
 def _memory(memory: Memory) -> dict[str, Any]:
     return {"total": memory.total_bytes, "moment": memory.moment, "parts": dict(memory.parts)}
-
-
-def columns(header: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
-    """A table in aligned columns, the first ``left`` of them to the left."""
-    lines = [list(header), *map(list, rows)]
-    widths = [max(len(line[index]) for line in lines) for index in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if index < left else text.rjust(width)
-            for index, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
 
 
 def statement_text(record: dict[str, Any]) -> str:

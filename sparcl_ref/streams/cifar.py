@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.streams.dataset import Dataset
-from sparcl_ref.streams.files import find_folder, one_line, read_bytes
+from sparcl_ref.streams.files import find_folder, read_bytes
+from sparcl_ref.text import one_line
 
 IMAGE_SHAPE = (3, 32, 32)
 IMAGE_BYTES = 3072

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from sparcl_ref.text import one_line
+
 DATA_VARIABLE = "SPARCL_REF_DATA"
 
 
@@ -67,11 +69,6 @@ def read_gzip(path: Path) -> bytes:
         return gzip.decompress(read_bytes(path))
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: not a whole gzip file ({one_line(error)}); fetch it again") from error
-
-
-def one_line(error: Exception) -> str:
-    """What an error of another library says, fit for the middle of a line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:

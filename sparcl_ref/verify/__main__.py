@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard
+from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard, refusing, writing
 from sparcl_ref.verify.runner import TIMEOUT
 
 PROGRAM = "sparcl_ref.verify"
@@ -110,7 +110,7 @@ def run_check(options: argparse.Namespace) -> int:
     reasons = _expected_failures(options, [case.id for case in cases])
     if options.mode == "adapter":
         with tqdm(total=len(pairs), unit="case", leave=False, disable=None) as bar:
-            report = _refusing(
+            report = refusing(
                 lambda: check(
                     options.adapter,
                     cases=[case for case, _ in pairs],
@@ -130,7 +130,7 @@ def run_check(options: argparse.Namespace) -> int:
         report = Report(str(folder), options.dtype, found, strays(folder, cases))
     print(json.dumps(as_json(report), allow_nan=False) if options.json else format_report(report))
     if options.junit:  # last: a report that has been paid for is not lost to a wrong path
-        _writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
+        writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
     return 0 if report.conforms else FAILED
 
 
@@ -154,7 +154,7 @@ def run_export(options: argparse.Namespace) -> int:
     from sparcl_ref.verify.exchange import export
 
     pairs = _selected(options, load_cases(), protocol.functions())
-    count = _writing(options.export, lambda: export(Path(options.export), pairs, dtype=options.dtype))
+    count = writing(options.export, lambda: export(Path(options.export), pairs, dtype=options.dtype))
     if options.json:
         print(json.dumps({"directory": options.export, "cases": count, "dtype": options.dtype}))
     else:
@@ -167,7 +167,7 @@ def run_trace(options: argparse.Namespace) -> int:
     if options.mode == "record":
         from sparcl_ref.verify.record import record
 
-        _refusing(lambda: _writing(options.record, lambda: record(Path(options.record))))
+        refusing(lambda: writing(options.record, lambda: record(Path(options.record))))
         print(json.dumps({"trace": options.record}) if options.json else f"trace written to {options.record}")
         return 0
     from sparcl_ref.verify.trace import check as check_trace
@@ -176,7 +176,7 @@ def run_trace(options: argparse.Namespace) -> int:
         if not Path(path).is_file():
             raise Refused(f"{path}: no such file; --record FILE writes the reference's trace")
     against = Path(options.against) if options.against else None
-    found = _refusing(lambda: check_trace(Path(options.trace), against))
+    found = refusing(lambda: check_trace(Path(options.trace), against))
     print(json.dumps(found.json(), allow_nan=False) if options.json else found.text())
     return 0 if found.ok else FAILED
 
@@ -184,7 +184,7 @@ def run_trace(options: argparse.Namespace) -> int:
 def _selected(options: argparse.Namespace, cases: Any, functions: Any) -> Any:
     from sparcl_ref.verify.check import select
 
-    return _refusing(lambda: select(cases, functions, options.only))
+    return refusing(lambda: select(cases, functions, options.only))
 
 
 def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[str, str]:
@@ -196,23 +196,7 @@ def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[st
         text = Path(options.xfail).read_text(encoding="utf-8-sig")  # some editors mark their files so
     except (OSError, UnicodeDecodeError) as error:
         raise Refused(f"{options.xfail}: cannot be read as text; give a file of lines 'case: reason'") from error
-    return _refusing(lambda: parse_list(text, known, name=options.xfail))
-
-
-def _refusing(action: Callable[[], Any]) -> Any:
-    """Turn a complaint about the request into a refusal."""
-    try:
-        return action()
-    except ValueError as error:
-        raise Refused(str(error)) from error
-
-
-def _writing(path: str, action: Callable[[], Any]) -> Any:
-    """Turn what the file system says into a refusal."""
-    try:
-        return action()
-    except OSError as error:
-        raise Refused(f"cannot write to {path}: {error.strerror}; choose another place") from error
+    return refusing(lambda: parse_list(text, known, name=options.xfail))
 
 
 def execute(arguments: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.streams.files import one_line
+from sparcl_ref.text import one_line
 
 DATA = Path(__file__).with_name("data")
 MANIFEST = "manifest.json"

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.streams.files import one_line
+from sparcl_ref.text import one_line
 from sparcl_ref.verify.adapter import Returned, full_arguments
 from sparcl_ref.verify.cases import FORMAT, Case
 from sparcl_ref.verify.check import Pairs

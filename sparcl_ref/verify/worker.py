@@ -5,11 +5,9 @@ It first sends `Loaded`, then an `Answer` to each `Request`. A process that does
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sparcl_ref.processes import end_with_parent
 from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter
 from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
 
@@ -98,7 +97,7 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
         Names of the protocol's functions.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     # The report goes to stdout; what an adapter prints must not get into it.
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -118,9 +117,3 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
         if os.getpid() != own:  # the call has forked: two processes must not answer through one pipe
             os._exit(0)
         connection.send(answered)
-
-
-def _end_with_parent() -> None:
-    # An endless loop would outlive a parent that was killed and could not stop it.
-    multiprocessing.parent_process().join()
-    os._exit(1)

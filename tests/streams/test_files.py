@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.streams.files import find_folder, one_line, read_bytes, read_gzip, read_npz
+from sparcl_ref.streams.files import find_folder, read_bytes, read_gzip, read_npz
+from sparcl_ref.text import one_line
 
 
 def test_find_folder_needs_the_variable(monkeypatch):

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sparcl_ref.text import one_line
+
 FORMAT = 1
 MANIFEST = "manifest.json"
 #: Stands for the layer where a tensor belongs to none.
@@ -216,16 +218,14 @@ class TraceReader:
                 if member.readinto(memoryview(data)) != len(data) or member.read(1):
                     raise ValueError("the member ends early")
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise TraceError(
-                f"{self.path}: {name} cannot be read ({_one_line(error)}); write the trace anew"
-            ) from error
+            raise TraceError(f"{self.path}: {name} cannot be read ({one_line(error)}); write the trace anew") from error
         return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
 
     def _read_manifest(self) -> dict[str, Any]:
         try:
             manifest = json.loads(self._archive.read(MANIFEST))
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise TraceError(f"{self.path}: {MANIFEST} cannot be read ({_one_line(error)})") from error
+            raise TraceError(f"{self.path}: {MANIFEST} cannot be read ({one_line(error)})") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else manifest
             raise TraceError(f"{self.path}: a trace of format {FORMAT} is expected, got {found!r}")
@@ -248,7 +248,3 @@ def _what_is_wrong(path: Path) -> str:
     if start == b"\x93NUMPY":
         return "a single .npy array where a trace is expected; write it with TraceWriter or numpy.savez"
     return "not an .npz file; write the trace with TraceWriter or numpy.savez"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
