@@ -7,9 +7,13 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any, NoReturn, TypeVar
 
-from sparcl_ref.config import Config, flag
+from sparcl_ref.config import Config, own_settings
+from sparcl_ref.methods import METHODS
+from sparcl_ref.policies import POLICIES
+from sparcl_ref.settings import flag, is_setting, kinds
 from sparcl_ref.text import one_line
 
 FAILED = 1
@@ -40,25 +44,81 @@ def optional(convert: Callable[[str], Any]) -> Callable[[str], Any]:
     return converted
 
 
+def add_plugin_option(parser: argparse.ArgumentParser) -> None:
+    """Add --plugin; `load_plugins_named` has acted on it by then, for what a plugin registers has settings too."""
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        metavar="FILE",
+        help="a Python file or module to import first, that registers methods, policies, models or data sets",
+    )
+
+
+def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
+    """Import what --plugin names among the arguments.
+
+    Raises
+    ------
+    Refused
+        If one cannot be imported.
+    """
+    scout = Parser(prog=f"python -m {program}", add_help=False, allow_abbrev=False)
+    add_plugin_option(scout)
+    plugins = scout.parse_known_args(arguments)[0].plugin
+    if plugins:
+        from sparcl_ref.extensions import load_plugins
+
+        refusing(lambda: load_plugins(plugins))
+
+
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every field of `Config`; one that is not given leaves no trace in the namespace."""
+    """Add a flag for every setting: the run's, then each method's and each policy's own under their names.
+
+    A setting that is not given leaves no trace in the namespace.
+    """
     group = parser.add_argument_group("settings (each overrides the preset)")
-    for item in dataclasses.fields(Config):
-        shown = f"{item.metadata['help']} [{'none' if item.default is None else item.default}]".replace("%", "%%")
-        options: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS, "help": shown}
-        if isinstance(item.default, bool):
-            group.add_argument(flag(item.name), action=argparse.BooleanOptionalAction, **options)
-            continue
-        kind = item.metadata.get("type")
-        convert = optional(kind) if kind else type(item.default)
-        choices = item.metadata.get("choices")
-        metavar = None if choices else item.name.rsplit("_", 1)[-1].upper()
-        group.add_argument(flag(item.name), type=convert, choices=choices, metavar=metavar, **options)
+    for item in filter(is_setting, dataclasses.fields(Config)):
+        _add_setting(group, Config, item, item.default)
+    seen: set[str] = set()
+    for kind, registry in (("method", METHODS), ("policy", POLICIES)):
+        groups: dict[str, Any] = {}
+        for name, owners in own_settings(registry).items():
+            if name in seen:
+                continue  # one flag serves a method and a policy that call a setting alike
+            seen.add(name)
+            title = f"settings of {kind} {', '.join(owners)}"
+            if title not in groups:
+                groups[title] = parser.add_argument_group(title)
+            defaults = {owner: item.default for owner, item in owners.items()}
+            first = next(iter(owners))
+            shown = defaults[first]
+            if len(set(defaults.values())) > 1:
+                shown = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
+            _add_setting(groups[title], registry[first].Settings, owners[first], shown)
+
+
+def _add_setting(group: Any, owner: type, item: dataclasses.Field[Any], default: Any) -> None:
+    shown = f"{item.metadata['help']} [{'none' if default is None else default}]".replace("%", "%%")
+    options: dict[str, Any] = {"dest": item.name, "default": argparse.SUPPRESS, "help": shown}
+    accepted = kinds(owner)[item.name]
+    if bool in accepted:
+        group.add_argument(flag(item.name), action=argparse.BooleanOptionalAction, **options)
+        return
+    convert = next(kind for kind in accepted if kind is not NoneType)
+    choices = item.metadata["choices"] and list(item.metadata["choices"])
+    group.add_argument(
+        flag(item.name),
+        type=optional(convert) if NoneType in accepted else convert,
+        choices=choices,
+        metavar=None if choices else item.name.rsplit("_", 1)[-1].upper(),
+        **options,
+    )
 
 
 def settings_from(namespace: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given, by field name."""
-    names = {item.name for item in dataclasses.fields(Config)}
+    """The settings that were given, by name."""
+    names = {item.name for item in filter(is_setting, dataclasses.fields(Config))}
+    names |= own_settings(METHODS).keys() | own_settings(POLICIES).keys()
     return {name: value for name, value in vars(namespace).items() if name in names}
 
 

@@ -1,29 +1,44 @@
-"""Every setting of a run in one frozen, validated place. The command line is made from these fields."""
+"""Every setting of a run in one frozen, validated place. The command line is made from these fields.
+
+A run's settings are those below, those that its method declares, and those that its policy declares; all are given,
+stored and echoed side by side.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparcl_ref.masks import BUDGETS, exact
-from sparcl_ref.sparcl.rules import PROFILES, Rules, mixed_rules
+from sparcl_ref.methods import METHODS, Method
+from sparcl_ref.models import MODELS
+from sparcl_ref.optimizers import SCHEDULES
+from sparcl_ref.policies import POLICIES, Policy, Schedule
+from sparcl_ref.settings import OwnSettings, check, flag, is_setting, require, setting
+from sparcl_ref.sparcl.ddr import stages_reached
+from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
-from sparcl_ref.sparcl.tdm import check_schedule
+from sparcl_ref.streams import AUGMENTATIONS
 
-METHOD_NAMES = ("sgd", "joint", "er", "der", "derpp")
-REHEARSAL_NAMES = ("er", "der", "derpp")
-
-
-def _setting(default: Any, help: str, **metadata: Any) -> Any:
-    """A field with its one-line explanation, and choices or a parser if it has any."""
-    return field(default=default, metadata={"help": help, **metadata})
+__all__ = ["Config", "flag", "own_settings"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Config:
     """Settings of one run; defaults are the method's published ones.
+
+    Parameters
+    ----------
+    **settings
+        Any field below, and any setting of the method and of the policy, by name.
+
+    Attributes
+    ----------
+    method_settings, policy_settings : OwnSettings
+        What the method and the policy declare as their own; both are taken over by `dataclasses.replace`, as far as
+        the new method and policy know them.
 
     Raises
     ------
@@ -31,128 +46,113 @@ class Config:
         On construction, naming the setting, the value given and what is accepted.
     """
 
-    dataset: str = _setting("digits", "digits, mnist, cifar10, or the path of an .npz file")
-    classes_per_task: int = _setting(2, "classes that arrive with each task")
-    class_order: str = _setting("natural", "natural, random, or label ids joined by commas")
-    augmentation: str = _setting("none", "augmentation of new samples", choices=("none", "crop_flip"))
-    model: str = _setting("convnet", "network", choices=("mlp", "convnet", "resnet18", "resnet20"))
-    width: int | None = _setting(None, "channels of the first stage; unset: the model's own", type=int)
-    method: str = _setting("derpp", "continual-learning method", choices=METHOD_NAMES)
-    head: str = _setting(
+    dataset: str = setting("digits", "a data set's name (--list), or the path of an .npz file")
+    classes_per_task: int = setting(2, "classes that arrive with each task", at_least=1)
+    class_order: str = setting("natural", "natural, random, or label ids joined by commas")
+    augmentation: str = setting("none", "augmentation of new samples", choices=AUGMENTATIONS)
+    model: str = setting("convnet", "network", choices=MODELS)
+    width: int | None = setting(None, "channels of the first stage; unset: the model's own", at_least=1)
+    method: str = setting("derpp", "continual-learning method", choices=METHODS)
+    head: str = setting(
         "auto",
         "softmax of the loss on new samples: over all logits (full), over the task's own (single), "
         "or single for SparCL and full otherwise (auto)",
         choices=("auto", "full", "single"),
     )
-    alpha: float = _setting(0.1, "coefficient of the logit loss of DER and DER++")
-    beta: float = _setting(0.5, "coefficient of the label loss of DER++")
-    er_weight: float = _setting(1.0, "coefficient of the replay loss of ER")
-    buffer_size: int = _setting(200, "samples in the rehearsal buffer")
-    replay_batch_size: int | None = _setting(None, "samples per draw from the buffer; unset: batch-size", type=int)
-    epochs: int = _setting(50, "epochs per task")
-    batch_size: int = _setting(32, "new samples per step")
-    lr: float = _setting(0.03, "learning rate")
-    lr_schedule: str = _setting(
-        "constant", "learning rate over the epochs of a task", choices=("constant", "cosine", "step")
+    buffer_size: int = setting(200, "samples in the rehearsal buffer", at_least=0)
+    replay_batch_size: int | None = setting(None, "samples per draw from the buffer; unset: batch-size", at_least=1)
+    epochs: int = setting(50, "epochs per task", at_least=1)
+    batch_size: int = setting(32, "new samples per step", at_least=1)
+    lr: float = setting(0.03, "learning rate", above=0)
+    lr_schedule: str = setting("constant", "learning rate over the epochs of a task", choices=SCHEDULES)
+    momentum: float = setting(0.0, "momentum of SGD", at_least=0, below=1)
+    nesterov: bool = setting(False, "Nesterov's momentum")
+    weight_decay: float = setting(0.0, "weight decay", at_least=0)
+    sparsity: float | None = setting(
+        None,
+        "fraction of dead weights; turns SparCL on (unset: the plain dense method)",
+        at_least=0,
+        below=1,
+        about="the fraction of dead weights",
     )
-    momentum: float = _setting(0.0, "momentum of SGD")
-    nesterov: bool = _setting(False, "Nesterov's momentum")
-    weight_decay: float = _setting(0.0, "weight decay")
-    sparsity: float | None = _setting(
-        None, "fraction of dead weights; turns SparCL on (unset: the plain dense method)", type=float
+    budgets: str = setting("uniform", "how the sparsity is shared among layers", choices=BUDGETS)
+    policy: str = setting("tdm", "how living weights are chosen", choices=POLICIES)
+    ddr: bool = setting(True, "dynamic data removal")
+    dgm: bool = setting(True, "dynamic gradient masking")
+    delta_k: int = setting(5, "epochs between mask adjustments, and of a data-removal stage", at_least=1)
+    structure: str = setting("irregular", "what lives and dies together", choices=("irregular", *STRUCTURES))
+    importance_alpha: float = setting(0.5, "weight of the current task's gradient in the importance", at_least=0)
+    importance_beta: float = setting(1.0, "weight of the buffer's gradient in the importance", at_least=0)
+    ddr_rho: float = setting(0.3, "fraction of a task's samples removed in the end", at_least=0, at_most=1)
+    ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1)
+    dgm_q: float | None = setting(
+        None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)"
     )
-    budgets: str = _setting("uniform", "how the sparsity is shared among layers", choices=BUDGETS)
-    tdm: bool = _setting(True, "task-aware dynamic masking (off: the random mask stays)")
-    ddr: bool = _setting(True, "dynamic data removal")
-    dgm: bool = _setting(True, "dynamic gradient masking")
-    delta_k: int = _setting(5, "epochs between mask adjustments, and of a data-removal stage")
-    p_inter: float = _setting(0.01, "sparsity given up at the start of a task")
-    p_intra: float | None = _setting(None, "sparsity exchanged at each adjustment; unset: the profile's", type=float)
-    structure: str = _setting("irregular", "what lives and dies together", choices=("irregular", *STRUCTURES))
-    importance: str = _setting(
-        "cwi", "which weights to keep when shrinking", choices=("cwi", "negated_cwi", "magnitude", "random")
-    )
-    importance_alpha: float = _setting(0.5, "weight of the current task's gradient in the importance")
-    importance_beta: float = _setting(1.0, "weight of the buffer's gradient in the importance")
-    importance_samples: int = _setting(256, "samples of the task that a probe of the importance uses")
-    ddr_rho: float = _setting(0.3, "fraction of a task's samples removed in the end")
-    ddr_cutoff: int = _setting(4, "stages that remove samples")
-    dgm_q: float | None = _setting(
-        None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)", type=float
-    )
-    dgm_interval: int = _setting(30, "iterations between gradient-mask choices")
-    dtype: str = _setting("float32", "floating-point type", choices=("float32", "float64"))
-    profile: str = _setting("paper", "rules of the paper or of the published code", choices=tuple(PROFILES))
-    mix: str = _setting("", "rules taken from a profile, such as shrink=released,freeze=paper")
-    seed: int = _setting(0, "root of all random streams")
-    engine: str = _setting(
+    dgm_interval: int = setting(30, "iterations between gradient-mask choices", at_least=1)
+    dtype: str = setting("float32", "floating-point type", choices=("float32", "float64"))
+    profile: str = setting("paper", "rules of the paper or of the published code", choices=PROFILES)
+    mix: str = setting("", "rules taken from a profile, such as shrink=released,freeze=paper")
+    seed: int = setting(0, "root of all random streams", at_least=0)
+    engine: str = setting(
         "auto",
         "what computes the layers; auto is numba for anything larger than the digits",
         choices=("auto", "numpy", "numba"),
     )
+    method_settings: OwnSettings = field(default_factory=OwnSettings)
+    policy_settings: OwnSettings = field(default_factory=OwnSettings)
 
-    def __post_init__(self):
-        for item in dataclasses.fields(self):
-            value = getattr(self, item.name)
-            if not _fits(value, item.type):
-                raise ValueError(f"{flag(item.name)} must be {item.type}, got {value!r}")
-            choices = item.metadata.get("choices")
-            if choices and value not in choices:
-                raise ValueError(f"{flag(item.name)} must be one of {', '.join(choices)}, got {value!r}")
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"{flag(item.name)} must be a finite number, got {value}")
-        rules = self.rules
-        if self.p_intra is None:
-            # Settled here, once, so that what is echoed and stored is what runs.
-            object.__setattr__(self, "p_intra", rules.p_intra)
-        self._check_ranges()
-        if self.sparse:
-            if self.method == "joint":
-                raise ValueError(
-                    "--sparsity needs a method that learns task by task, got joint; choose another --method"
-                )
-            if self.tdm and self.sparsity > 0:
-                check_schedule(epochs=self.epochs, delta_k=self.delta_k, p_inter=self.p_inter)
-            by_budget = self.structure == "irregular" and rules.counts_budgets
-            if self.budgets != "uniform" and not by_budget:
-                raise ValueError(
-                    f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
-                    "initial_mask, shrink and grow, or choose --budgets uniform"
-                )
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("--nesterov needs a --momentum above 0")
+    def __init__(self, **settings: Any):
+        carried = [settings.pop(name, None) for name in ("method_settings", "policy_settings")]
+        for item in filter(is_setting, dataclasses.fields(self)):
+            object.__setattr__(self, item.name, settings.pop(item.name, item.default))
+        check(self)
+        strangers = set(settings)
+        own = [cls.Settings for cls in (self.method_class, self.policy_class)]
+        for name, cls, old in zip(("method_settings", "policy_settings"), own, carried, strict=True):
+            names = {item.name for item in dataclasses.fields(cls)}
+            kept = {} if old is None else {key: value for key, value in vars(old).items() if key in names}
+            taken = {key: settings[key] for key in names & settings.keys()}
+            object.__setattr__(self, name, cls(**kept | taken))
+            strangers -= names
+        if strangers:
+            raise ValueError(_stranger(min(strangers), self.method, self.policy))
+        settled = self.policy_class.settled(self.policy_settings, self.rules)
+        object.__setattr__(self, "policy_settings", settled)
+        self._check_together()
 
-    def _check_ranges(self):
-        at_least_one = (
-            "classes_per_task",
-            "epochs",
-            "batch_size",
-            "delta_k",
-            "importance_samples",
-            "ddr_cutoff",
-            "dgm_interval",
-        )
-        optional = tuple(name for name in ("width", "replay_batch_size") if getattr(self, name) is not None)
-        for name in (*at_least_one, *optional):
-            _require(self, name, getattr(self, name) >= 1, "at least 1")
-        _require(self, "seed", self.seed >= 0, "at least 0")
-        if self.method in REHEARSAL_NAMES and self.buffer_size < 1:
+    def _check_together(self) -> None:
+        """What the settings demand of one another."""
+        if self.rehearses and self.buffer_size < 1:
             raise ValueError(
                 f"--buffer-size must be at least 1 for the rehearsal method {self.method}, got {self.buffer_size}; "
                 "give it a buffer or choose --method sgd"
             )
-        _require(self, "buffer_size", self.buffer_size >= 0, "at least 0")
-        for name in ("alpha", "beta", "er_weight", "weight_decay", "importance_alpha", "importance_beta"):
-            _require(self, name, getattr(self, name) >= 0, "at least 0")
-        _require(self, "lr", self.lr > 0, "above 0")
-        _require(self, "momentum", 0 <= self.momentum < 1, "in 0..1, below 1")
-        for name in ("p_inter", "p_intra", "ddr_rho"):
-            _require(self, name, 0 <= getattr(self, name) <= 1, "in 0..1")
-        if self.sparsity is not None:
-            _require(self, "sparsity", 0 <= self.sparsity < 1, "in 0..1, below 1 (the fraction of dead weights)")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("--nesterov needs a --momentum above 0")
         if self.dgm_q is not None:
             most = 1 - exact(self.sparsity or 0)
-            _require(self, "dgm_q", 0 <= exact(self.dgm_q) <= most, f"in 0..{float(most):g} (1 - sparsity)")
+            good = 0 <= exact(self.dgm_q) <= most
+            require("dgm_q", self.dgm_q, good, f"in 0..{float(most):g} (1 - sparsity)")
+        if self.sparsity is None:
+            return
+        if self.method_class.joint:
+            raise ValueError(
+                f"--sparsity needs a method that learns task by task, got {self.method}; choose another --method"
+            )
+        self.policy_class.check(self.schedule, self.policy_settings)
+        if self.budgets != "uniform" and not self.rules.counts_budgets:
+            raise ValueError(
+                f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
+                "initial_mask, shrink and grow, or choose --budgets uniform"
+            )
+
+    @property
+    def method_class(self) -> type[Method]:
+        return METHODS.find(self.method)
+
+    @property
+    def policy_class(self) -> type[Policy]:
+        return POLICIES.find(self.policy)
 
     @property
     def sparse(self) -> bool:
@@ -161,8 +161,18 @@ class Config:
 
     @property
     def rules(self) -> Rules:
-        """The rules of the profile, with what ``mix`` takes from another."""
-        return mixed_rules(self.profile, self.mix)
+        """The rules of the profile, with what ``mix`` takes from another, for the structure."""
+        return rules_of(self.profile, self.mix, structure=self.structure)
+
+    @property
+    def schedule(self) -> Schedule:
+        """What the policy builds on; at sparsity 0 without one."""
+        alpha, beta = self.importance_alpha, self.importance_beta
+        return Schedule(self.sparsity or 0.0, epochs=self.epochs, delta_k=self.delta_k, alpha=alpha, beta=beta)
+
+    def make_policy(self) -> Policy:
+        """The policy, which follows from the settings alone."""
+        return self.policy_class(self.schedule, self.rules, self.policy_settings)
 
     @property
     def effective_head(self) -> str:
@@ -179,13 +189,26 @@ class Config:
     @property
     def rehearses(self) -> bool:
         """Whether the method has a buffer."""
-        return self.method in REHEARSAL_NAMES
+        return self.method_class.rehearses
+
+    @property
+    def title(self) -> str:
+        """What tables call the run: the method, its sparsity, and whatever is not as usual."""
+        title = self.method_class.title
+        extras = [] if self.head == "auto" else [f"{self.head} head"]
+        if self.sparsity is not None:
+            sparsity = f"{self.sparsity:.2f}" if round(self.sparsity, 2) == self.sparsity else str(self.sparsity)
+            title = f"SparCL-{title} {sparsity.removeprefix('0') if self.sparsity else '0'}"
+            extras += self.policy_class.remarks(self.policy_settings)
+            extras += [f"no {part.upper()}" for part in ("ddr", "dgm") if not getattr(self, part)]
+            extras += [] if self.budgets == "uniform" else [self.budgets]
+        return f"{title} ({', '.join(extras)})" if extras else title
 
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant, one line each."""
         lines = []
         if self.sparse and self.ddr:
-            reached = min(self.ddr_cutoff, (self.epochs - 1) // self.delta_k)
+            reached = stages_reached(epochs=self.epochs, delta_k=self.delta_k, cutoff=self.ddr_cutoff)
             if reached < self.ddr_cutoff and self.ddr_rho > 0:
                 lines.append(
                     f"data removal reaches only {reached} of {self.ddr_cutoff} stages: another epoch must follow each "
@@ -194,42 +217,49 @@ class Config:
         return lines
 
     def to_json(self) -> dict[str, Any]:
-        """All fields as JSON values."""
-        return dataclasses.asdict(self)
+        """All settings as JSON values, the method's and the policy's beside the others."""
+        values = {item.name: getattr(self, item.name) for item in filter(is_setting, dataclasses.fields(self))}
+        return values | dataclasses.asdict(self.method_settings) | dataclasses.asdict(self.policy_settings)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Config:
+    def from_json(cls, values: Mapping[str, Any]) -> Config:
         """Read back what `to_json` wrote.
+
+        Files of earlier versions hold the settings of every method, and ``tdm`` instead of a policy; what belongs to
+        another method or policy is left out.
 
         Raises
         ------
         ValueError
             If a key is unknown or a value has the wrong type.
         """
-        kinds = {item.name: item.type for item in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - set(kinds)):
+        values = dict(values)
+        if "tdm" in values:
+            values["policy"] = "tdm" if values.pop("tdm") else "static"
+        common = {item.name for item in filter(is_setting, dataclasses.fields(cls))}
+        mine = {
+            item.name
+            for registry, key in ((METHODS, "method"), (POLICIES, "policy"))
+            for item in dataclasses.fields(registry.find(values.get(key, getattr(cls, key))).Settings)
+        }
+        everyone = {name for owners in (own_settings(METHODS), own_settings(POLICIES)) for name in owners}
+        if unknown := sorted(values.keys() - common - everyone):
             raise ValueError(f"unknown settings {', '.join(unknown)} in the configuration; see --help for all settings")
-        for name, value in values.items():
-            if not _fits(value, kinds[name]):
-                raise ValueError(f"setting {name} in the configuration must be {kinds[name]}, got {value!r}")
-        return cls(**values)
+        return cls(**{name: value for name, value in values.items() if name in common | mine})
 
 
-def flag(name: str) -> str:
-    """A setting's name on the command line."""
-    return "--" + name.replace("_", "-")
+def own_settings(registry: Mapping[str, Any]) -> dict[str, dict[str, dataclasses.Field[Any]]]:
+    """Settings that methods or policies declare: setting to owner to field."""
+    found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
+    for owner, cls in registry.items():
+        for item in dataclasses.fields(cls.Settings):
+            found.setdefault(item.name, {})[owner] = item
+    return found
 
 
-def _require(config: Config, name: str, good: bool, accepted: str) -> None:
-    if not good:
-        raise ValueError(f"{flag(name)} must be {accepted}, got {getattr(config, name)}")
-
-
-def _fits(value: Any, kind: str) -> bool:
-    """Whether a JSON value fits a field's annotation; whole numbers pass as floats, booleans never as numbers."""
-    if value is None:
-        return "None" in kind
-    if isinstance(value, bool):
-        return kind.startswith("bool")
-    accepted = {"str": str, "int": int, "float": int | float, "bool": bool}
-    return isinstance(value, accepted[kind.split(" ")[0]])
+def _stranger(name: str, method: str, policy: str) -> str:
+    """Why a setting is refused that neither the run nor its method or policy knows."""
+    for kind, registry, chosen in (("method", METHODS, method), ("policy", POLICIES, policy)):
+        if owners := own_settings(registry).get(name):
+            return f"{flag(name)} is a setting of the {kind} {' and '.join(owners)}; {chosen} has none of that name"
+    return f"there is no setting {name!r}; see --help for all settings"

@@ -113,28 +113,27 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
     ValueError
         If the model does not fit the data or has no layer of that name.
     """
-    from sparcl_ref.cost import describe_model, predict
+    from sparcl_ref.cost import describe_model
     from sparcl_ref.cost.statement import statement
-    from sparcl_ref.result import name_of
 
     config = wanted.config
     size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
     spec = describe_model(config.model, **size)
     if layer is not None:
         spec.layer(layer)
-    record = statement(spec, config, wanted.task_sizes, name=name_of(config))
+    record = statement(spec, config, wanted.task_sizes, name=config.title)
     record["layers"] = [row for row in record["layers"] if layer in (None, row["name"])]
     record["estimated_seconds"] = None
     if time:
         import numpy as np
 
-        from sparcl_ref.cost.timing import estimated_seconds
+        from sparcl_ref.cost.timing import pass_and_update_seconds
         from sparcl_ref.models import build_model
 
         print("measuring this machine ...", file=sys.stderr, flush=True)
         model = build_model(config.model, **size, dtype=np.dtype(config.dtype), rng=np.random.default_rng(0))
-        prediction = predict(spec, config, wanted.task_sizes)
-        record["estimated_seconds"] = estimated_seconds(prediction, config, model)
+        passes, updates = pass_and_update_seconds(model, batch=config.batch_size)
+        record["estimated_seconds"] = record["pass_samples"] / config.batch_size * passes + record["steps"] * updates
     return record
 
 

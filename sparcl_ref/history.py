@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.methods import Observation
-from sparcl_ref.sparcl.regime import MaskChange
+from sparcl_ref.regime import MaskChange
 
 
 @dataclass

@@ -22,6 +22,7 @@ from sparcl_ref.layers import (
     Residual,
     Sequential,
 )
+from sparcl_ref.registry import Registry
 
 
 class Network(Layer):
@@ -261,7 +262,11 @@ def resnet20(*, input_shape, classes, width=16, dtype=np.float32) -> Network:
     return _resnet("resnet20", widths=widths, blocks=3, input_shape=input_shape, classes=classes, dtype=dtype)
 
 
-MODELS: dict[str, Callable[..., Network]] = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
+MODELS: Registry[Callable[..., Network]] = Registry(
+    "model", {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
+)
+#: Add a model of one's own: ``register("mine", make)``, made like the functions above.
+register = MODELS.register
 
 
 def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., np.ndarray]) -> None:
@@ -328,9 +333,7 @@ def build_model(
     ValueError
         If the name is unknown or the shape too small for the model.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
     extra = {} if width is None else {"width": width}
-    network = MODELS[name](input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
+    network = MODELS.find(name)(input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
     initialise(network, rng, draw)
     return network

@@ -40,16 +40,16 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {**_SPARSE_95, "importance": "negated_cwi"},
         {**_SPARSE_95, "importance": "magnitude"},
         {**_SPARSE_95, "importance": "random"},
-        {**_SPARSE_95, "tdm": False},
+        {**_SPARSE_95, "policy": "static"},
     ),
     # What each part of SparCL gives and costs, each switched off alone and all of them off.
     "ablation": (
         {**_TINY, "method": "derpp", "head": "single"},
         {**_TINY, "method": "derpp", "sparsity": 0.75},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "tdm": False},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "policy": "static"},
         {**_TINY, "method": "derpp", "sparsity": 0.75, "ddr": False},
         {**_TINY, "method": "derpp", "sparsity": 0.75, "dgm": False},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "tdm": False, "ddr": False, "dgm": False},
+        {**_TINY, "method": "derpp", "sparsity": 0.75, "policy": "static", "ddr": False, "dgm": False},
     ),
 }
 
@@ -70,12 +70,24 @@ def preset(name: str) -> tuple[dict[str, Any], ...]:
 def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any]) -> list[Config]:
     """Each entry with the overrides applied; entries that have become equal appear once.
 
+    An override that is a method's or policy's own setting applies to the entries whose method or policy has it.
+
     Raises
     ------
     ValueError
-        If a combination is refused by `Config`.
+        If a combination is refused by `Config`, or an override applies to no entry.
     """
-    return list(dict.fromkeys(Config(**{**entry, **overrides}) for entry in entries))
+    entries = list(entries)
+    configs: list[Config] = []
+    idle = dict(overrides)
+    for entry in entries:
+        values = {**entry, **overrides}
+        config = Config.from_json(values)
+        configs.append(config)
+        idle = {name: value for name, value in idle.items() if name not in config.to_json()}
+    if idle:
+        Config(**{**entries[0], **overrides})  # says which method or policy the setting belongs to
+    return list(dict.fromkeys(configs))
 
 
 def over_seeds(configs: Iterable[Config], seeds: int) -> list[Config]:

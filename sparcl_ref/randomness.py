@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
-STREAMS = ("init", "order", "mask", "replay", "reservoir", "augment", "dropout", "classes")
+STREAMS = ("init", "order", "mask", "replay", "reservoir", "augment", "dropout", "classes", "validation")
 
 
 def named_streams(seed: int) -> dict[str, np.random.Generator]:
@@ -24,3 +26,10 @@ def named_streams(seed: int) -> dict[str, np.random.Generator]:
         name: np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(position,))))
         for position, name in enumerate(STREAMS)
     }
+
+
+def own_stream(seed: int, owner: str) -> np.random.Generator:
+    """A generator of its own for whoever draws beside the streams above, such as a method, by its name."""
+    digest = hashlib.sha256(owner.encode()).digest()
+    key = (len(digest), *digest[:16])
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -10,7 +10,6 @@ import numpy as np
 from sparcl_ref import metrics
 from sparcl_ref.config import Config
 from sparcl_ref.history import History
-from sparcl_ref.methods import METHODS
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,10 @@ class Result:
         Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
     train_flops, memory_bytes : dict of str to number
         By convention: "paper" and "exact".
+    predicted : dict
+        ``train_flops`` of the exact convention as forecast, and whether that is ``nominal``.
     savings : dict
-        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.cost_ledger`.
+        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.savings`.
     data_removed : list of dict
         One row per removal: task, stage, removed, left, saved_flops (exact convention).
     steps : int
@@ -50,6 +51,7 @@ class Result:
     layer_sparsity: dict[str, float]
     train_flops: dict[str, float]
     memory_bytes: dict[str, int]
+    predicted: dict[str, Any]
     savings: dict[str, list[dict[str, Any]]]
     data_removed: list[dict[str, int]]
     steps: int
@@ -80,6 +82,7 @@ class Result:
             "layer_sparsity": self.layer_sparsity,
             "train_flops": self.train_flops,
             "memory_bytes": self.memory_bytes,
+            "predicted": self.predicted,
             "steps": self.steps,
             "savings": self.savings,
             "data_removed": self.data_removed,
@@ -106,20 +109,3 @@ class Result:
         from sparcl_ref.report import aggregate, format_table
 
         return format_table(aggregate([self.record()]))
-
-
-def name_of(config: Config) -> str:
-    """What tables call a run: the method, its sparsity, and whatever is not as usual."""
-    title = METHODS[config.method].title
-    extras = []
-    if config.head != "auto":
-        extras.append(f"{config.head} head")
-    if config.sparse:
-        sparsity = f"{config.sparsity:.2f}" if round(config.sparsity, 2) == config.sparsity else str(config.sparsity)
-        title = f"SparCL-{title} {sparsity.removeprefix('0') if config.sparsity else '0'}"
-        extras += [f"no {part.upper()}" for part in ("tdm", "ddr", "dgm") if not getattr(config, part)]
-        if config.tdm and config.importance != "cwi":
-            extras.append(f"by {config.importance.replace('_', ' ')}")
-        if config.budgets != "uniform":
-            extras.append(config.budgets)
-    return f"{title} ({', '.join(extras)})" if extras else title

@@ -13,11 +13,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparcl_ref.command_line import Parser, Refused, add_settings, main_guard, settings_from
+from sparcl_ref.command_line import (
+    Parser,
+    add_plugin_option,
+    add_settings,
+    load_plugins_named,
+    main_guard,
+    refusing,
+    settings_from,
+)
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations, over_seeds, preset
+from sparcl_ref.text import columns
 
 if TYPE_CHECKING:
+    from sparcl_ref.forecast import Forecast
+    from sparcl_ref.result import Result
     from sparcl_ref.streams import Dataset
 
 PROGRAM = "sparcl_ref.run"
@@ -33,6 +44,7 @@ examples:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; settings that were not given are absent from it."""
+    load_plugins_named(PROGRAM, arguments)
     parser = Parser(
         prog=f"python -m {PROGRAM}",
         description="Train and compare continual learners; print a table and write a report.",
@@ -47,7 +59,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="worker processes [2]")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of each worker, in either engine [1]")
+    parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
+    parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
+    add_plugin_option(parser)
     add_settings(parser)
     return parser.parse_args(arguments)
 
@@ -97,9 +112,10 @@ def default_directory(name: str) -> Path:
 def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
     """The effective configuration: what all runs share, and how many differ from it."""
     shared, varied = {}, []
-    for key, value in configs[0].to_json().items():
-        if all(getattr(config, key) == value for config in configs):
-            shared[key] = value
+    every = [config.to_json() for config in configs]
+    for key in dict.fromkeys(key for values in every for key in values):
+        if all(key in values and values[key] == every[0].get(key) for values in every):
+            shared[key] = every[0][key]
         else:
             varied.append(key)
     lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
@@ -109,39 +125,13 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
     return "\n".join(lines)
 
 
-@dataclasses.dataclass(frozen=True)
-class Forecast:
-    """What is known of a run before it starts.
-
-    Attributes
-    ----------
-    name : str
-    epochs : int
-        Of all its tasks together.
-    train_flops : int
-        Exact convention; a guess where ``nominal``, because the masks depend on values.
-    nominal : bool
-    memory_bytes : int
-        What the reference engine holds at the fullest moment.
-    seconds : float
-        From a few passes measured on this machine; evaluation and mask actions are not in it.
-    """
-
-    name: str
-    epochs: int
-    train_flops: int
-    nominal: bool
-    memory_bytes: int
-    seconds: float
-
-
-def check(configs: Sequence[Config], *, threads: int) -> tuple[dict[str, Any], list[Forecast]]:
-    """Build what will run, so that whatever does not fit is said before any work, and price it.
+def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
+    """Price what will run, so that whatever does not fit is said before any work.
 
     Returns
     -------
-    dataset : dict
-        Name and sizes, for the summary.
+    datasets : dict of str to Dataset
+        By the name in the configurations.
     forecasts : list of Forecast
         One per configuration.
 
@@ -150,47 +140,37 @@ def check(configs: Sequence[Config], *, threads: int) -> tuple[dict[str, Any], l
     ValueError
         If a data set cannot be loaded, or a configuration does not fit its data.
     """
-    from threadpoolctl import threadpool_limits
-
+    from sparcl_ref.forecast import forecast
     from sparcl_ref.streams import load_dataset
 
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    # Seeds change draws, not cost: one build stands for all seeds of a configuration.
-    known: dict[Config, Forecast] = {}
+    # Seeds change draws, not cost: one forecast stands for all seeds of a configuration.
+    known = {seedless(config): config for config in configs}
+    priced = {key: forecast(config, datasets[config.dataset]) for key, config in known.items()}
+    return datasets, [priced[seedless(config)] for config in configs]
+
+
+def seedless(config: Config) -> Config:
+    """The configuration with seed 0: what all its seeds share."""
+    return dataclasses.replace(config, seed=0)
+
+
+def measured_seconds(
+    configs: Sequence[Config], forecasts: Sequence[Forecast], datasets: dict[str, Dataset], *, threads: int
+) -> list[float]:
+    """Seconds of each run, from a few passes of each kind measured with that many threads."""
+    from threadpoolctl import threadpool_limits
+
+    from sparcl_ref.forecast import estimated_seconds
+
+    known: dict[Config, float] = {}
     with threadpool_limits(limits=threads):
-        for config in configs:
-            if dataclasses.replace(config, seed=0) not in known:
-                known[dataclasses.replace(config, seed=0)] = forecast(config, datasets[config.dataset], threads=threads)
-    dataset = datasets[configs[0].dataset]
-    description = {
-        "name": dataset.name,
-        "train": len(dataset.train_x),
-        "test": len(dataset.test_x),
-        "shape": list(dataset.train_x.shape[1:]),
-        "classes": dataset.classes,
-    }
-    return description, [known[dataclasses.replace(config, seed=0)] for config in configs]
-
-
-def forecast(config: Config, dataset: Dataset, *, threads: int) -> Forecast:
-    """Price a run from its configuration alone; its seconds hold for that many threads."""
-    from sparcl_ref.cost import memory_bytes, predicted_cost
-    from sparcl_ref.cost.timing import estimated_seconds
-    from sparcl_ref.experiment import build, chosen_engine
-    from sparcl_ref.result import name_of
-
-    trainer = build(config, dataset)
-    if chosen_engine(config.engine, trainer.model) == "numba":
-        prepare_numba(config.dtype, threads)
-    prediction = predicted_cost(config, trainer.stream, trainer.model)
-    return Forecast(
-        name=name_of(config),
-        epochs=trainer.total_epochs,
-        train_flops=prediction.train_flops,
-        nominal=prediction.nominal,
-        memory_bytes=memory_bytes(config, trainer.model, trainer.buffer)["exact"],
-        seconds=estimated_seconds(prediction, config, trainer.model),
-    )
+        for config, item in zip(configs, forecasts, strict=True):
+            if seedless(config) not in known:
+                if item.engine == "numba":
+                    prepare_numba(config.dtype, threads)
+                known[seedless(config)] = estimated_seconds(item, config, datasets[config.dataset])
+    return [known[seedless(config)] for config in configs]
 
 
 @functools.cache
@@ -206,66 +186,83 @@ def prepare_numba(dtype: str, threads: int) -> None:
     print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
 
 
-def forecast_text(forecasts: Sequence[Forecast], *, jobs: int) -> str:
-    """What the runs will cost, as lines; one per name."""
-    from sparcl_ref.text import columns
-
-    rows = [
-        (
-            item.name,
-            ("about " if item.nominal else "") + f"{item.train_flops / 1e9:,.2f}",
-            f"{item.memory_bytes / 1e6:,.2f}",
-            f"{item.seconds:,.1f}",
-        )
-        for item in {item.name: item for item in forecasts}.values()
-    ]
-    table = columns(("predicted", "train GFLOPs (exact)", "memory, MB", "seconds"), rows)
-    total = sum(item.seconds for item in forecasts) / jobs
-    return f"{table}\nabout {total:,.0f} s in all, evaluation and mask actions aside\n"
-
-
 def execute(arguments: Sequence[str]) -> int:
-    """Parse, run, report."""
-    from tqdm import tqdm
-
-    from sparcl_ref.report import aggregate, check_writable, format_table, write_run
-    from sparcl_ref.workers import train_all, versions
+    """Parse, price, run, report."""
+    from sparcl_ref.forecast import forecast_text
+    from sparcl_ref.report import check_writable
 
     options = parse(arguments)
+    if options.list:
+        print(listing())
+        return 0
     start = time.perf_counter()
-    try:
-        name, configs, threads = plan(options)
-        directory = default_directory(name) if options.out is None else Path(options.out)
-        check_writable(directory)
-        dataset, forecasts = check(configs, threads=threads)
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    notes = sys.stderr if options.json else sys.stdout
+    name, configs, threads = refusing(lambda: plan(options))
+    directory = default_directory(name) if options.out is None else Path(options.out)
+    if not options.estimate:
+        refusing(lambda: check_writable(directory))
+    datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
+    seconds = measured_seconds(configs, forecasts, datasets, threads=threads)
+    notes = sys.stderr if options.json else sys.stdout
+    if options.estimate:
+        text = forecast_text(forecasts, seconds, jobs=jobs)
+        if options.json:
+            rows = zip(forecasts, seconds, strict=True)
+            text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
+        print(text)
+        return 0
     print(echo(configs, name, jobs, threads, directory), file=notes)
-    print("\n" + forecast_text(forecasts, jobs=jobs), file=notes, flush=True)
+    print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
     for line in dict.fromkeys(line for config in configs for line in config.warnings()):
         print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+    results = trained(configs, forecasts, jobs=jobs, threads=threads)
+    summary = {
+        "schema_version": 1,
+        "command": "python -m sparcl_ref.run " + " ".join(arguments),
+        "config": {"name": name, "threads": threads, "runs": [config.to_json() for config in configs]},
+        "threads": {"blas": threads, "workers": jobs},
+        **described(results, datasets[configs[0].dataset]),
+        "wall_seconds": time.perf_counter() - start,
+    }
+    report(options, directory, summary, results)
+    return 0
+
+
+def trained(configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int) -> list[Result]:
+    """Run all, with a bar on stderr."""
+    from tqdm import tqdm
+
+    from sparcl_ref.workers import train_all
 
     # A log file gets a line every ten seconds, a terminal a moving bar.
     pause = 0.1 if sys.stderr.isatty() else 10
     epochs = sum(item.epochs for item in forecasts)
     with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-        results = train_all(configs, jobs=jobs, threads=threads, on_epoch=bar.update)
-    summary = {
-        "schema_version": 1,
-        "command": "python -m sparcl_ref.run " + " ".join(arguments),
-        "config": {"name": name, "threads": threads, "runs": [config.to_json() for config in configs]},
+        return train_all(configs, forecasts, jobs=jobs, threads=threads, on_epoch=bar.update)
+
+
+def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
+    """What the summary says of the runs and their data."""
+    from sparcl_ref.workers import versions
+
+    return {
         "versions": versions(),
-        "threads": {"blas": threads, "workers": jobs},
         "class_order": list(results[0].class_order),
-        "dataset": dataset,
-        "methods": [
-            {**result.record(), "predicted": {"train_flops": item.train_flops, "nominal": item.nominal}}
-            for result, item in zip(results, forecasts, strict=True)
-        ],
-        "wall_seconds": time.perf_counter() - start,
+        "dataset": {
+            "name": dataset.name,
+            "train": len(dataset.train_x),
+            "test": len(dataset.test_x),
+            "shape": list(dataset.input_shape),
+            "classes": dataset.classes,
+        },
+        "methods": [result.record() for result in results],
     }
+
+
+def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
+    """Print the table and write the run's folder."""
+    from sparcl_ref.report import aggregate, format_table, write_run
+
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": result.mask_snapshots() for result in results if result.mask_layer}
     # Printed before anything is written: a full disk must not take the table with it.
@@ -275,11 +272,18 @@ def execute(arguments: Sequence[str]) -> int:
         print(f"class order: {' '.join(map(str, summary['class_order']))}\n")
         print(format_table(aggregate(summary["methods"])), flush=True)
     write_run(directory, summary, rows, masks)
-    if options.json:
-        return 0
-    print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
-    print("summary.json, metrics.csv, masks.npz and the figures.")
-    return 0
+    if not options.json:
+        print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
+        print("summary.json, metrics.csv, masks.npz and the figures.")
+
+
+def listing() -> str:
+    """All that can be named on the command line, one kind after the other."""
+    from sparcl_ref.extensions import REGISTRIES
+
+    rows = [("preset", ", ".join(PRESETS))]
+    rows += [(known.kind, ", ".join(known)) for known in REGISTRIES]
+    return columns(("kind", "names"), rows, left=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,25 +11,27 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.divergence import first_not_finite
+from sparcl_ref.draws import Decisions, Draws, Place
+from sparcl_ref.evaluation import accuracy_rows
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
 from sparcl_ref.layers import Parameter
-from sparcl_ref.losses import correct, cross_entropy
-from sparcl_ref.methods import Batch, Method, Observation
+from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods import Batch, Method, Observation, RehearsalMethod, TaskData
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD, learning_rate
+from sparcl_ref.regime import SparCL
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import probe_gradients
-from sparcl_ref.sparcl.regime import SparCL
-from sparcl_ref.streams import AUGMENTATIONS, Stream, Task, cut_batches
-
-EVALUATION_BATCH = 250
+from sparcl_ref.streams import Stream, Task, cut_batches
 
 
 class Trainer:
     """Runs one configuration event by event; between any two events its `state` can be taken and restored.
 
-    The order within a step: observe, DGM, update, buffer, misclassification counts. Before an epoch: the mask
-    actions. After an epoch: data removal. After a task: evaluation on all tasks.
+    The order of a task: the method's `begin_task`; before each epoch the policy's mask actions; in each step the mask
+    actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the buffer,
+    the misclassification counts; after an epoch data removal; at the end the method's `end_task` and the evaluation of
+    all tasks by its `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
 
     Parameters
     ----------
@@ -45,6 +47,8 @@ class Trainer:
     buffer : ReservoirBuffer, optional
         For rehearsal methods.
     regime : SparCL, optional
+    draws : Draws, optional
+        Decisions to take instead of drawing them.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Trainer:
         generators: dict[str, np.random.Generator],
         buffer: ReservoirBuffer | None = None,
         regime: SparCL | None = None,
+        draws: Draws | None = None,
     ):
         self.config = config
         self.stream = stream
@@ -70,6 +75,11 @@ class Trainer:
         self.generators = generators
         self.buffer = buffer
         self.regime = regime
+        self.decisions = Decisions(config, stream.dataset, generators, Draws() if draws is None else draws)
+        self.rules = config.rules
+        method.on_pass = self.on_pass
+        if isinstance(method, RehearsalMethod):
+            method.prepare = lambda images: self.decisions.replayed(self.place, images)
         self.cursor = Cursor()
         self.history = History()
         self._epoch_totals = EpochTotals()
@@ -115,12 +125,24 @@ class Trainer:
             where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
             raise FloatingPointError(f"{where}: {error}") from error
 
+    def on_pass(self, kind: str, samples: int, *, backward: bool = True) -> None:
+        """Enter a pass in the ledger, with the masks as they are now."""
+        self.ledger.record_pass(kind, samples, self.model, backward=backward)
+
+    @property
+    def place(self) -> Place:
+        """Where the run stands."""
+        return Place(self.cursor.task, self.cursor.epoch, self.cursor.step)
+
     def _event(self, **details: Any) -> Event:
         return Event(self.cursor.due, self.cursor.task, self.cursor.epoch, self.cursor.step, **details)
 
     @property
     def _task(self) -> Task:
         return self.stream.training[self.cursor.task - 1]
+
+    def _task_data(self) -> TaskData:
+        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training))
 
     def _untrained(self) -> Event:
         event = self._event()
@@ -135,6 +157,7 @@ class Trainer:
         self.cursor.remaining = self._task.train_index
         if self.regime is not None:
             self.regime.begin_task(len(self._task.train_index))
+        self.method.begin_task(self._task_data())
         event = self._event()
         self.cursor.due = "begin_epoch"
         return event
@@ -146,33 +169,34 @@ class Trainer:
         event = self._event()
         if self.regime is not None:
             event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self._probe)
-            if self.config.rules.remove_after_mask_update and cursor.epoch > 1:
+            if self.rules.remove_after_mask_update and cursor.epoch > 1:
                 event.removed = self._end_stage(cursor.epoch - 1)
         self._snapshot_mask()
-        cursor.permutation = self.generators["order"].permutation(len(cursor.remaining))
+        cursor.permutation = self.decisions.order(self.place, len(cursor.remaining))
         self._epoch_totals = EpochTotals()
         cursor.due = "step"
         return event
 
     def _step(self) -> Event:
         cursor, config = self.cursor, self.config
-        drop_last = config.rules.drop_last
+        drop_last = self.rules.drop_last
         batches = cut_batches(cursor.remaining, cursor.permutation, config.batch_size, drop_last=drop_last)
         indices = batches[cursor.step]
         event = self._event(indices=indices)
-        batch = self._load(indices)
+        batch = self.decisions.batch(self.place, self._task, indices)
         if self.regime is not None:
-            self.regime.before_step(cursor.step)
-        event.observation = step = self.method.observe(batch)
+            event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self._probe)
+        event.observation = step = self.method.observe(batch, draws=self._given_slots(batch))
         self._check_finite(step, batch)
+        self.method.after_backward(step)
         if self.regime is not None and self.regime.after_backward(cursor.step, step):
             self.ledger.record_scores(self.model)
         self.optimizer.step(self._lr())
         self.ledger.record_update(self.model)
         if self.buffer is not None:
-            event.slots = self.buffer.add(
-                batch.images, batch.labels, step.logits, task=cursor.task, rng=self.generators["reservoir"]
-            )
+            ranks = self.buffer.presented + np.arange(len(indices))
+            rng = self.decisions.reservoir(self.place, ranks)
+            event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=rng)
         if self.regime is not None:
             self.regime.count(cursor.remaining, indices, step.correct)
         self._epoch_totals.add(step)
@@ -186,7 +210,7 @@ class Trainer:
         cursor, config = self.cursor, self.config
         event = self._event()
         self._record_epoch()
-        if self.regime is not None and not config.rules.remove_after_mask_update:
+        if self.regime is not None and not self.rules.remove_after_mask_update:
             event.removed = self._end_stage(cursor.epoch)
         cursor.due = "end_task" if cursor.epoch == config.epochs else "begin_epoch"
         return event
@@ -203,24 +227,20 @@ class Trainer:
 
     def _end_task(self) -> Event:
         event = self._event()
+        self.method.end_task(self._task_data())
         self._evaluate()
         self.cursor.due = "done" if self.cursor.task == len(self.stream.training) else "begin_task"
         return event
 
-    def _load(self, indices: np.ndarray) -> Batch:
-        """Raw images as stored, and as the network sees them."""
-        images = self.dataset.train_x[indices]
-        seen = AUGMENTATIONS[self.config.augmentation](images, self.generators["augment"])
-        task = self._task
-        return Batch(images, self._prepare(seen), self.dataset.train_y[indices], task.classes, task.number)
-
-    def _prepare(self, images: np.ndarray) -> np.ndarray:
-        return self.dataset.normalise(images, np.dtype(self.config.dtype))
+    def _given_slots(self, batch: Batch) -> list[np.ndarray] | None:
+        if not self.method.remembers(batch):
+            return None
+        return self.decisions.slots(self.place, self.method.draws_per_step)
 
     def _probe(self, parameters: list[Parameter]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
         self.ledger.record_scores(self.model)
-        first = self.cursor.remaining[: self.config.importance_samples]
+        first = self.cursor.remaining[: self.regime.policy.probe_samples]
         classes = self._task.classes
         current = self._gradients(
             parameters,
@@ -237,11 +257,11 @@ class Trainer:
         return probe_gradients(
             self.model,
             parameters,
-            self._prepare(images),
+            self.decisions.prepare(images),
             labels,
             loss,
             batch_size=self.config.batch_size,
-            on_pass=self.method.on_pass,
+            on_pass=self.on_pass,
         )
 
     def _lr(self) -> float:
@@ -252,14 +272,14 @@ class Trainer:
     def _check_finite(self, step: Observation, batch: Batch) -> None:
         for term, loss in step.losses.items():
             if not np.isfinite(loss):
-                seen = [batch.x, *(self._prepare(self.buffer.get(slots).images) for slots in step.draws)]
+                seen = [batch.x, *(self.decisions.prepare(self.buffer.get(slots).images) for slots in step.draws)]
                 raise FloatingPointError(
                     f"the {term} loss is {loss}; not finite first: "
                     f"{first_not_finite(self.model, np.concatenate(seen))}; try a lower learning rate or check the data"
                 )
 
     def _evaluate(self) -> None:
-        class_il, task_il = accuracy_rows(self.model, self.stream, np.dtype(self.config.dtype))
+        class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
         self.history.class_il_matrix.append(class_il)
         self.history.task_il_matrix.append(task_il)
 
@@ -295,6 +315,7 @@ class Trainer:
             "optimizer": self.optimizer.state(),
             "ledger": self.ledger.state(),
             "generators": {name: rng.bit_generator.state for name, rng in self.generators.items()},
+            "method": self.method.state(),
             "buffer": None if self.buffer is None else self.buffer.state(),
             "regime": None if self.regime is None else self.regime.state(),
         }
@@ -309,38 +330,8 @@ class Trainer:
         self.ledger.load_state(state["ledger"])
         for name, rng in self.generators.items():
             rng.bit_generator.state = state["generators"][name]
+        self.method.load_state(state["method"])
         if self.buffer is not None:
             self.buffer.load_state(state["buffer"])
         if self.regime is not None:
             self.regime.load_state(state["regime"])
-
-
-def accuracy_rows(model: Network, stream: Stream, dtype: np.dtype) -> tuple[list[float], list[float]]:
-    """Accuracy on each evaluation task, in 0..1.
-
-    Parameters
-    ----------
-    model : Network
-    stream : Stream
-    dtype : numpy.dtype
-        float32 or float64, of the network.
-
-    Returns
-    -------
-    class_il, task_il : list of float
-        Argmax over the whole head, and over the task's own classes; one number per task.
-    """
-    class_il, task_il = [], []
-    dataset = stream.dataset
-    for task in stream.tasks:
-        labels = dataset.test_y[task.test_index]
-        parts = [
-            model.forward(
-                dataset.normalise(dataset.test_x[task.test_index[start : start + EVALUATION_BATCH]], dtype), mode="eval"
-            )
-            for start in range(0, len(labels), EVALUATION_BATCH)
-        ]
-        logits = np.concatenate(parts)
-        class_il.append(float(np.mean(correct(logits, labels))))
-        task_il.append(float(np.mean(correct(logits, labels, classes=task.classes))))
-    return class_il, task_il

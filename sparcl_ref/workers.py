@@ -17,9 +17,10 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from sparcl_ref import __version__
+from sparcl_ref import __version__, extensions
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import train
+from sparcl_ref.forecast import Forecast
 from sparcl_ref.history import Event
 from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
@@ -40,8 +41,8 @@ _stop: Any = None
 _progress: Any = None
 
 
-def _start_worker(stop: Any, progress: Any, threads: int) -> None:
-    """Set up a worker process: its handles, its BLAS threads, and its end."""
+def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Added) -> None:
+    """Set up a worker process: its handles, its BLAS threads, what was registered in the parent, and its end."""
     global _stop, _progress
     _stop, _progress = stop, progress
     # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
@@ -50,11 +51,12 @@ def _start_worker(stop: Any, progress: Any, threads: int) -> None:
     # Read when Numba is first imported. Several workers with a thread per core each would wait for one another.
     os.environ["NUMBA_NUM_THREADS"] = str(threads)
 
+    extensions.take_over(things)
     # A pool's idle worker does not notice by itself that its parent was killed.
     end_with_parent()
 
 
-def _train_in_worker(config: Config) -> Result:
+def _train_in_worker(config: Config, expected: Forecast) -> Result:
     def report(event: Event) -> None:
         if _stop.is_set():
             raise Stopped
@@ -64,7 +66,7 @@ def _train_in_worker(config: Config) -> Result:
     with warnings.catch_warnings():
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
-        return train(config, on_event=report)
+        return train(config, on_event=report, expected=expected)
 
 
 def versions() -> dict[str, str]:
@@ -76,6 +78,7 @@ def versions() -> dict[str, str]:
 
 def train_all(
     configs: Sequence[Config],
+    forecasts: Sequence[Forecast],
     *,
     jobs: int = 1,
     threads: int = 1,
@@ -86,6 +89,8 @@ def train_all(
     Parameters
     ----------
     configs : sequence of Config
+    forecasts : sequence of Forecast
+        What each will cost.
     jobs : int
         Worker processes.
     threads : int
@@ -113,9 +118,11 @@ def train_all(
         max_workers=min(jobs, len(configs)),
         mp_context=context,
         initializer=_start_worker,
-        initargs=(stop, progress, threads),
+        initargs=(stop, progress, threads, extensions.added()),
     ) as pool:
-        futures = [pool.submit(_train_in_worker, config) for config in configs]
+        futures = [
+            pool.submit(_train_in_worker, config, expected) for config, expected in zip(configs, forecasts, strict=True)
+        ]
         try:
             _wait_for(futures, progress, on_epoch)
             return [future.result() for future in futures]

@@ -1,10 +1,11 @@
 """What a run costs: multiply-adds and bytes, predicted in closed form and recorded from a run."""
 
+from sparcl_ref.cost import paper
 from sparcl_ref.cost.describe import describe, describe_model
 from sparcl_ref.cost.flops import FLOPS_PER_MAC, FlopLedger, MacTable, pass_macs
 from sparcl_ref.cost.memory import Memory, held_memory, sparse_engine_memory
-from sparcl_ref.cost.of_run import cost_ledger, memory_bytes, paper_train_flops, predicted_cost, task_sizes
 from sparcl_ref.cost.predict import Prediction, predict
+from sparcl_ref.cost.savings import removals, savings
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 
 __all__ = [
@@ -15,15 +16,13 @@ __all__ = [
     "Memory",
     "ModelSpec",
     "Prediction",
-    "cost_ledger",
     "describe",
     "describe_model",
     "held_memory",
-    "memory_bytes",
-    "paper_train_flops",
+    "paper",
     "pass_macs",
     "predict",
-    "predicted_cost",
+    "removals",
+    "savings",
     "sparse_engine_memory",
-    "task_sizes",
 ]

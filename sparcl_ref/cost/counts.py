@@ -11,7 +11,6 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import budget, budgets
 from sparcl_ref.sparcl.dgm import gradient_sparsity
-from sparcl_ref.sparcl.rules import PAPER
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +73,4 @@ def is_nominal(config: Config) -> bool:
     So it is with budgets shared by all layers, with structured masks, and with rules of the published code that keep
     what passes a threshold instead of a number.
     """
-    if not config.sparse:
-        return False
-    rules = config.rules
-    counted = ("initial_mask", "shrink", "grow", "gradient_mask", "freeze")
-    by_value = any(getattr(rules, name) != getattr(PAPER, name) for name in counted)
-    return by_value or config.budgets == "global" or config.structure != "irregular"
+    return config.sparse and (config.budgets == "global" or not config.rules.counts)

@@ -70,6 +70,11 @@ def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int |
     return PassMacs(forward=active * visits, dx=active * visits if layer.needs_dx else 0, dw=grad_active * visits)
 
 
+def forward_only(per_sample: Mapping[str, PassMacs]) -> dict[str, PassMacs]:
+    """What a pass costs each layer that forms no gradients."""
+    return {name: one._replace(dx=0, dw=0) for name, one in per_sample.items()}
+
+
 class MacTable:
     """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form."""
 
@@ -160,8 +165,8 @@ class FlopLedger:
         self._update_macs = 0
         self._score_macs = 0
 
-    def record_pass(self, kind: str, samples: int, model: Network) -> None:
-        """One forward and backward pass, with the masks as they are now.
+    def record_pass(self, kind: str, samples: int, model: Network, *, backward: bool = True) -> None:
+        """One forward pass, and a backward pass unless told otherwise, with the masks as they are now.
 
         Parameters
         ----------
@@ -175,7 +180,8 @@ class FlopLedger:
             If the kind is unknown.
         """
         self._look_at(model)
-        self.table.add_pass(kind, self._per_sample, samples)
+        per_sample = self._per_sample if backward else forward_only(self._per_sample)
+        self.table.add_pass(kind, per_sample, samples)
 
     def record_update(self, model: Network) -> None:
         """One step of the optimiser, with the masks as they are now."""

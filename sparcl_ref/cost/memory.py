@@ -15,9 +15,8 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import living, with_gradient
 from sparcl_ref.cost.peak import pass_peak
-from sparcl_ref.cost.schedule import DRAWS_PER_STEP, needs_probe
+from sparcl_ref.cost.schedule import needs_probe
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
-from sparcl_ref.masks import exact
 
 INDEX_BYTES = 4
 LABEL_BYTES = 8
@@ -87,7 +86,7 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, b
     }
     one_pass = pass_peak(spec.tree, batch=batch, item_bytes=item)
     passing = {"activations": one_pass.kept_bytes, "working_space": one_pass.peak_bytes - one_pass.kept_bytes}
-    rehearses = DRAWS_PER_STEP[config.method] > 0
+    rehearses = config.method_class.draws_per_step > 0
     moments = {
         "pass": always | passing | {"gradients": numbers * (2 if rehearses else 1)},
         "update": always
@@ -115,8 +114,7 @@ def sparse_engine_memory(
     item = _item_bytes(config)
     active: dict[str, int] = {}
     if config.sparse:
-        expanded = exact(config.sparsity) - (exact(config.p_inter) if config.tdm and config.sparsity else 0)
-        active = living(spec, config, expanded)
+        active = living(spec, config, config.make_policy().least_sparsity)
     grads = with_gradient(spec, config, active) if config.sparse else {}
     dense = spec.parameters - sum(spec.layer(name).weights for name in active)
     alive = sum(active.values())

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts, is_nominal
-from sparcl_ref.cost.flops import FLOPS_PER_MAC, MacTable, PassMacs, pass_macs, score_macs, update_macs, update_rule
+from sparcl_ref.cost.flops import (
+    FLOPS_PER_MAC,
+    MacTable,
+    PassMacs,
+    forward_only,
+    pass_macs,
+    score_macs,
+    update_macs,
+    update_rule,
+)
 from sparcl_ref.cost.schedule import EpochPlan, epoch_plans
 from sparcl_ref.cost.spec import ModelSpec
 
@@ -72,13 +81,16 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
     for (kind, counts), samples in passes.items():
         table.add_pass(kind, pass_costs(spec, counts), samples)
     for plan in plans:
+        for extra, counts in plan.beside:
+            costs = pass_costs(spec, counts)
+            table.add_pass(extra.kind, costs if extra.backward else forward_only(costs), extra.samples)
         for name, macs in _overhead(spec, config, plan).items():
             table.overhead_macs[name] += macs
     return Prediction(
         table=table,
         nominal=is_nominal(config),
         steps=sum(plan.steps for plan in plans),
-        pass_samples=sum(passes.values()),
+        pass_samples=sum(passes.values()) + sum(extra.samples for plan in plans for extra, _ in plan.beside),
         epochs=plans,
         spec=spec,
     )

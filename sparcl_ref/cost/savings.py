@@ -58,11 +58,11 @@ def savings(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[
 def _stages(config: Config) -> list[tuple[str, Config]]:
     """Configurations from plain training on new data to the one asked for."""
     dense = dataclasses.replace(config, sparsity=None)
-    stages = [("new data", dense if config.method == "joint" else dataclasses.replace(dense, method="sgd"))]
+    stages = [("new data", dense if config.method_class.joint else dataclasses.replace(dense, method="sgd"))]
     if config.rehearses:
         stages.append(("replay", dense))
     if config.sparse:
-        stages.append(("TDM" if config.tdm else "static mask", dataclasses.replace(config, ddr=False, dgm=False)))
+        stages.append((config.policy_class.title, dataclasses.replace(config, ddr=False, dgm=False)))
         if config.ddr:
             stages.append(("DDR", dataclasses.replace(config, dgm=False)))
         if config.dgm:

@@ -12,11 +12,9 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts, MaskCounts
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
+from sparcl_ref.methods import Moment, Occasion, Passes
+from sparcl_ref.policies import Policy
 from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
-from sparcl_ref.sparcl.rules import PAPER
-from sparcl_ref.sparcl.tdm import Action
-
-DRAWS_PER_STEP = {"sgd": 0, "joint": 0, "er": 1, "der": 1, "derpp": 2}
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class EpochPlan:
         Samples of the passes at refresh steps, which form the gradient of all living weights.
     counts, refresh_counts : Counts
         Masks during the two kinds of steps.
+    beside : tuple of (Passes, Counts)
+        What the method computes beyond its batches: in the epoch, and around the task in its first and last epoch.
     """
 
     task: int
@@ -56,6 +56,7 @@ class EpochPlan:
     refresh_replay: int
     counts: Counts
     refresh_counts: Counts
+    beside: tuple[tuple[Passes, Counts], ...] = ()
 
 
 def epoch_sizes(samples: int, config: Config) -> list[int]:
@@ -117,19 +118,28 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     if not task_sizes or min(task_sizes) < 1:
         raise ValueError(f"expected at least one task of at least 1 sample, got task sizes {list(task_sizes)}")
     masks = MaskCounts(spec, config)
-    rules = config.rules
+    rules, policy = config.rules, config.make_policy()
     presented = 0
     current = masks.at(exact(config.sparsity or 0))
+    gated = current.ungated
     for task, size in enumerate(task_sizes, start=1):
         before = size
+        beside = _beside(config, "begin_task", gated, task, len(task_sizes), size, 0, presented)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
             probe_samples, probed = 0, current.ungated
             remaining = before if rules.remove_after_mask_update else samples
-            for action in _actions(config, task, epoch):
+            for action in policy.actions(task, epoch) if config.sparse else ():
                 if action.kind == "shrink":
-                    probe_samples, probed = _probe_samples(config, remaining, presented), current.ungated
+                    probe_samples, probed = _probe_samples(config, policy, remaining, presented), current.ungated
                 current = masks.at(action.sparsity)
             passes = _passes(config, samples, presented, replays=task >= rules.replay_from_task)
+            beside += _beside(
+                config, "epoch", current.usual, task, len(task_sizes), samples, passes["steps"], presented
+            )
+            presented += passes["current"] + passes["refresh_current"]
+            gated = current.usual
+            if epoch == config.epochs:
+                beside += _beside(config, "end_task", gated, task, len(task_sizes), samples, 0, presented)
             yield EpochPlan(
                 task=task,
                 epoch=epoch,
@@ -138,38 +148,33 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 probe_counts=probed,
                 counts=current.usual,
                 refresh_counts=current.ungated,
+                beside=beside,
                 **passes,
             )
-            presented += passes["current"] + passes["refresh_current"]
+            beside = ()
             before = samples
+
+
+def _beside(
+    config: Config, moment: Moment, counts: Counts, task: int, tasks: int, samples: int, steps: int, presented: int
+) -> tuple[tuple[Passes, Counts], ...]:
+    """What the method says that it computes at a moment, with the masks then."""
+    held = min(presented, config.buffer_size) if config.rehearses else 0
+    occasion = Occasion(moment, task, tasks, samples, steps, held)
+    return tuple((passes, counts) for passes in config.method_class.passes(config.method_settings, occasion))
 
 
 def needs_probe(config: Config) -> bool:
     """Whether shrinking the mask asks for gradients."""
-    probes = config.rules.importance == PAPER.importance and config.structure == "irregular"
-    return probes and config.sparse and config.tdm and config.importance not in ("magnitude", "random")
+    return config.sparse and config.make_policy().probes
 
 
-def _actions(config: Config, task: int, epoch: int) -> tuple[Action, ...]:
-    if not (config.sparse and config.tdm):
-        return ()
-    return config.rules.schedule(
-        task,
-        epoch,
-        epochs=config.epochs,
-        sparsity=config.sparsity,
-        delta_k=config.delta_k,
-        p_inter=config.p_inter,
-        p_intra=config.p_intra,
-    )
-
-
-def _probe_samples(config: Config, samples: int, presented: int) -> int:
+def _probe_samples(config: Config, policy: Policy, samples: int, presented: int) -> int:
     """The first samples of the task and the whole buffer, if the importance asks for gradients at all."""
-    if not needs_probe(config):
+    if not policy.probes:
         return 0
     filled = min(presented, config.buffer_size) if config.rehearses else 0
-    return min(config.importance_samples, samples) + filled
+    return min(policy.probe_samples, samples) + filled
 
 
 def _passes(config: Config, samples: int, presented: int, *, replays: bool) -> dict[str, int]:
@@ -181,7 +186,7 @@ def _passes(config: Config, samples: int, presented: int, *, replays: bool) -> d
     batch = config.batch_size
     steps = samples // batch if config.rules.drop_last else -(-samples // batch)
     trained = min(samples, steps * batch)
-    draws = DRAWS_PER_STEP[config.method] if replays else 0
+    draws = config.method_class.draws_per_step if replays else 0
     most = min(config.effective_replay_batch_size, config.buffer_size) if draws else 0
     refresh_steps = refresh_current = refresh_replay = 0
     if config.sparse and config.dgm:

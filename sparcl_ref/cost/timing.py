@@ -1,4 +1,4 @@
-"""How long a run will take on this machine: a few passes measured, the rest arithmetic."""
+"""How long one pass and one update take on this machine."""
 
 from __future__ import annotations
 
@@ -8,38 +8,30 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sparcl_ref.config import Config
-from sparcl_ref.cost.predict import Prediction
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD
 
 
-def estimated_seconds(
-    prediction: Prediction,
-    config: Config,
-    model: Network,
-    *,
-    repeats: int = 3,
-    clock: Callable[[], float] = time.perf_counter,
-) -> float:
-    """Passes of the run times the time of one, plus updates times the time of one.
+def pass_and_update_seconds(
+    model: Network, *, batch: int, repeats: int = 3, clock: Callable[[], float] = time.perf_counter
+) -> tuple[float, float]:
+    """Median seconds of a dense forward and backward pass, and of an update.
 
-    Masks of the reference engine do not make its passes faster, so dense passes are measured. Evaluation and mask
-    actions are not in it.
+    Masks of the reference engine do not make its passes faster, so dense passes are measured.
 
     Parameters
     ----------
-    prediction : Prediction
-    config : Config
     model : Network
         Left with changed running statistics and zero gradients; weights stay.
+    batch : int
+        Samples of the pass.
     repeats : int
-        Measurements, after one that warms up; the median counts.
+        Measurements of each, after one that warms up.
     clock : callable
         Seconds.
     """
-    x = np.zeros((config.batch_size, *model.input_shape), dtype=model.parameters()[0].value.dtype)
-    upstream = np.zeros((config.batch_size, model.classes), dtype=x.dtype)
+    x = np.zeros((batch, *model.input_shape), dtype=model.parameters()[0].value.dtype)
+    upstream = np.zeros((batch, model.classes), dtype=x.dtype)
     optimizer = SGD(model.parameters())
 
     def one_pass() -> None:
@@ -50,10 +42,7 @@ def estimated_seconds(
         model.take_grads()
         optimizer.step(0.0)
 
-    passes = prediction.pass_samples / config.batch_size
-    return passes * _median_seconds(one_pass, repeats, clock) + prediction.steps * _median_seconds(
-        one_update, repeats, clock
-    )
+    return _median_seconds(one_pass, repeats, clock), _median_seconds(one_update, repeats, clock)
 
 
 def _median_seconds(action: Callable[[], None], repeats: int, clock: Callable[[], float]) -> float:

@@ -1,12 +1,33 @@
 """Continual-learning methods, one file each."""
 
-from sparcl_ref.methods.base import Batch, Method, Observation, RehearsalMethod
+from sparcl_ref.methods.base import Batch, Method, Moment, Observation, Occasion, Passes, RehearsalMethod, TaskData
 from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
 from sparcl_ref.methods.er import ER
+from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
-from sparcl_ref.methods.sgd import SGD
+from sparcl_ref.registry import Registry
 
-METHODS: dict[str, type[Method]] = {"sgd": SGD, "joint": Joint, "er": ER, "der": DER, "derpp": DERpp}
+METHODS: Registry[type[Method]] = Registry(
+    "method", {"sgd": FineTuning, "joint": Joint, "er": ER, "der": DER, "derpp": DERpp}
+)
+#: Add a method of one's own: ``register("mine", MyMethod)``.
+register = METHODS.register
 
-__all__ = ["DER", "ER", "METHODS", "SGD", "Batch", "DERpp", "Joint", "Method", "Observation", "RehearsalMethod"]
+__all__ = [
+    "DER",
+    "ER",
+    "METHODS",
+    "Batch",
+    "DERpp",
+    "FineTuning",
+    "Joint",
+    "Method",
+    "Moment",
+    "Observation",
+    "Occasion",
+    "Passes",
+    "RehearsalMethod",
+    "TaskData",
+    "register",
+]

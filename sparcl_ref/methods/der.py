@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sparcl_ref.losses import mse_logits
 from sparcl_ref.methods.base import Batch, Observation, RehearsalMethod
+from sparcl_ref.settings import OwnSettings, setting
 
 
 class DER(RehearsalMethod):
-    """L = CE~(B) + a MSE(logits(B'), stored logits).
-
-    Parameters
-    ----------
-    alpha : float
-        a. All others as for `RehearsalMethod`.
-    """
+    """L = CE~(B) + a MSE(logits(B'), stored logits)."""
 
     title = "DER"
     draws_per_step = 1
+    paper_forwards = 2
 
-    def __init__(self, *args, alpha: float = 0.1, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.alpha = alpha
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        alpha: float = setting(0.1, "coefficient of the logit loss", at_least=0)
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         step = self._learn(batch)
-        if self._remembers(batch):
+        if self.remembers(batch):
             old = self._recall(step, draws)
-            self._rehearse(step, "replay_mse", old, lambda z: mse_logits(z, old.logits), weight=self.alpha)
+            self._rehearse(step, "replay_mse", old, lambda z: mse_logits(z, old.logits), weight=self.settings.alpha)
         return self._finish(step)

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from sparcl_ref.losses import cross_entropy, mse_logits
 from sparcl_ref.methods.base import Batch, Observation, RehearsalMethod
+from sparcl_ref.settings import OwnSettings, setting
 
 
 class DERpp(RehearsalMethod):
-    """L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B'').
-
-    Parameters
-    ----------
-    alpha, beta : float
-        a and b. All others as for `RehearsalMethod`.
-    """
+    """L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B'')."""
 
     title = "DER++"
     draws_per_step = 2
+    paper_forwards = 3
 
-    def __init__(self, *args, alpha: float = 0.1, beta: float = 0.5, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.alpha = alpha
-        self.beta = beta
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        alpha: float = setting(0.1, "coefficient of the logit loss", at_least=0)
+        beta: float = setting(0.5, "coefficient of the label loss", at_least=0)
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         step = self._learn(batch)
-        if self._remembers(batch):
+        if self.remembers(batch):
             dark = self._recall(step, draws)
-            self._rehearse(step, "replay_mse", dark, lambda z: mse_logits(z, dark.logits), weight=self.alpha)
+            self._rehearse(step, "replay_mse", dark, lambda z: mse_logits(z, dark.logits), weight=self.settings.alpha)
             old = self._recall(step, draws)
-            self._rehearse(step, "replay_ce", old, lambda z: cross_entropy(z, old.labels), weight=self.beta)
+            self._rehearse(step, "replay_ce", old, lambda z: cross_entropy(z, old.labels), weight=self.settings.beta)
         return self._finish(step)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sparcl_ref.methods.sgd import SGD
+from sparcl_ref.methods.fine_tuning import FineTuning
 
 
-class Joint(SGD):
+class Joint(FineTuning):
     """L = CE(B), each batch drawn from the data of all tasks."""
 
     title = "Joint"

@@ -88,6 +88,11 @@ def ddr_sizes(samples: int, *, rho: float = 0.3, cutoff: int = 4) -> list[int]:
     return [samples - round_half_up(exact(rho) * samples * stage / cutoff) for stage in range(cutoff + 1)]
 
 
+def stages_reached(*, epochs: int, delta_k: int, cutoff: int) -> int:
+    """How many stages remove samples: complete ones that another epoch follows, up to the cutoff."""
+    return min(cutoff, (epochs - 1) // delta_k)
+
+
 def completed_stage(epoch: int, *, epochs: int, delta_k: int, cutoff: int) -> int | None:
     """The stage that ends with this epoch and removes data, or None.
 

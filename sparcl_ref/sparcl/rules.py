@@ -1,12 +1,13 @@
 """The decisions on which the paper and the published code differ: one documented field each, two instances.
 
-Code that has to decide asks a field; nothing asks which profile it runs under. Fields can be mixed: a configuration
-names a profile and the fields it takes from the other one.
+Code that has to decide asks a field; nothing asks which profile it runs under, and a rule says itself what it needs.
+Fields can be mixed: a configuration names a profile and the fields it takes from the other one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -17,7 +18,7 @@ import numpy as np
 from sparcl_ref import masks
 from sparcl_ref.layers import Parameter
 from sparcl_ref.models import he_normal, pytorch_default
-from sparcl_ref.sparcl import ddr, dgm, released, tdm
+from sparcl_ref.sparcl import ddr, dgm, released, structured, tdm
 from sparcl_ref.sparcl.importance import cgi, cwi
 
 Rng = np.random.Generator
@@ -26,14 +27,43 @@ Scores = list[np.ndarray]
 Probe = Callable[[Sequence[Parameter]], tuple[Scores, Scores]]
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A decision as a pure function, and what whoever applies it has to know.
+
+    Attributes
+    ----------
+    apply : callable
+    probes : bool
+        Whether it asks for the probe gradients of equation 1.
+    counts : bool
+        Whether it leaves exactly the number alive that it is told. Others compare with a threshold, so that costs
+        predicted before a run are nominal, and layers cannot have budgets of their own.
+    """
+
+    apply: Callable[..., Any]
+    probes: bool = False
+    counts: bool = True
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        return self.apply(*args, **settings)
+
+
+def rule(*, probes: bool = False, counts: bool = True) -> Callable[[Callable[..., Any]], Rule]:
+    """Make a `Rule` of the function below."""
+    return functools.partial(Rule, probes=probes, counts=counts)
+
+
 # --- the paper's side of each rule, in the shape the fields ask for (the published side is in released.py)
 
 
+@rule()
 def initial_mask_random(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
     """A uniformly random mask with an exact budget."""
     return masks.random_mask(weight.shape, active, rng)
 
 
+@rule(counts=False)
 def initial_mask_magnitude(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
     """The initial weights above a percentile of their magnitude."""
     return released.magnitude_initial_mask(weight, sparsity)
@@ -44,6 +74,7 @@ def schedule_paper(task: int, epoch: int, *, epochs: int, **settings: Any) -> tu
     return tdm.tdm_actions(task, epoch, **settings)
 
 
+@rule()
 def shrink_budget(
     mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
 ) -> np.ndarray:
@@ -51,6 +82,7 @@ def shrink_budget(
     return masks.shrink(mask, importance, active)
 
 
+@rule(counts=False)
 def shrink_percentile(
     mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
 ) -> np.ndarray:
@@ -58,17 +90,20 @@ def shrink_percentile(
     return released.shrink_above_percentile(weight, importance, sparsity)
 
 
+@rule()
 def grow_budget(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
     """Dead weights join until exactly the budget lives."""
     return masks.grow(mask, active, rng)
 
 
+@rule(counts=False)
 def grow_value(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
     """Zeros join, counted by value."""
     return released.grow_by_value(weight, sparsity, rng)
 
 
-def importance_probe(parameters: Sequence[Parameter], probe: Probe, *, alpha: float, beta: float) -> Scores:
+@rule(probes=True)
+def importance_probe(parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float) -> Scores:
     """Equation 1 on probe gradients."""
     return [
         cwi(parameter.value, current, memory, alpha=alpha, beta=beta)
@@ -76,11 +111,48 @@ def importance_probe(parameters: Sequence[Parameter], probe: Probe, *, alpha: fl
     ]
 
 
-def importance_last_gradient(parameters: Sequence[Parameter], probe: Probe, *, alpha: float, beta: float) -> Scores:
+@rule()
+def importance_last_gradient(
+    parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float
+) -> Scores:
     """Magnitude and the gradient left by the last step; alpha and beta are not used."""
     return [released.last_gradient_importance(parameter.value, parameter.grad) for parameter in parameters]
 
 
+@rule()
+def importance_magnitude(
+    parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float
+) -> Scores:
+    """|w| alone."""
+    return [np.abs(parameter.value) for parameter in parameters]
+
+
+@rule()
+def importance_random(parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float) -> Scores:
+    """Chance."""
+    return [rng.random(parameter.value.shape) for parameter in parameters]
+
+
+def negated(importance: Rule) -> Rule:
+    """The least important first to stay: what choosing badly costs."""
+
+    def scores(*args: Any, **settings: Any) -> Scores:
+        return [-score for score in importance(*args, **settings)]
+
+    return dataclasses.replace(importance, apply=scores)
+
+
+#: What ranks the weights when a mask shrinks, made from the profile's rule: "cwi" is that rule itself, the others are
+#: there to find out what it is worth.
+IMPORTANCES: dict[str, Callable[[Rule], Rule]] = {
+    "cwi": lambda profile: profile,
+    "negated_cwi": negated,
+    "magnitude": lambda profile: importance_magnitude,
+    "random": lambda profile: importance_random,
+}
+
+
+@rule()
 def gradient_mask_cgi(
     mask: np.ndarray, current: np.ndarray, replay: np.ndarray, *, sparsity: Fraction, alpha: float, beta: float
 ) -> np.ndarray:
@@ -88,6 +160,7 @@ def gradient_mask_cgi(
     return dgm.gradient_mask(mask, cgi(current, replay, alpha=alpha, beta=beta), sparsity)
 
 
+@rule(counts=False)
 def gradient_mask_percentile(
     mask: np.ndarray, current: np.ndarray, replay: np.ndarray, *, sparsity: Fraction, alpha: float, beta: float
 ) -> np.ndarray:
@@ -105,9 +178,16 @@ def score_flips(statistics: ddr.StageStatistics, epochs: int) -> np.ndarray:
     return released.flip_score(statistics.flips, statistics.ever_correct, epochs)
 
 
+@rule()
 def freeze_nothing(value: np.ndarray) -> np.ndarray | None:
     """No parameter is frozen."""
     return None
+
+
+@rule(counts=False)
+def freeze_zeros(value: np.ndarray) -> np.ndarray | None:
+    """Parameters that start with many zeros stay zero there."""
+    return released.frozen_zeros(value)
 
 
 def _rule(number: int, paper: str, code: str, changes: str) -> Any:
@@ -121,7 +201,7 @@ class Rules:
     The field's metadata says, under "paper", "code" and "changes", what either side does and what the difference does.
     """
 
-    initial_mask: Callable[..., np.ndarray] = _rule(
+    initial_mask: Rule = _rule(
         1,
         "uniformly random, exact budget",
         "dense initial weights above a percentile of their magnitude",
@@ -139,25 +219,25 @@ class Rules:
         "0.01",
         "twice as many weights change places; a default, --p-intra decides",
     )
-    shrink: Callable[..., np.ndarray] = _rule(
+    shrink: Rule = _rule(
         3,
         "exactly the budget, ties to the lower index",
         "strictly above an interpolated percentile of all entries",
         "budgets are met only nearly; ties at the threshold die together",
     )
-    importance: Callable[..., Scores] = _rule(
+    importance: Rule = _rule(
         4,
         "equation 1 on probe gradients of the task and of the whole buffer",
         "|w| + 0.5 |g| with the gradient the last minibatch left, already gradient-masked",
         "no extra passes, but one noisy gradient, and none for the weights the gradient mask silenced",
     )
-    grow: Callable[..., np.ndarray] = _rule(
+    grow: Rule = _rule(
         5,
         "dead entries of the mask join until the exact budget lives",
         "zeros by value join, int(zeros - target n) of them",
         "a weight that joined and never got a gradient is dead again at the next update",
     )
-    gradient_mask: Callable[..., np.ndarray] = _rule(
+    gradient_mask: Rule = _rule(
         6,
         "equation 3 ranks the living weights, exact count",
         "percentile of the whole |g| over all entries of the layer",
@@ -175,7 +255,7 @@ class Rules:
         "the mask is updated first",
         "a probe of equation 1 would still see the samples that are about to leave",
     )
-    freeze: Callable[[np.ndarray], np.ndarray | None] = _rule(
+    freeze: Rule = _rule(
         8,
         "only convolution and linear weights are masked",
         "any parameter whose initial value has >= 10 % zeros is masked by its nonzeros",
@@ -200,8 +280,12 @@ class Rules:
     @property
     def counts_budgets(self) -> bool:
         """Whether masks have exact budgets, which may then differ between layers or be shared by them."""
-        counting = (initial_mask_random, shrink_budget, grow_budget)
-        return (self.initial_mask, self.shrink, self.grow) == counting
+        return self.initial_mask.counts and self.shrink.counts and self.grow.counts
+
+    @property
+    def counts(self) -> bool:
+        """Whether every number of living weights and gradients is known before a run."""
+        return self.counts_budgets and self.gradient_mask.counts and self.freeze.counts
 
 
 PAPER = Rules(
@@ -231,7 +315,7 @@ RELEASED = Rules(
     gradient_mask=gradient_mask_percentile,
     ddr_score=score_flips,
     remove_after_mask_update=True,
-    freeze=released.frozen_zeros,
+    freeze=freeze_zeros,
     drop_last=True,
     replay_from_task=2,
     augment_replay=True,
@@ -269,6 +353,48 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
     if profile not in PROFILES:
         raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
     return dataclasses.replace(PROFILES[profile], **chosen)
+
+
+@functools.cache
+def rules_of(profile: str, mix: str = "", *, structure: str = "irregular") -> Rules:
+    """The rules of a run.
+
+    Parameters
+    ----------
+    profile, mix
+        As for `mixed_rules`.
+    structure : str
+        "irregular", or a key of `structured.STRUCTURES`, whose rules then choose masks by norms alone.
+
+    Raises
+    ------
+    ValueError
+        If a profile or a field is unknown.
+    """
+    rules = mixed_rules(profile, mix)
+    if structure in structured.STRUCTURES:
+        rules = dataclasses.replace(rules, **by_norms(structured.STRUCTURES[structure]))
+    return rules
+
+
+def by_norms(kind: structured.Structure) -> dict[str, Rule]:
+    """The rules of a structured kind, which read life from values and rank by norms: no probe is taken for them."""
+
+    @rule(counts=False)
+    def initial_mask(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+        return kind.shrink(weight, sparsity)
+
+    @rule(counts=False)
+    def shrink(
+        mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
+    ) -> np.ndarray:
+        return kind.shrink(weight, sparsity)
+
+    @rule(counts=False)
+    def grow(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+        return mask if kind.grow is None else kind.grow(weight, sparsity, rng)
+
+    return {"initial_mask": initial_mask, "importance": importance_magnitude, "shrink": shrink, "grow": grow}
 
 
 def rules_table() -> str:

@@ -1,7 +1,9 @@
-"""SparCL as a regime around any method: TDM before an epoch, DGM between backward and update, DDR after a stage."""
+"""SparCL as a regime around any method: the mask policy before an epoch, DGM between backward and update, DDR after a
+stage."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -9,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.config import Config
+from sparcl_ref.draws import Draws, Place
 from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import budgets, exact
 from sparcl_ref.methods import Observation
 from sparcl_ref.models import Network
+from sparcl_ref.policies import Action
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
 from sparcl_ref.sparcl.rules import Probe
-from sparcl_ref.sparcl.structured import STRUCTURES
 
 
 @dataclass(frozen=True)
@@ -36,45 +39,49 @@ class MaskChange:
 class SparCL:
     """Holds what the rules need remembered (what happened to each sample) and applies them to the model.
 
-    The masks themselves belong to the parameters; which rules apply is the configuration's profile.
+    The masks themselves belong to the parameters; which rules apply is the configuration's profile, and which weights
+    live its policy's to say.
 
     Parameters
     ----------
     model : Network
     config : Config
-        With a sparsity; each of ``tdm``, ``ddr`` and ``dgm`` can be off.
+        With a sparsity; ``ddr`` and ``dgm`` can be off.
     rng : numpy.random.Generator
         The stream named "mask".
+    draws : Draws, optional
+        Decisions to take instead of drawing them, see `Draws`.
     """
 
-    def __init__(self, model: Network, config: Config, *, rng: np.random.Generator):
+    def __init__(self, model: Network, config: Config, *, rng: np.random.Generator, draws: Draws | None = None):
         self.model = model
         self.config = config
         self.rules = config.rules
+        self.policy = config.make_policy()
         self.rng = rng
+        self.draws = Draws() if draws is None else draws
         self.parameters = model.sparsifiable()
         self.statistics = StageStatistics(0)
-        self._structure = STRUCTURES.get(config.structure)
         self._start()
 
     def _start(self) -> None:
         """The initial masks, and the parameters that stay frozen at their zeros."""
         sparsity = exact(self.config.sparsity)
-        for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
-            weight = _joined([parameter.value for parameter in group])
-            if self._structure is not None:
-                mask = self._structure.shrink(weight, sparsity)
+        for group, active, weight in self._budgeted(sparsity):
+            given = self.draws.initial_masks
+            if given is None:
+                mask = self.policy.init(weight, self.rng, active=active, sparsity=sparsity)
             else:
-                mask = self.rules.initial_mask(weight, self.rng, active=active, sparsity=sparsity)
+                mask = _joined([given[parameter.name] for parameter in group])
             self._set_group(group, mask)
         for parameter in self.model.parameters():
             if not parameter.sparsifiable:
                 parameter.set_mask(self.rules.freeze(parameter.value))
 
-    # --- TDM: before an epoch
+    # --- the policy: before an epoch, and between steps where it asks for that
 
     def before_epoch(self, task: int, epoch: int, probe: Probe) -> list[MaskChange]:
-        """Lift the gradient masks and take the mask actions of Algorithm 1.
+        """Lift the gradient masks and change the masks as the policy says.
 
         Parameters
         ----------
@@ -86,79 +93,65 @@ class SparCL:
         Returns
         -------
         list of MaskChange
-            In the order taken; empty if TDM is off.
+            In the order taken; empty if nothing is due.
         """
         for parameter in self.parameters:
             parameter.set_grad_mask(None)
-        if not self.config.tdm:
-            return []
-        config = self.config
-        actions = self.rules.schedule(
-            task,
-            epoch,
-            epochs=config.epochs,
-            sparsity=config.sparsity,
-            delta_k=config.delta_k,
-            p_inter=config.p_inter,
-            p_intra=config.p_intra,
-        )
-        return [
-            self._shrink(action.sparsity, probe) if action.kind == "shrink" else self._expand(action.sparsity)
-            for action in actions
-        ]
+        place = Place(task, epoch, 0)
+        return [self._act(action, place, probe) for action in self.policy.actions(*place)]
 
-    def importance(self, probe: Probe) -> list[np.ndarray]:
-        """The score by which weights are kept, one array per sparsifiable parameter.
+    def before_step(self, task: int, epoch: int, step: int, probe: Probe) -> list[MaskChange]:
+        """Change the masks where the policy moves within an epoch, and lift the gradient masks that are due.
 
-        "cwi" is what the profile calls importance; "negated_cwi", "magnitude" and "random" are there to find out what
-        it is worth.
+        Parameters
+        ----------
+        task, epoch : int
+            From 1.
+        step : int
+            Within the epoch, from 0. What is due before step 0 is `before_epoch`'s.
+        probe : callable
+            As for `before_epoch`.
         """
-        kind = self.config.importance
-        if kind == "magnitude":
-            return [np.abs(parameter.value) for parameter in self.parameters]
-        if kind == "random":
-            return [self.rng.random(parameter.value.shape) for parameter in self.parameters]
-        alpha, beta = self.config.importance_alpha, self.config.importance_beta
-        scores = self.rules.importance(self.parameters, probe, alpha=alpha, beta=beta)
-        return [-score for score in scores] if kind == "negated_cwi" else scores
+        changes = []
+        if self.policy.by_step and step:
+            place = Place(task, epoch, step)
+            changes = [self._act(action, place, probe) for action in self.policy.actions(*place)]
+        if self.config.dgm and is_refresh(step, self.config.dgm_interval):
+            for parameter in self.parameters:
+                parameter.set_grad_mask(None)
+        return changes
 
-    def _shrink(self, sparsity: Fraction, probe: Probe) -> MaskChange:
-        # Structured kinds rank by norm alone, so no probe is taken for them.
-        scores = dict.fromkeys(map(id, self.parameters))
-        if self._structure is None:
-            scores = dict(zip(map(id, self.parameters), self.importance(probe), strict=True))
-        left: dict[str, np.ndarray] = {}
-        for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
-            weight = _joined([parameter.value for parameter in group])
-            if self._structure is not None:
-                mask = self._structure.shrink(weight, sparsity)
-            else:
+    def _act(self, action: Action, place: Place, probe: Probe) -> MaskChange:
+        sparsity = action.sparsity
+        moved: dict[str, np.ndarray] = {}
+        growth = self.draws.growth
+        if action.kind == "shrink":
+            found = self.policy.scores(self.parameters, probe, self.rng)
+            scores = dict(zip(map(id, self.parameters), found, strict=True))
+        for group, active, weight in self._budgeted(sparsity):
+            before = _mask_of(group)
+            if action.kind == "shrink":
                 score = _joined([scores[id(parameter)] for parameter in group])
-                mask = self.rules.shrink(_mask_of(group), weight, score, active=active, sparsity=sparsity)
-            left |= self._set_group(group, mask)
-        return MaskChange("shrink", sparsity, left)
-
-    def _expand(self, sparsity: Fraction) -> MaskChange:
-        joined: dict[str, np.ndarray] = {}
-        for group, active in zip(self._groups(), self._budgets(sparsity), strict=True):
-            weight = _joined([parameter.value for parameter in group])
-            if self._structure is None:
-                mask = self.rules.grow(_mask_of(group), weight, self.rng, active=active, sparsity=sparsity)
-            elif self._structure.grow is not None:
-                mask = self._structure.grow(weight, sparsity, self.rng)
+                mask = self.policy.drop(before, weight, score, active=active, sparsity=sparsity)
+            elif growth is not None:
+                mask = _joined([_with_joining(parameter, growth(place, parameter.name)) for parameter in group])
             else:
-                mask = _mask_of(group)
-            joined |= self._set_group(group, mask)
-        return MaskChange("expand", sparsity, joined)
+                mask = self.policy.grow(before, weight, self.rng, active=active, sparsity=sparsity)
+            moved |= self._set_group(group, mask)
+        return MaskChange(action.kind, sparsity, moved)
+
+    def _budgeted(self, sparsity: Fraction) -> Iterator[tuple[list[Parameter], int, np.ndarray]]:
+        """Each group of parameters that shares a budget, the budget, and the group's values."""
+        shapes = [parameter.value.shape for parameter in self.parameters]
+        numbers = budgets(shapes, sparsity, self.config.budgets)
+        for group, active in zip(self._groups(), numbers, strict=True):
+            yield group, active, _joined([parameter.value for parameter in group])
 
     def _groups(self) -> list[list[Parameter]]:
         """Parameters that share a budget: each alone, or all together for "global"."""
         if self.config.budgets == "global":
             return [self.parameters]
         return [[parameter] for parameter in self.parameters]
-
-    def _budgets(self, sparsity: Fraction) -> list[int]:
-        return budgets([parameter.value.shape for parameter in self.parameters], sparsity, self.config.budgets)
 
     def _set_group(self, group: list[Parameter], joined: np.ndarray) -> dict[str, np.ndarray]:
         """Give each parameter its part of the group's mask; returns the flat indices that changed, by name."""
@@ -170,19 +163,7 @@ class SparCL:
             changed[parameter.name] = np.flatnonzero(before != part)
         return changed
 
-    # --- DGM: around a step
-
-    def before_step(self, iteration: int) -> None:
-        """Lift the gradient masks where they will be chosen anew from this step's gradients.
-
-        Parameters
-        ----------
-        iteration : int
-            Step within the epoch, from 0.
-        """
-        if self.config.dgm and is_refresh(iteration, self.config.dgm_interval):
-            for parameter in self.parameters:
-                parameter.set_grad_mask(None)
+    # --- DGM: after a step's backward pass
 
     def after_backward(self, iteration: int, step: Observation) -> bool:
         """Choose the gradient masks at a refresh, and silence the gradients outside them.
@@ -271,6 +252,16 @@ class SparCL:
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     """The arrays of a group as one: a single array as it is, several flattened one behind the other."""
     return arrays[0] if len(arrays) == 1 else np.concatenate([array.reshape(-1) for array in arrays])
+
+
+def _with_joining(parameter: Parameter, flat: np.ndarray) -> np.ndarray:
+    """The parameter's mask with the given dead entries alive."""
+    mask = _mask_of([parameter]).copy()
+    flat = np.asarray(flat)
+    if flat.size and (flat.min() < 0 or flat.max() >= mask.size or mask.flat[flat].any()):
+        raise ValueError(f"{parameter.name}: the given growth must name dead entries in 0..{mask.size - 1}")
+    mask.flat[flat] = True
+    return mask
 
 
 def _mask_of(group: list[Parameter]) -> np.ndarray:

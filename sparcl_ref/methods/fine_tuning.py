@@ -9,7 +9,7 @@ import numpy as np
 from sparcl_ref.methods.base import Batch, Method, Observation
 
 
-class SGD(Method):
+class FineTuning(Method):
     """L = CE~(B)."""
 
     title = "SGD"

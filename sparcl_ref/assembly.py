@@ -1,0 +1,150 @@
+"""From a configuration to the parts of a run: tasks, network, engine, method."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.config import Config
+from sparcl_ref.cost import ModelSpec, describe_model
+from sparcl_ref.methods import Method
+from sparcl_ref.models import Network, build_model
+from sparcl_ref.optimizers import SGD
+from sparcl_ref.randomness import own_stream
+from sparcl_ref.replay import ReservoirBuffer
+from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
+from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
+
+#: Numbers in an image of the digits.
+DIGITS_NUMBERS = 64
+#: Below this many multiply-adds a sample, NumPy's dense products are over before compiled code is loaded.
+SMALL_FORWARD_MACS = 1_000_000
+
+
+def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> Stream:
+    """The tasks of a configuration; ``rng`` is the stream named "classes".
+
+    Raises
+    ------
+    ValueError
+        If the class order does not fit, or a batch is larger than the smallest task.
+    """
+    order: Any = config.class_order
+    if order not in ("natural", "random"):
+        try:
+            order = [int(label) for label in order.split(",")]
+        except ValueError:
+            raise ValueError(
+                f"--class-order must be natural, random or label ids joined by commas, got {config.class_order!r}"
+            ) from None
+    order = class_order(order, dataset.classes, rng)
+    stream = split(dataset, classes_per_task=config.classes_per_task, class_order=order)
+    stream = joint(stream) if config.method_class.joint else stream
+    smallest = min(len(task.train_index) for task in stream.training)
+    if config.batch_size > smallest:
+        raise ValueError(
+            f"--batch-size must not exceed the smallest task's {smallest} samples, got {config.batch_size}; "
+            "choose a smaller batch or more classes per task"
+        )
+    least = smallest_epoch(config, smallest)
+    if least < 1:
+        raise ValueError(
+            f"--ddr-rho {config.ddr_rho} leaves none of the smallest task's {smallest} samples; choose a smaller one"
+        )
+    if config.rules.drop_last and config.batch_size > least:
+        raise ValueError(
+            f"--batch-size must not exceed the {least} samples that data removal leaves of the smallest task, got "
+            f"{config.batch_size}: partial batches are skipped, so nothing would be trained on"
+        )
+    return stream
+
+
+def smallest_epoch(config: Config, samples: int) -> int:
+    """Samples in the last epoch of a task of that size, after all removals of data."""
+    if not (config.sparse and config.ddr):
+        return samples
+    reached = stages_reached(epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
+    return ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
+
+
+def spec_of(config: Config, dataset: Dataset) -> ModelSpec:
+    """The network of a configuration as plain data, without arrays."""
+    return describe_model(config.model, input_shape=dataset.input_shape, classes=dataset.classes, width=config.width)
+
+
+def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) -> Network:
+    """The network with its initial weights; ``rng`` is the stream named "init"."""
+    return build_model(
+        config.model,
+        input_shape=dataset.input_shape,
+        classes=dataset.classes,
+        width=config.width,
+        dtype=np.dtype(config.dtype),
+        rng=rng,
+        draw=config.rules.initialise,
+    )
+
+
+def chosen_engine(engine: str, spec: ModelSpec) -> str:
+    """What "auto" stands for: numba for anything larger than the digits, where compiling would cost more than it saves.
+
+    Parameters
+    ----------
+    engine : {"auto", "numpy", "numba"}
+    spec : ModelSpec
+
+    Returns
+    -------
+    {"numpy", "numba"}
+        For "auto", numba if an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than
+        `SMALL_FORWARD_MACS` multiply-adds a sample.
+    """
+    if engine != "auto":
+        return engine
+    large = math.prod(spec.input_shape) > DIGITS_NUMBERS or spec.forward_macs > SMALL_FORWARD_MACS
+    return "numba" if large else "numpy"
+
+
+def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
+    """The model as the engine computes it, and the optimiser that goes with it.
+
+    Parameters
+    ----------
+    engine : {"numpy", "numba"}
+        See `chosen_engine`.
+    model : Network
+        Shares its parameters with what is returned.
+    """
+    if engine == "numpy":
+        return model, SGD
+    from sparcl_ref import fast
+
+    return fast.compile(model), fast.SGD
+
+
+def build_method(
+    config: Config, model: Network, dataset: Dataset, generators: dict[str, np.random.Generator]
+) -> Method:
+    """The method of a configuration, with its buffer if it has one."""
+    parts: dict[str, Any] = {
+        "head": config.effective_head,
+        "own_rng": own_stream(config.seed, f"method {config.method}"),
+        **dataclasses.asdict(config.method_settings),
+    }
+    if config.rehearses:
+        parts |= {
+            "buffer": ReservoirBuffer(
+                config.buffer_size,
+                image_shape=dataset.input_shape,
+                image_dtype=dataset.train_x.dtype,
+                classes=model.classes,
+                logits_dtype=np.dtype(config.dtype),
+            ),
+            "rng": generators["replay"],
+            "replay_batch_size": config.effective_replay_batch_size,
+            "replay_from_task": config.rules.replay_from_task,
+        }
+    return config.method_class(model, **parts)

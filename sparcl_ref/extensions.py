@@ -1,0 +1,54 @@
+"""What others add to the package, and how worker processes learn of it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sparcl_ref.methods import METHODS
+from sparcl_ref.models import MODELS
+from sparcl_ref.policies import POLICIES
+from sparcl_ref.registry import Registry
+
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, MODELS)
+
+#: Position of a registry, name, thing.
+Added = list[tuple[int, str, Any]]
+
+
+def added() -> Added:
+    """All that was registered in this process; it can be pickled if the things can, which classes and functions of
+    modules can."""
+    return [(number, name, thing) for number, known in enumerate(REGISTRIES) for name, thing in known.added.items()]
+
+
+def take_over(things: Added) -> None:
+    """Register what another process had registered."""
+    for number, name, thing in things:
+        REGISTRIES[number].register(name, thing)
+
+
+def load_plugins(plugins: Iterable[str]) -> None:
+    """Import modules that register something: names of modules, or paths of Python files.
+
+    Raises
+    ------
+    ValueError
+        If one cannot be imported, naming it and the reason.
+    """
+    for plugin in plugins:
+        path = Path(plugin).expanduser()
+        name = plugin
+        if path.suffix == ".py":
+            if not path.is_file():
+                raise ValueError(f"--plugin {plugin}: there is no such file")
+            name = path.stem
+            # Worker processes inherit the search path and import the file by the same name.
+            sys.path.insert(0, str(path.resolve().parent))
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise ValueError(f"--plugin {plugin}: {type(error).__name__}: {error}") from error

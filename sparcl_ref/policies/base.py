@@ -1,0 +1,179 @@
+"""What a mask policy is: when masks change, and which weights start, leave and join."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparcl_ref.layers import Parameter
+from sparcl_ref.settings import OwnSettings
+from sparcl_ref.sparcl.rules import Probe, Rng, Rules, Scores
+from sparcl_ref.sparcl.tdm import Action
+
+__all__ = ["Action", "Policy", "Schedule"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What of a run's settings a policy may build on.
+
+    Attributes
+    ----------
+    sparsity : float
+        s, the fraction of dead weights.
+    epochs, delta_k : int
+        Epochs of a task, and between adjustments.
+    alpha, beta : float
+        Coefficients of the importance.
+    """
+
+    sparsity: float
+    epochs: int
+    delta_k: int
+    alpha: float
+    beta: float
+
+
+class Policy:
+    """A way to choose which weights live: four pure functions, and the scores by which weights leave.
+
+    The defaults are a random mask that never moves. Which weights live is not a policy's to remember: masks belong to
+    the parameters, and every function is given what it decides on.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    rules : Rules
+        The profile's; a policy may ask them or not.
+    settings : Settings
+        Its own, an instance of its `Settings`.
+    """
+
+    title: ClassVar[str]
+    #: The policy's own settings, shown by ``--help`` under its name.
+    Settings: ClassVar[type[OwnSettings]] = OwnSettings
+
+    def __init__(self, schedule: Schedule, rules: Rules, settings: Any):
+        self.schedule = schedule
+        self.rules = rules
+        self.settings = settings
+
+    @classmethod
+    def settled(cls, settings: Any, rules: Rules) -> Any:
+        """The settings with what is left to the profile filled in, so that what is stored is what runs."""
+        return settings
+
+    @classmethod
+    def check(cls, schedule: Schedule, settings: Any) -> None:
+        """Refuse a schedule that the policy cannot follow.
+
+        Raises
+        ------
+        ValueError
+            Naming the setting and what to do.
+        """
+
+    @classmethod
+    def remarks(cls, settings: Any) -> list[str]:
+        """What tables add to a run's name, such as "by magnitude"."""
+        return []
+
+    @property
+    def probes(self) -> bool:
+        """Whether its scores ask for the probe gradients of equation 1."""
+        return False
+
+    @property
+    def probe_samples(self) -> int:
+        """The most samples of the current task that a probe uses."""
+        return 0
+
+    @property
+    def least_sparsity(self) -> Fraction:
+        """The sparsity at which most weights live."""
+        return Fraction(str(self.schedule.sparsity))
+
+    def init(self, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+        """The mask a run starts with.
+
+        Parameters
+        ----------
+        weight : ndarray
+            Initial values; of layers that share a budget, joined and flat.
+        rng : numpy.random.Generator
+            The stream named "mask".
+        active : int
+            Budget of living weights.
+        sparsity : Fraction
+            What the budget was made from.
+
+        Returns
+        -------
+        ndarray of bool, shape of ``weight``
+        """
+        return self.rules.initial_mask(weight, rng, active=active, sparsity=sparsity)  # type: ignore[no-any-return]
+
+    def actions(self, task: int, epoch: int, step: int = 0) -> tuple[Action, ...]:
+        """The changes of the mask before a step, in the order to take them.
+
+        Parameters
+        ----------
+        task, epoch : int
+            From 1.
+        step : int
+            Within the epoch, from 0. Only policies with `by_step` are asked for other steps than 0.
+        """
+        return ()
+
+    #: Whether the mask may change between the steps of an epoch.
+    by_step: ClassVar[bool] = False
+
+    def scores(self, parameters: Sequence[Parameter], probe: Probe, rng: Rng) -> Scores:
+        """What `drop` ranks by, one array per sparsifiable parameter.
+
+        Parameters
+        ----------
+        parameters : sequence of Parameter
+        probe : callable
+            Gives the probe gradients on the current task and on the buffer; calling it costs passes.
+        rng : numpy.random.Generator
+            The stream named "mask".
+        """
+        return [np.abs(parameter.value) for parameter in parameters]
+
+    def drop(
+        self, mask: np.ndarray, weight: np.ndarray, scores: np.ndarray, *, active: int, sparsity: Fraction
+    ) -> np.ndarray:
+        """The mask after the least important have left.
+
+        Parameters
+        ----------
+        mask, weight, scores : ndarray, same shape
+        active, sparsity
+            As for `init`.
+
+        Returns
+        -------
+        ndarray of bool, same shape
+        """
+        kept = self.rules.shrink(mask, weight, scores, active=active, sparsity=sparsity)
+        return kept  # type: ignore[no-any-return]
+
+    def grow(self, mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+        """The mask after others have joined.
+
+        Parameters
+        ----------
+        mask, weight : ndarray, same shape
+        rng, active, sparsity
+            As for `init`.
+
+        Returns
+        -------
+        ndarray of bool, same shape
+        """
+        return self.rules.grow(mask, weight, rng, active=active, sparsity=sparsity)  # type: ignore[no-any-return]

@@ -1,0 +1,159 @@
+"""Settings that say themselves what they accept: explanation, choices and bounds, checked on creation."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import numbers
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    choices: Iterable[str] | None = None,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    about: str = "",
+) -> Any:
+    """A dataclass field for a setting.
+
+    Parameters
+    ----------
+    default : object
+    help : str
+        One line.
+    choices : iterable of str, optional
+        Read anew at each check, so that a registry can be given.
+    at_least, above, at_most, below : float, optional
+        Bounds of a number; None as a value is not bound.
+    about : str
+        A word about the range, for the message that refuses a value.
+    """
+    bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    return field(default=default, metadata={"help": help, "choices": choices, "bounds": given, "about": about})
+
+
+@dataclass(frozen=True)
+class OwnSettings:
+    """Base of a method's or policy's own settings; every field is made by `setting`.
+
+    Raises
+    ------
+    ValueError
+        On creation, naming the setting, the value given and what is accepted.
+    """
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def flag(name: str) -> str:
+    """A setting's name on the command line."""
+    return "--" + name.replace("_", "-")
+
+
+@functools.cache
+def kinds(cls: type) -> Mapping[str, tuple[type, ...]]:
+    """Field to the plain types its value may have, `NoneType` among them where it may be None."""
+    found = {}
+    for name, annotation in typing.get_type_hints(cls).items():
+        union = isinstance(annotation, types.UnionType)
+        found[name] = typing.get_args(annotation) if union else (annotation,)
+    return {item.name: found[item.name] for item in dataclasses.fields(cls)}
+
+
+def is_setting(item: dataclasses.Field[Any]) -> bool:
+    """Whether a field was made by `setting`."""
+    return "help" in item.metadata
+
+
+def check(settings: Any) -> None:
+    """Replace each value of a frozen settings object by its plain Python form, and refuse what does not fit.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting, the value given and what is accepted.
+    """
+    for item in filter(is_setting, dataclasses.fields(settings)):
+        value = plain(item.name, getattr(settings, item.name), kinds(type(settings))[item.name])
+        object.__setattr__(settings, item.name, value)
+        choices = item.metadata["choices"]
+        if choices is not None and value not in list(choices):
+            raise ValueError(f"{flag(item.name)} must be one of {', '.join(choices)}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{flag(item.name)} must be a finite number, got {value}")
+        if value is not None:
+            require(item.name, value, _within(value, item.metadata["bounds"]), accepted(item))
+
+
+def require(name: str, value: Any, good: bool, expected: str) -> None:
+    """Refuse a value.
+
+    Raises
+    ------
+    ValueError
+        Unless ``good``.
+    """
+    if not good:
+        raise ValueError(f"{flag(name)} must be {expected}, got {value}")
+
+
+def accepted(item: dataclasses.Field[Any]) -> str:
+    """A setting's range in words: "at least 1", "in 0..1, below 1"."""
+    bounds = {name: f"{bound:g}" for name, bound in item.metadata["bounds"].items()}
+    if "at_least" in bounds and ("at_most" in bounds or "below" in bounds):
+        words = f"in {bounds['at_least']}..{bounds.get('at_most', bounds.get('below'))}"
+        words += f", below {bounds['below']}" if "below" in bounds else ""
+    else:
+        words = " and ".join(f"{name.replace('_', ' ')} {bound}" for name, bound in bounds.items())
+    return f"{words} ({item.metadata['about']})" if item.metadata["about"] else words
+
+
+def _within(value: Any, bounds: Mapping[str, float]) -> bool:
+    holds = {
+        "at_least": lambda bound: value >= bound,
+        "above": lambda bound: value > bound,
+        "at_most": lambda bound: value <= bound,
+        "below": lambda bound: value < bound,
+    }
+    return all(holds[name](bound) for name, bound in bounds.items())
+
+
+def plain(name: str, value: Any, accepted_kinds: tuple[type, ...]) -> Any:
+    """A value as plain Python: NumPy's numbers and booleans, whole numbers for floats, and paths for text are taken.
+
+    Booleans never count as numbers.
+
+    Raises
+    ------
+    ValueError
+        If the value is of another kind.
+    """
+    if value is None and types.NoneType in accepted_kinds:
+        return None
+    if isinstance(value, bool | np.bool_):
+        if bool in accepted_kinds:
+            return bool(value)
+    elif int in accepted_kinds and isinstance(value, numbers.Integral):
+        return int(value)
+    elif float in accepted_kinds and isinstance(value, numbers.Real):
+        return float(value)
+    elif str in accepted_kinds and isinstance(value, str | os.PathLike):
+        return os.fspath(value)
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "none"}
+    expected = " or ".join(names.get(kind, kind.__name__) for kind in accepted_kinds)
+    raise ValueError(f"{flag(name)} must be {expected}, got {value!r}")
