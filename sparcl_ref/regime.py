@@ -19,7 +19,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.policies import Action
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
-from sparcl_ref.sparcl.rules import Probe
+from sparcl_ref.sparcl.rules import SizedProbe
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class SparCL:
 
     def _start(self) -> None:
         """The initial masks, and the parameters that stay frozen at their zeros."""
-        sparsity = exact(self.config.sparsity)
+        sparsity = exact(self.policy.schedule.sparsity)
         for group, active, weight in self._budgeted(sparsity):
             given = self.draws.initial_masks
             if given is None:
@@ -80,7 +80,7 @@ class SparCL:
 
     # --- the policy: before an epoch, and between steps where it asks for that
 
-    def before_epoch(self, task: int, epoch: int, probe: Probe) -> list[MaskChange]:
+    def before_epoch(self, task: int, epoch: int, probe: SizedProbe) -> list[MaskChange]:
         """Lift the gradient masks and change the masks as the policy says.
 
         Parameters
@@ -100,7 +100,7 @@ class SparCL:
         place = Place(task, epoch, 0)
         return [self._act(action, place, probe) for action in self.policy.actions(*place)]
 
-    def before_step(self, task: int, epoch: int, step: int, probe: Probe) -> list[MaskChange]:
+    def before_step(self, task: int, epoch: int, step: int, probe: SizedProbe) -> list[MaskChange]:
         """Change the masks where the policy moves within an epoch, and lift the gradient masks that are due.
 
         Parameters
@@ -121,7 +121,7 @@ class SparCL:
                 parameter.set_grad_mask(None)
         return changes
 
-    def _act(self, action: Action, place: Place, probe: Probe) -> MaskChange:
+    def _act(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
         sparsity = action.sparsity
         moved: dict[str, np.ndarray] = {}
         growth = self.draws.growth
@@ -129,7 +129,7 @@ class SparCL:
             found = self.policy.scores(self.parameters, probe, self.rng)
             scores = dict(zip(map(id, self.parameters), found, strict=True))
         for group, active, weight in self._budgeted(sparsity):
-            before = _mask_of(group)
+            before = mask_of(group)
             if action.kind == "shrink":
                 score = _joined([scores[id(parameter)] for parameter in group])
                 mask = self.policy.drop(before, weight, score, active=active, sparsity=sparsity)
@@ -158,7 +158,7 @@ class SparCL:
         changed = {}
         ends = np.cumsum([parameter.value.size for parameter in group])
         for parameter, part in zip(group, np.split(joined.reshape(-1), ends[:-1]), strict=True):
-            before = _mask_of([parameter]).reshape(-1)
+            before = mask_of([parameter]).reshape(-1)
             parameter.set_mask(part.reshape(parameter.value.shape))
             changed[parameter.name] = np.flatnonzero(before != part)
         return changed
@@ -182,7 +182,7 @@ class SparCL:
         """
         if not self.config.dgm or not is_refresh(iteration, self.config.dgm_interval):
             return False
-        masked = gradient_sparsity(self.config.sparsity, self.config.dgm_q)
+        masked = gradient_sparsity(self.policy.schedule.sparsity, self.config.dgm_q)
         coefficients = {"alpha": self.config.importance_alpha, "beta": self.config.importance_beta}
         for index, parameter in enumerate(self.model.parameters()):
             if not parameter.sparsifiable:
@@ -256,7 +256,7 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
 
 def _with_joining(parameter: Parameter, flat: np.ndarray) -> np.ndarray:
     """The parameter's mask with the given dead entries alive."""
-    mask = _mask_of([parameter]).copy()
+    mask = mask_of([parameter]).copy()
     flat = np.asarray(flat)
     if flat.size and (flat.min() < 0 or flat.max() >= mask.size or mask.flat[flat].any()):
         raise ValueError(f"{parameter.name}: the given growth must name dead entries in 0..{mask.size - 1}")
@@ -264,6 +264,6 @@ def _with_joining(parameter: Parameter, flat: np.ndarray) -> np.ndarray:
     return mask
 
 
-def _mask_of(group: list[Parameter]) -> np.ndarray:
+def mask_of(group: list[Parameter]) -> np.ndarray:
     """The masks of a group, joined like its values; a parameter without a mask lives everywhere."""
     return _joined([np.ones(p.value.shape, dtype=bool) if p.mask is None else p.mask for p in group])

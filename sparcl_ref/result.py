@@ -53,7 +53,7 @@ class Result:
     memory_bytes: dict[str, int]
     predicted: dict[str, Any]
     savings: dict[str, list[dict[str, Any]]]
-    data_removed: list[dict[str, int]]
+    data_removed: list[dict[str, int | None]]
     steps: int
     wall_seconds: float
     engine: str = "numpy"

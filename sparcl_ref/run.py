@@ -264,7 +264,11 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
-    masks = {f"{result.name}#{result.config.seed}": result.mask_snapshots() for result in results if result.mask_layer}
+    masks = {
+        f"{result.name}#{result.config.seed}": snapshots
+        for result in results
+        if (snapshots := result.mask_snapshots()) is not None
+    }
     # Printed before anything is written: a full disk must not take the table with it.
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)

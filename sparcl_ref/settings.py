@@ -88,8 +88,10 @@ def check(settings: Any) -> None:
     ValueError
         Naming the setting, the value given and what is accepted.
     """
+    cls: type = type(settings)
+    accepted_kinds = kinds(cls)
     for item in filter(is_setting, dataclasses.fields(settings)):
-        value = plain(item.name, getattr(settings, item.name), kinds(type(settings))[item.name])
+        value = plain(item.name, getattr(settings, item.name), accepted_kinds[item.name])
         object.__setattr__(settings, item.name, value)
         choices = item.metadata["choices"]
         if choices is not None and value not in list(choices):

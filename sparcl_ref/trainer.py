@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,9 @@ from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods import Batch, Method, Observation, RehearsalMethod, TaskData
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD, learning_rate
-from sparcl_ref.regime import SparCL
+from sparcl_ref.regime import SparCL, mask_of
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.importance import probe_gradients
+from sparcl_ref.sparcl.importance import Loss, probe_gradients
 from sparcl_ref.streams import Stream, Task, cut_batches
 
 
@@ -170,7 +170,7 @@ class Trainer:
         if self.regime is not None:
             event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self._probe)
             if self.rules.remove_after_mask_update and cursor.epoch > 1:
-                event.removed = self._end_stage(cursor.epoch - 1)
+                event.removed = self._end_stage(self.regime, cursor.epoch - 1)
         self._snapshot_mask()
         cursor.permutation = self.decisions.order(self.place, len(cursor.remaining))
         self._epoch_totals = EpochTotals()
@@ -211,14 +211,14 @@ class Trainer:
         event = self._event()
         self._record_epoch()
         if self.regime is not None and not self.rules.remove_after_mask_update:
-            event.removed = self._end_stage(cursor.epoch)
+            event.removed = self._end_stage(self.regime, cursor.epoch)
         cursor.due = "end_task" if cursor.epoch == config.epochs else "begin_epoch"
         return event
 
-    def _end_stage(self, epoch: int) -> np.ndarray:
+    def _end_stage(self, regime: SparCL, epoch: int) -> np.ndarray:
         """Data removal after an epoch; returns the training indices that left."""
         before = self.cursor.remaining
-        self.cursor.remaining = self.regime.end_stage(epoch, before, len(self._task.train_index))
+        self.cursor.remaining = regime.end_stage(epoch, before, len(self._task.train_index))
         removed = np.setdiff1d(before, self.cursor.remaining)
         if len(removed):
             row = {"task": self.cursor.task, "stage": epoch // self.config.delta_k}
@@ -237,10 +237,10 @@ class Trainer:
             return None
         return self.decisions.slots(self.place, self.method.draws_per_step)
 
-    def _probe(self, parameters: list[Parameter]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def _probe(self, parameters: Sequence[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
         self.ledger.record_scores(self.model)
-        first = self.cursor.remaining[: self.regime.policy.probe_samples]
+        first = self.cursor.remaining[:samples]
         classes = self._task.classes
         current = self._gradients(
             parameters,
@@ -253,7 +253,9 @@ class Trainer:
         memory = self.buffer.content()
         return current, self._gradients(parameters, memory.images, memory.labels, cross_entropy)
 
-    def _gradients(self, parameters, images, labels, loss) -> list[np.ndarray]:
+    def _gradients(
+        self, parameters: Sequence[Parameter], images: np.ndarray, labels: np.ndarray, loss: Loss
+    ) -> list[np.ndarray]:
         return probe_gradients(
             self.model,
             parameters,
@@ -272,7 +274,8 @@ class Trainer:
     def _check_finite(self, step: Observation, batch: Batch) -> None:
         for term, loss in step.losses.items():
             if not np.isfinite(loss):
-                seen = [batch.x, *(self.decisions.prepare(self.buffer.get(slots).images) for slots in step.draws)]
+                held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
+                seen = [batch.x, *map(self.decisions.prepare, held)]
                 raise FloatingPointError(
                     f"the {term} loss is {loss}; not finite first: "
                     f"{first_not_finite(self.model, np.concatenate(seen))}; try a lower learning rate or check the data"
@@ -288,7 +291,7 @@ class Trainer:
             return
         largest = max(self.model.sparsifiable(), key=lambda parameter: parameter.value.size)
         self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
-        self.history.mask_alive.append(np.packbits(largest.mask))
+        self.history.mask_alive.append(np.packbits(mask_of([largest])))
 
     def _record_epoch(self) -> None:
         sparsifiable = self.model.sparsifiable()

@@ -71,8 +71,8 @@ class Observation:
     """
 
     losses: dict[str, float] = field(default_factory=dict)
-    logits: np.ndarray | None = None
-    correct: np.ndarray | None = None
+    logits: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    correct: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     current_grads: Sequence[np.ndarray] = field(default_factory=list)
     replay_grads: Sequence[np.ndarray] | None = None
     draws: list[np.ndarray] = field(default_factory=list)

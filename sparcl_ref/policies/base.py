@@ -11,7 +11,7 @@ import numpy as np
 
 from sparcl_ref.layers import Parameter
 from sparcl_ref.settings import OwnSettings
-from sparcl_ref.sparcl.rules import Probe, Rng, Rules, Scores
+from sparcl_ref.sparcl.rules import Rng, Rules, Scores, SizedProbe
 from sparcl_ref.sparcl.tdm import Action
 
 __all__ = ["Action", "Policy", "Schedule"]
@@ -115,7 +115,7 @@ class Policy:
         -------
         ndarray of bool, shape of ``weight``
         """
-        return self.rules.initial_mask(weight, rng, active=active, sparsity=sparsity)  # type: ignore[no-any-return]
+        return self.rules.initial_mask(weight, rng, active=active, sparsity=sparsity)
 
     def actions(self, task: int, epoch: int, step: int = 0) -> tuple[Action, ...]:
         """The changes of the mask before a step, in the order to take them.
@@ -132,14 +132,15 @@ class Policy:
     #: Whether the mask may change between the steps of an epoch.
     by_step: ClassVar[bool] = False
 
-    def scores(self, parameters: Sequence[Parameter], probe: Probe, rng: Rng) -> Scores:
+    def scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
         """What `drop` ranks by, one array per sparsifiable parameter.
 
         Parameters
         ----------
         parameters : sequence of Parameter
         probe : callable
-            Gives the probe gradients on the current task and on the buffer; calling it costs passes.
+            ``(parameters, samples)`` gives the probe gradients on so many samples of the current task and on the
+            buffer; calling it costs passes.
         rng : numpy.random.Generator
             The stream named "mask".
         """
@@ -160,8 +161,7 @@ class Policy:
         -------
         ndarray of bool, same shape
         """
-        kept = self.rules.shrink(mask, weight, scores, active=active, sparsity=sparsity)
-        return kept  # type: ignore[no-any-return]
+        return self.rules.shrink(mask, weight, scores, active=active, sparsity=sparsity)
 
     def grow(self, mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
         """The mask after others have joined.
@@ -176,4 +176,4 @@ class Policy:
         -------
         ndarray of bool, same shape
         """
-        return self.rules.grow(mask, weight, rng, active=active, sparsity=sparsity)  # type: ignore[no-any-return]
+        return self.rules.grow(mask, weight, rng, active=active, sparsity=sparsity)

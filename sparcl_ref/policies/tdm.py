@@ -11,7 +11,7 @@ from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import exact
 from sparcl_ref.policies.base import Action, Policy, Schedule
 from sparcl_ref.settings import OwnSettings, setting
-from sparcl_ref.sparcl.rules import IMPORTANCES, Probe, Rng, Rules, Scores
+from sparcl_ref.sparcl.rules import IMPORTANCES, Rng, Rules, Scores, SizedProbe
 from sparcl_ref.sparcl.tdm import check_schedule
 
 
@@ -72,6 +72,6 @@ class TDM(Policy):
             p_intra=self.settings.p_intra,
         )
 
-    def scores(self, parameters: Sequence[Parameter], probe: Probe, rng: Rng) -> Scores:
-        found: Scores = self.importance(parameters, probe, rng, alpha=self.schedule.alpha, beta=self.schedule.beta)
-        return found
+    def scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
+        alpha, beta = self.schedule.alpha, self.schedule.beta
+        return self.importance(parameters, lambda some: probe(some, self.probe_samples), rng, alpha=alpha, beta=beta)

@@ -23,8 +23,10 @@ from sparcl_ref.sparcl.importance import cgi, cwi
 
 Rng = np.random.Generator
 Scores = list[np.ndarray]
-#: Gives, for a list of parameters, the probe gradients on the current task and on the buffer.
+#: Gives, for some parameters, the probe gradients on the current task and on the buffer.
 Probe = Callable[[Sequence[Parameter]], tuple[Scores, Scores]]
+#: The same, of as many samples of the current task as it is told.
+SizedProbe = Callable[[Sequence[Parameter], int], tuple[Scores, Scores]]
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,8 @@ def rules_of(profile: str, mix: str = "", *, structure: str = "irregular") -> Ru
     """
     rules = mixed_rules(profile, mix)
     if structure in structured.STRUCTURES:
-        rules = dataclasses.replace(rules, **by_norms(structured.STRUCTURES[structure]))
+        changes: dict[str, Any] = by_norms(structured.STRUCTURES[structure])
+        rules = dataclasses.replace(rules, **changes)
     return rules
 
 
