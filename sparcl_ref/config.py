@@ -16,7 +16,7 @@ from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import MODELS
 from sparcl_ref.optimizers import SCHEDULES
 from sparcl_ref.policies import POLICIES, Policy, Schedule
-from sparcl_ref.settings import OwnSettings, check, flag, is_setting, require, setting
+from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, require, setting
 from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
@@ -237,11 +237,10 @@ class Config:
         if "tdm" in values:
             values["policy"] = "tdm" if values.pop("tdm") else "static"
         common = {item.name for item in filter(is_setting, dataclasses.fields(cls))}
-        mine = {
-            item.name
-            for registry, key in ((METHODS, "method"), (POLICIES, "policy"))
-            for item in dataclasses.fields(registry.find(values.get(key, getattr(cls, key))).Settings)
-        }
+        mine: set[str] = set()
+        for registry, key in ((METHODS, "method"), (POLICIES, "policy")):
+            named = plain(key, values.get(key, getattr(cls, key)), (str,))
+            mine |= {item.name for item in dataclasses.fields(registry.find(named).Settings)}
         everyone = {name for owners in (own_settings(METHODS), own_settings(POLICIES)) for name in owners}
         if unknown := sorted(values.keys() - common - everyone):
             raise ValueError(f"unknown settings {', '.join(unknown)} in the configuration; see --help for all settings")

@@ -95,14 +95,15 @@ def request(options: argparse.Namespace) -> Request:
 
 
 def _from_dataset(config: Config) -> Request:
-    from sparcl_ref.cost import task_sizes
-    from sparcl_ref.experiment import build_stream
+    from sparcl_ref.assembly import build_stream
     from sparcl_ref.randomness import named_streams
     from sparcl_ref.streams import load_dataset
 
     dataset = load_dataset(config.dataset)
-    stream = build_stream(config, dataset, named_streams(config.seed))
-    return Request(config, dataset.input_shape, dataset.classes, tuple(task_sizes(stream)))
+    stream = build_stream(config, dataset, named_streams(config.seed)["classes"])
+    return Request(
+        config, dataset.input_shape, dataset.classes, tuple(len(task.train_index) for task in stream.training)
+    )
 
 
 def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from sparcl_ref.methods import Observation
 from sparcl_ref.models import build_model
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.randomness import named_streams
+from sparcl_ref.regime import MaskChange, SparCL
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.regime import MaskChange, SparCL
 from tests.torch_twin import ddr, masks
 from tests.torch_twin.masks import clamp, exact
 
@@ -54,7 +54,7 @@ class World:
     def begin_epoch(self, task: int, epoch: int, seed: int) -> list[MaskChange]:
         rng = np.random.default_rng(seed)
 
-        def probe(parameters):
+        def probe(parameters, samples):
             # Few different sizes, so that ties are common.
             return tuple([rng.integers(-2, 3, p.value.shape) / 4 for p in parameters] for _ in range(2))
 
@@ -68,7 +68,7 @@ class World:
         rng = np.random.default_rng(seed)
         batch = rng.permutation(self.remaining)[: self.config.batch_size]
         step = Observation(correct=rng.random(len(batch)) < 0.6, logits=rng.standard_normal((len(batch), CLASSES)))
-        self.regime.before_step(iteration)
+        self.regime.before_step(task, 1, iteration, _no_probe)
         parts = [self._gradients(rng) for _ in range(rng.integers(1, 3))]
         step.current_grads, step.replay_grads = parts[0], parts[1] if len(parts) == 2 else None
         for parameter, *grads in zip(self.model.parameters(), *parts, strict=True):
@@ -121,6 +121,10 @@ class World:
         return world
 
 
+def _no_probe(parameters, samples):
+    raise AssertionError("no action falls between the steps of an epoch")
+
+
 class Expectation:
     """What the method says about a world after the actions so far; shares no rule with the package.
 
@@ -152,10 +156,10 @@ class Expectation:
     def begin_epoch(self) -> None:
         config, s = self.config, exact(self.config.sparsity)
         self.epoch, self.iteration = self.epoch + 1, 0
-        if config.tdm and self.epoch % config.delta_k == 0:
+        if config.policy == "tdm" and self.epoch % config.delta_k == 0:
             self.sparsity = s
-        elif config.tdm and self.task > 1 and self.epoch == 1:
-            self.sparsity = clamp(s - exact(config.p_inter))
+        elif config.policy == "tdm" and self.task > 1 and self.epoch == 1:
+            self.sparsity = clamp(s - exact(config.policy_settings.p_inter))
         if config.rules.remove_after_mask_update and self.epoch > 1:
             self._close(self.epoch - 1)
 

@@ -330,5 +330,6 @@ def run_configs(draw, **fixed: Any) -> Config:
             rule_mixes(["schedule", "importance", "drop_last", "replay_from_task", "remove_after_mask_update"])
         ),
     }
-    values |= {part: draw(st.booleans()) for part in ("tdm", "ddr", "dgm")}
-    return Config(**{**values, **fixed})
+    values |= {part: draw(st.booleans()) for part in ("ddr", "dgm")}
+    values["policy"] = draw(st.sampled_from(["tdm", "static"]))
+    return Config.from_json({**values, **fixed})  # leaves out the settings of the policy that was not drawn

@@ -3,6 +3,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from fractions import Fraction
+from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -10,10 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.config import METHOD_NAMES, REHEARSAL_NAMES, Config, flag
+from sparcl_ref.config import Config, flag, own_settings
+from sparcl_ref.methods import METHODS
+from sparcl_ref.policies import POLICIES
+from sparcl_ref.settings import is_setting, kinds
 from sparcl_ref.sparcl.rules import PAPER, RELEASED
 
-FIELDS = {item.name: item for item in dataclasses.fields(Config)}
+FIELDS = {item.name: item for item in dataclasses.fields(Config) if is_setting(item)}
+#: Every setting there is, with the class that declares it; of several methods with one setting the first.
+OWNERS: dict[str, type] = dict.fromkeys(FIELDS, Config)
+for registry in (METHODS, POLICIES):
+    OWNERS |= {name: registry[next(iter(owners))].Settings for name, owners in own_settings(registry).items()}
+#: What else must be set for a setting to be there at all.
+NEEDS: dict[str, dict[str, Any]] = {"er_weight": {"method": "er"}}
 
 #: What each setting refuses beside values of another type: the value, the message, and what else must be set for it.
 REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
@@ -25,7 +37,7 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("head", "both", r"--head must be one of auto, full, single, got 'both'", {}),
     ("alpha", -0.1, r"--alpha must be at least 0, got -0\.1", {}),
     ("beta", -0.1, r"--beta must be at least 0, got -0\.1", {}),
-    ("er_weight", -1, r"--er-weight must be at least 0, got -1", {}),
+    ("er_weight", -1, r"--er-weight must be at least 0, got -1", {"method": "er"}),
     ("buffer_size", 0, r"--buffer-size must be at least 1 for the rehearsal method derpp, got 0; .* --method sgd", {}),
     ("buffer_size", -1, r"--buffer-size must be at least 0, got -1", {"method": "sgd"}),
     ("replay_batch_size", 0, r"--replay-batch-size must be at least 1, got 0", {}),
@@ -43,6 +55,7 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("budgets", "er", r"--budgets must be one of uniform, erk, global, got 'er'", {}),
     ("budgets", "erk", r"--budgets erk needs rules that count", {"sparsity": 0.9, "profile": "released"}),
     ("budgets", "global", r"--budgets global needs rules that count", {"sparsity": 0.9, "structure": "filter"}),
+    ("policy", "dense", r"--policy must be one of tdm, static, got 'dense'", {}),
     ("delta_k", 0, r"--delta-k must be at least 1, got 0", {}),
     ("delta_k", 1, r"delta_k must lie in 2\.\.50 .* got 1", {"sparsity": 0.9}),
     ("delta_k", 51, r"delta_k must lie in 2\.\.50 .* got 51", {"sparsity": 0.9}),
@@ -80,14 +93,15 @@ ACCEPTED: list[dict[str, Any]] = [
     {"sparsity": 0.9, "epochs": 5, "delta_k": 5},
     {"sparsity": 0.9, "epochs": 2, "delta_k": 2},
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "p_inter": 0},
-    {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "tdm": False},
+    {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "policy": "static"},
     {"sparsity": 0, "epochs": 1, "delta_k": 5},
     {"epochs": 1, "delta_k": 5},
     {"sparsity": 0.9, "dgm_q": 0.1},  # 0.9 + 0.1 in exact decimals: all gradients masked
     {"dgm_q": 1},
     {"momentum": 0.99, "nesterov": True},
     {"momentum": 0},
-    {"alpha": 0, "beta": 0, "er_weight": 0, "weight_decay": 0, "importance_alpha": 0, "importance_beta": 0},
+    {"alpha": 0, "beta": 0, "weight_decay": 0, "importance_alpha": 0, "importance_beta": 0},
+    {"method": "er", "er_weight": 0},
     {"p_inter": 1, "p_intra": 0, "ddr_rho": 1},
     {"p_inter": 0.0, "p_intra": 1.0, "ddr_rho": 0},
     {"budgets": "erk", "profile": "released"},  # dense: nothing to share
@@ -98,12 +112,18 @@ ACCEPTED: list[dict[str, Any]] = [
 ]
 
 
-def kind(name: str) -> str:
-    return FIELDS[name].type
+def kind(name: str) -> type:
+    """The one type of a setting's values, None aside."""
+    (found,) = (kind for kind in kinds(OWNERS[name])[name] if kind is not NoneType)
+    return found
 
 
 def is_optional(name: str) -> bool:
-    return kind(name).endswith("| None")
+    return NoneType in kinds(OWNERS[name])[name]
+
+
+def value_of(config: Config, name: str) -> Any:
+    return config.to_json()[name]
 
 
 @pytest.mark.parametrize(("name", "value", "message", "others"), REFUSED, ids=lambda value: str(value)[:24])
@@ -115,43 +135,60 @@ def test_a_setting_out_of_range_is_named_with_what_is_accepted(name, value, mess
 
 def test_every_setting_that_has_a_range_is_among_them() -> None:
     # Data sets and class orders are looked up when a stream is built; the rest are switches.
-    unlimited = {"dataset", "class_order", "tdm", "ddr", "dgm"}
-    assert {row[0] for row in REFUSED} == FIELDS.keys() - unlimited
+    unlimited = {"dataset", "class_order", "ddr", "dgm"}
+    assert {row[0] for row in REFUSED} == OWNERS.keys() - unlimited
 
 
 @pytest.mark.parametrize("settings", ACCEPTED, ids=str)
 def test_the_edges_are_accepted(settings) -> None:
     config = Config(**settings)
-    assert all(getattr(config, name) == value for name, value in settings.items())
+    assert all(value_of(config, name) == value for name, value in settings.items())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", [name for name in FIELDS if kind(name).startswith("float")])
+@pytest.mark.parametrize("name", [name for name in OWNERS if kind(name) is float])
 def test_numbers_must_be_finite(name, value) -> None:
     with pytest.raises(ValueError, match=rf"{flag(name)} must be a finite number, got {value}"):
-        Config(**{name: value})
+        Config(**NEEDS.get(name, {}) | {name: value})
 
 
-WRONG_TYPES = {
-    "str": [1, None, True, ["digits"]],
-    "int": ["5", 2.0, 2.5, None, True, np.float64(2)],
-    "float": ["0.5", None, False, [0.5], 1j],
-    "bool": [0, 1, "yes", None],
+WRONG_TYPES: dict[type, list[Any]] = {
+    str: [1, None, True, ["digits"]],
+    int: ["5", 2.0, 2.5, None, True, np.float64(2), np.bool_(True)],
+    float: ["0.5", None, False, [0.5], 1j, np.bool_(False)],
+    bool: [0, 1, "yes", None, np.int64(1)],
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [(name, value) for name in FIELDS for value in WRONG_TYPES[kind(name).removesuffix(" | None")]],
-)
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in OWNERS for value in WRONG_TYPES[kind(name)]])
 def test_a_value_of_another_type_is_refused(name, value) -> None:
+    needed = NEEDS.get(name, {})
     if value is None and is_optional(name):
         assert Config(**{name: None}) == Config()
         return
-    with pytest.raises(ValueError, match=rf"^{flag(name)} must be "):
-        Config(**{name: value})
-    with pytest.raises(ValueError, match=rf"setting {name} in the configuration must be {kind(name).split(' ')[0]}"):
-        Config.from_json({name: value})
+    for make in (lambda values: Config(**values), Config.from_json):
+        with pytest.raises(ValueError, match=rf"^{flag(name)} must be .*got "):
+            make(needed | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"lr": np.float64(0.5)}, 0.5),
+        ({"lr": np.float32(0.5)}, 0.5),
+        ({"alpha": np.float64(0.25)}, 0.25),
+        ({"epochs": np.int64(7)}, 7),
+        ({"nesterov": np.bool_(False)}, False),
+        ({"dataset": Path("a") / "b.npz"}, "a/b.npz"),
+        ({"sparsity": Fraction(1, 2)}, 0.5),
+    ],
+    ids=str,
+)
+def test_what_is_a_number_is_taken_and_stored_as_plain_python(given, stored) -> None:
+    ((name, _),) = given.items()
+    value = value_of(Config(**given), name)
+    assert value == stored
+    assert type(value) is type(stored)
 
 
 def test_whole_numbers_pass_as_numbers() -> None:
@@ -161,13 +198,14 @@ def test_whole_numbers_pass_as_numbers() -> None:
 def test_defaults_are_the_methods() -> None:
     config = Config()
     published = {
-        "method": "derpp", "alpha": 0.1, "beta": 0.5, "er_weight": 1.0, "lr": 0.03, "lr_schedule": "constant",
+        "method": "derpp", "alpha": 0.1, "beta": 0.5, "lr": 0.03, "lr_schedule": "constant",
         "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "batch_size": 32, "epochs": 50, "head": "auto",
         "importance_alpha": 0.5, "importance_beta": 1.0, "importance_samples": 256, "delta_k": 5, "p_inter": 0.01,
         "p_intra": 0.005, "budgets": "uniform", "ddr_rho": 0.3, "ddr_cutoff": 4, "dgm_q": None, "dgm_interval": 30,
-        "profile": "paper", "tdm": True, "ddr": True, "dgm": True, "sparsity": None,
+        "profile": "paper", "policy": "tdm", "ddr": True, "dgm": True, "sparsity": None,
     }  # fmt: skip
-    assert {name: getattr(config, name) for name in published} == published
+    assert published.items() <= config.to_json().items()
+    assert Config(method="er").method_settings.er_weight == 1.0
 
 
 def test_every_setting_explains_itself() -> None:
@@ -206,18 +244,18 @@ def test_replay_batches_are_as_large_as_the_others_unless_given() -> None:
 
 
 def test_who_rehearses() -> None:
-    assert [name for name in METHOD_NAMES if Config(method=name).rehearses] == list(REHEARSAL_NAMES)
+    assert [name for name in METHODS if Config(method=name).rehearses] == ["er", "der", "derpp"]
 
 
 def test_rules_are_the_profiles_and_p_intra_follows_them() -> None:
     assert Config().rules == PAPER
     released = Config(profile="released")
     assert released.rules == RELEASED
-    assert (Config().p_intra, released.p_intra) == (0.005, 0.01)
-    assert Config(profile="released", p_intra=0.002).p_intra == 0.002
+    assert (Config().policy_settings.p_intra, released.policy_settings.p_intra) == (0.005, 0.01)
+    assert Config(profile="released", p_intra=0.002).policy_settings.p_intra == 0.002
     mixed = Config(mix="shrink=released").rules
     assert mixed == dataclasses.replace(PAPER, shrink=RELEASED.shrink)
-    assert Config(mix="p_intra=released").p_intra == 0.01
+    assert Config(mix="p_intra=released").policy_settings.p_intra == 0.01
 
 
 # --- warnings ---------------------------------------------------------------------------------------------------------
@@ -250,7 +288,8 @@ def test_no_warning_where_nothing_would_be_removed(settings) -> None:
 def test_json_round_trip(settings) -> None:
     config = Config(**settings)
     written = config.to_json()
-    assert set(written) == FIELDS.keys()
+    own = {item.name for part in (config.method_settings, config.policy_settings) for item in dataclasses.fields(part)}
+    assert set(written) == FIELDS.keys() | own
     text = json.dumps(written, allow_nan=False)
     assert Config.from_json(json.loads(text)) == config
 
@@ -264,6 +303,52 @@ def test_json_round_trip_keeps_every_bit(sparsity, weight_decay, seed) -> None:
 def test_settings_left_out_take_their_defaults() -> None:
     assert Config.from_json({}) == Config()
     assert Config.from_json({"method": "er"}) == Config(method="er")
+
+
+def test_a_file_of_an_earlier_version_is_read() -> None:
+    # They held the settings of every method, and a switch for TDM.
+    old = {"method": "er", "alpha": 0.3, "beta": 0.5, "er_weight": 0.7, "sparsity": 0.9, "tdm": False, "p_inter": 0.02}
+    assert Config.from_json(old) == Config(method="er", er_weight=0.7, sparsity=0.9, policy="static")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "er", "alpha": 0.1}, r"--alpha is a setting of the method der and derpp; er has none of that name"),
+        ({"er_weight": 1.0}, r"--er-weight is a setting of the method er; derpp has none"),
+        ({"policy": "static", "p_inter": 0.1}, r"--p-inter is a setting of the policy tdm; static has none"),
+        ({"epoch": 3}, r"there is no setting 'epoch'; see --help"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_another_method_is_refused_with_its_owner(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        Config(**settings)
+
+
+def test_replace_carries_over_what_the_new_method_and_policy_know() -> None:
+    config = Config(method="derpp", alpha=0.3, beta=0.7, sparsity=0.9, p_inter=0.02)
+    assert dataclasses.replace(config, method="der").method_settings.alpha == 0.3
+    assert dataclasses.replace(config, method="sgd", buffer_size=0).to_json().keys() & {"alpha", "beta"} == set()
+    assert dataclasses.replace(config, seed=1).policy_settings.p_inter == 0.02
+    assert dataclasses.replace(config, alpha=0.4).to_json() == config.to_json() | {"alpha": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "title"),
+    [
+        ({}, "DER++"),
+        ({"head": "single"}, "DER++ (single head)"),
+        ({"sparsity": 0.9}, "SparCL-DER++ .90"),
+        ({"sparsity": 0, "method": "er"}, "SparCL-ER 0"),
+        ({"sparsity": 0.975}, "SparCL-DER++ .975"),
+        ({"sparsity": 0.5, "policy": "static", "dgm": False}, "SparCL-DER++ .50 (no TDM, no DGM)"),
+        ({"sparsity": 0.5, "importance": "negated_cwi", "budgets": "erk"}, "SparCL-DER++ .50 (by negated cwi, erk)"),
+    ],
+    ids=str,
+)
+def test_what_tables_call_a_run(settings, title) -> None:
+    assert Config(**settings).title == title
 
 
 def test_unknown_settings_are_named() -> None:

@@ -12,7 +12,7 @@ from sparcl_ref import flops
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe_model, paper, predict
 from sparcl_ref.cost.published import CELLS
-from sparcl_ref.cost.timing import estimated_seconds
+from sparcl_ref.cost.timing import pass_and_update_seconds
 from sparcl_ref.models import MODELS
 
 DATA = ["--shape", "3,32,32", "--classes", "10", "--tasks", "5", "--task-size", "10000"]
@@ -182,15 +182,10 @@ def test_help_has_an_example_and_nothing_heavy_is_imported():
     assert result.stdout.strip().endswith("heavy: []")
 
 
-def test_time_is_passes_times_the_measured_pass(monkeypatch):
-    spec = describe_model("mlp", input_shape=(1, 2, 2), classes=2, width=3)
-    config = Config(model="mlp", method="sgd", batch_size=10, epochs=2)
-    prediction = predict(spec, config, [25])
+def test_a_pass_and_an_update_are_measured_by_their_medians():
     model = MODELS["mlp"](input_shape=(1, 2, 2), classes=2, width=3)
     ticks = iter([0, 7, 10, 11, 20, 24, 100, 102, 110, 113, 120, 121])
-    seconds = estimated_seconds(prediction, config, model, clock=lambda: next(ticks))
-    # Medians 4 and 2; 50 samples in batches of 10, 6 updates.
-    assert seconds == 50 / 10 * 4 + 6 * 2
+    assert pass_and_update_seconds(model, batch=10, clock=lambda: next(ticks)) == (4, 2)
 
 
 def test_measuring_leaves_weights_alone(capsys):

@@ -85,7 +85,7 @@ def test_order_of_events(dataset):
         {"method": "der", "budgets": "global", "importance": "random"},
         {"method": "joint", "sparsity": None, "momentum": 0.0},
         {"profile": "released", "epochs": 6},
-        {"structure": "pattern", "tdm": True},
+        {"structure": "pattern"},
         {"engine": "numba"},
         {"engine": "numba", "profile": "released", "epochs": 6, "momentum": 0.0, "weight_decay": 0.0},
     ],

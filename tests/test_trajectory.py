@@ -133,7 +133,7 @@ def test_convnet_runs_freely_beside_the_twin(digits, profile, changes):
         {"method": "sgd"},
         {"budgets": "global"},
         {"ddr": False, "dgm": False},
-        {"tdm": False, **HEAVY},
+        {"policy": "static", **HEAVY},
         {"sparsity": None},
         {"delta_k": 1, "p_inter": 0.0, "profile": "released"},
     ],

@@ -103,7 +103,7 @@ def percentile_clearance(twin: Twin) -> float:
     """
     config = twin.config
     s = masks.exact(config.sparsity)
-    targets = {s, masks.clamp(s + masks.exact(config.p_intra)), config.gradient_sparsity}
+    targets = {s, masks.clamp(s + masks.exact(config.policy_settings.p_intra)), config.gradient_sparsity}
     positions = [float(target * (mask.numel() - 1)) for target in targets for mask in twin.masks.values()]
     return min(min(position % 1, 1 - position % 1) for position in positions)
 

@@ -137,11 +137,11 @@ def importance_random(parameters: Sequence[Parameter], probe: Probe, rng: Rng, *
 
 def negated(importance: Rule) -> Rule:
     """The least important first to stay: what choosing badly costs."""
+    return dataclasses.replace(importance, apply=functools.partial(_negative, importance.apply))
 
-    def scores(*args: Any, **settings: Any) -> Scores:
-        return [-score for score in importance(*args, **settings)]
 
-    return dataclasses.replace(importance, apply=scores)
+def _negative(importance: Callable[..., Scores], *args: Any, **settings: Any) -> Scores:
+    return [-score for score in importance(*args, **settings)]
 
 
 #: What ranks the weights when a mask shrinks, made from the profile's rule: "cwi" is that rule itself, the others are
@@ -382,22 +382,34 @@ def rules_of(profile: str, mix: str = "", *, structure: str = "irregular") -> Ru
 
 def by_norms(kind: structured.Structure) -> dict[str, Rule]:
     """The rules of a structured kind, which read life from values and rank by norms: no probe is taken for them."""
+    grow = keep_mask if kind.grow is None else functools.partial(_grow_units, kind.grow)
+    return {
+        "initial_mask": Rule(functools.partial(_best_units, kind.shrink), counts=False),
+        "importance": importance_magnitude,
+        "shrink": Rule(functools.partial(_best_living_units, kind.shrink), counts=False),
+        "grow": Rule(grow, counts=False),
+    }
 
-    @rule(counts=False)
-    def initial_mask(weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
-        return kind.shrink(weight, sparsity)
 
-    @rule(counts=False)
-    def shrink(
-        mask: np.ndarray, weight: np.ndarray, importance: np.ndarray, *, active: int, sparsity: Fraction
-    ) -> np.ndarray:
-        return kind.shrink(weight, sparsity)
+def _best_units(shrink: Callable[..., np.ndarray], weight: np.ndarray, rng: Rng, **target: Any) -> np.ndarray:
+    return shrink(weight, target["sparsity"])
 
-    @rule(counts=False)
-    def grow(mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
-        return mask if kind.grow is None else kind.grow(weight, sparsity, rng)
 
-    return {"initial_mask": initial_mask, "importance": importance_magnitude, "shrink": shrink, "grow": grow}
+def _best_living_units(
+    shrink: Callable[..., np.ndarray], mask: np.ndarray, weight: np.ndarray, scores: np.ndarray, **target: Any
+) -> np.ndarray:
+    return shrink(weight, target["sparsity"])
+
+
+def _grow_units(
+    grow: Callable[..., np.ndarray], mask: np.ndarray, weight: np.ndarray, rng: Rng, **target: Any
+) -> np.ndarray:
+    return grow(weight, target["sparsity"], rng)
+
+
+def keep_mask(mask: np.ndarray, weight: np.ndarray, rng: Rng, **target: Any) -> np.ndarray:
+    """Nothing joins."""
+    return mask
 
 
 def rules_table() -> str:

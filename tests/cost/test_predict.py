@@ -15,13 +15,10 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import (
     FlopLedger,
     MacTable,
+    describe,
     describe_model,
-    paper,
-    paper_train_flops,
     pass_macs,
     predict,
-    predicted_cost,
-    task_sizes,
 )
 from sparcl_ref.cost.schedule import clipped_ramp, epoch_sizes
 from sparcl_ref.experiment import build
@@ -74,9 +71,9 @@ class StepByStep:
         self.table.add_pass(kind, costs, samples)
 
     def shrink(self, sparsity: Fraction, remaining: int) -> None:
-        if self.config.importance in ("cwi", "negated_cwi"):
+        if self.config.policy_settings.importance in ("cwi", "negated_cwi"):
             buffered = min(self.presented, self.config.buffer_size) if DRAWS[self.config.method] else 0
-            for _ in range(min(self.config.importance_samples, remaining) + buffered):
+            for _ in range(min(self.config.policy_settings.importance_samples, remaining) + buffered):
                 self.passing("probe", 1)
             self.score()
         self.set_sparsity(sparsity)
@@ -84,12 +81,12 @@ class StepByStep:
     def mask_actions(self, task: int, epoch: int, remaining: int) -> None:
         config = self.config
         s = Fraction(str(config.sparsity))
-        if not config.tdm or s == 0:
+        if config.policy != "tdm" or s == 0:
             return
-        if task > 1 and epoch == 1 and config.p_inter > 0:
-            self.set_sparsity(s - Fraction(str(config.p_inter)))
+        if task > 1 and epoch == 1 and config.policy_settings.p_inter > 0:
+            self.set_sparsity(s - Fraction(str(config.policy_settings.p_inter)))
         if epoch % config.delta_k == 0:
-            self.shrink(s + Fraction(str(config.p_intra)), remaining)
+            self.shrink(s + Fraction(str(config.policy_settings.p_intra)), remaining)
             self.set_sparsity(s)
 
     def step(self, iteration: int, batch: int) -> None:
@@ -171,7 +168,7 @@ def test_predicted_equals_recorded(config, sizes):
     # A task that data removal leaves smaller than a batch has no step to take once partial batches are dropped.
     assume(not config.rules.drop_last or min(epoch_sizes(min(sizes), config)) >= config.batch_size)
     trainer = build(config, dataset(sizes))
-    prediction = predicted_cost(config, trainer.stream, trainer.model)
+    prediction = predict(describe(trainer.model), config, [len(task.train_index) for task in trainer.stream.training])
     for _ in trainer.events():
         pass
     assert prediction.table.macs == trainer.ledger.table.macs
@@ -188,7 +185,7 @@ def test_predicted_equals_recorded_where_layers_differ(budgets):
     )
     config = dataclasses.replace(config, dgm_interval=3, ddr_cutoff=1, importance_samples=24)
     trainer = build(config, dataset([40, 30]))
-    prediction = predicted_cost(config, trainer.stream, trainer.model)
+    prediction = predict(describe(trainer.model), config, [len(task.train_index) for task in trainer.stream.training])
     for _ in trainer.events():
         pass
     recorded = trainer.ledger.table
@@ -213,16 +210,6 @@ def test_published_data_fraction():
     assert sum(sizes) == 50 * 7750
     assert epoch_sizes(10_000, dataclasses.replace(config, ddr=False)) == [10_000] * 50
     assert epoch_sizes(10_000, dataclasses.replace(config, sparsity=None)) == [10_000] * 50
-
-
-def test_costs_are_asked_for_with_what_a_run_has():
-    config = Config(model="convnet", width=6, sparsity=0.75, epochs=4, delta_k=2, batch_size=8)
-    trainer = build(config, dataset([20, 24]))
-    assert task_sizes(trainer.stream) == [20, 24]
-    spec = describe_model("convnet", input_shape=(1, 4, 4), classes=4, width=6)
-    assert paper_train_flops(config, trainer.stream, trainer.model) == paper.train_flops(spec, config, [20, 24])
-    joint = build(dataclasses.replace(config, method="joint", sparsity=None), dataset([20, 24]))
-    assert task_sizes(joint.stream) == [44]
 
 
 def test_tasks_without_samples_are_refused():

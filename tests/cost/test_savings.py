@@ -33,8 +33,8 @@ def test_parts_add_up_to_the_run(config, task_sizes):
         assert ("replay" in names) == config.rehearses
         for part in ("DDR", "DGM"):
             assert (part in names) == (config.sparse and getattr(config, part.lower()))
-        assert ("TDM" in names) == (config.sparse and config.tdm)
-        assert ("static mask" in names) == (config.sparse and not config.tdm)
+        assert ("TDM" in names) == (config.sparse and config.policy == "tdm")
+        assert ("static mask" in names) == (config.sparse and config.policy == "static")
 
 
 def test_parts_of_the_published_run():

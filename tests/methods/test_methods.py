@@ -6,8 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.config import METHOD_NAMES, REHEARSAL_NAMES
-from sparcl_ref.methods import DER, ER, METHODS, SGD, DERpp, Joint
+from sparcl_ref.methods import DER, ER, METHODS, DERpp, FineTuning, Joint
 from sparcl_ref.replay import ReservoirBuffer
 from tests import strategies as own
 from tests import tiny
@@ -76,7 +75,7 @@ def test_gradients_are_those_of_the_methods_loss(name, head, batchnorm) -> None:
 
 @batchnorms
 @heads
-@pytest.mark.parametrize("kind", [SGD, Joint])
+@pytest.mark.parametrize("kind", [FineTuning, Joint])
 def test_methods_without_memory_have_the_gradient_of_the_batch(kind, head, batchnorm) -> None:
     net, batch = tiny.network(batchnorm=batchnorm), new_batch()
     step = kind(net, head=head).observe(batch)
@@ -116,7 +115,7 @@ def test_losses_are_noted_with_their_coefficients(name, head) -> None:
 
 def test_logits_are_raw_and_correct_is_over_the_whole_head() -> None:
     net, batch = tiny.network(batchnorm=False), new_batch(40)
-    step = SGD(net, head="single").observe(batch)
+    step = FineTuning(net, head="single").observe(batch)
     logits = net.forward(batch.x, mode="train")
     np.testing.assert_array_equal(step.logits, logits)
     winners = logits.argmax(axis=1)
@@ -143,9 +142,9 @@ def test_single_head_leaves_other_tasks_rows_at_positive_zero(batchnorm) -> None
 
 def test_the_default_coefficients_are_the_published_ones() -> None:
     net = tiny.network(batchnorm=False)
-    assert rehearsal(ER, net).er_weight == 1.0
-    assert rehearsal(DER, net).alpha == 0.1
-    assert (rehearsal(DERpp, net).alpha, rehearsal(DERpp, net).beta) == (0.1, 0.5)
+    assert rehearsal(ER, net).settings.er_weight == 1.0
+    assert rehearsal(DER, net).settings.alpha == 0.1
+    assert (rehearsal(DERpp, net).settings.alpha, rehearsal(DERpp, net).settings.beta) == (0.1, 0.5)
 
 
 # --- how the methods relate -------------------------------------------------------------------------------------------
@@ -177,8 +176,8 @@ def test_derpp_without_logit_loss_is_er_and_without_label_loss_is_der(weight, se
 
 
 def test_the_methods_have_the_names_of_the_settings() -> None:
-    assert tuple(METHODS) == METHOD_NAMES
-    assert tuple(name for name, kind in METHODS.items() if kind.rehearses) == REHEARSAL_NAMES
+    assert tuple(METHODS) == ("sgd", "joint", "er", "der", "derpp")
+    assert tuple(name for name, kind in METHODS.items() if kind.rehearses) == ("er", "der", "derpp")
     assert [name for name, kind in METHODS.items() if kind.joint] == ["joint"]
     assert {kind.title for kind in METHODS.values()} == {"SGD", "Joint", "ER", "DER", "DER++"}
     assert {name: kind.draws_per_step for name, kind in METHODS.items()} == {

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparcl_ref.methods import METHODS, SGD, Batch, DERpp
+from sparcl_ref.methods import METHODS, Batch, DERpp, FineTuning
 from tests import tiny
 from tests.helpers import assert_positive_zero
 from tests.methods.common import (
@@ -25,7 +25,7 @@ def test_an_empty_buffer_means_no_replay(name) -> None:
     net, plain = tiny.network(batchnorm=True), tiny.network(batchnorm=True)
     method = rehearsal(kind, net, buffer=new_buffer(filled=0), **settings)
     step = method.observe(batch)
-    SGD(plain).observe(batch)
+    FineTuning(plain).observe(batch)
     assert step.draws == []
     assert step.replay_grads is None
     assert set(step.losses) == {"current"}

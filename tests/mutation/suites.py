@@ -39,7 +39,7 @@ FIRST = {
     "sparcl_ref/sparcl/ddr.py": ("tests/sparcl/test_ddr.py",),
     "sparcl_ref/sparcl/dgm.py": ("tests/sparcl/test_dgm.py",),
     "sparcl_ref/sparcl/importance.py": ("tests/sparcl/test_importance.py", "tests/sparcl/test_probe.py"),
-    "sparcl_ref/sparcl/regime.py": ("tests/sparcl/test_regime.py", "tests/sparcl/test_regime_steps.py"),
+    "sparcl_ref/regime.py": ("tests/sparcl/test_regime.py", "tests/sparcl/test_regime_steps.py"),
     "sparcl_ref/sparcl/released.py": ("tests/sparcl/test_released.py",),
     "sparcl_ref/sparcl/rules.py": ("tests/sparcl/test_rules.py", "tests/test_regressions.py"),
     "sparcl_ref/sparcl/structured.py": ("tests/sparcl/test_structured.py", "tests/test_regressions.py"),

@@ -12,7 +12,7 @@ from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import BUDGETS, budgets
 from sparcl_ref.methods import Observation
 from sparcl_ref.models import Network
-from sparcl_ref.sparcl.regime import SparCL
+from sparcl_ref.regime import SparCL
 from tests import exact as oracle
 from tests import tiny
 
@@ -23,7 +23,8 @@ kinds = pytest.mark.parametrize("kind", BUDGETS)
 
 
 def regime(*, seed: int = 0, net: Network | None = None, **settings: Any) -> SparCL:
-    config = Config(**{"sparsity": 0.5, "epochs": 6, "delta_k": 2, "p_inter": 0.1, "p_intra": 0.05} | settings)
+    moving = {} if settings.get("policy") == "static" else {"p_inter": 0.1, "p_intra": 0.05}
+    config = Config(**{"sparsity": 0.5, "epochs": 6, "delta_k": 2} | moving | settings)
     return SparCL(net or tiny.stack(WIDTHS, seed=seed), config, rng=np.random.default_rng(seed))
 
 
@@ -37,7 +38,7 @@ class FixedProbe:
         self.masks: list[np.ndarray] = []
         self.calls = 0
 
-    def __call__(self, parameters: list[Parameter]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def __call__(self, parameters: list[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         self.calls += 1
         self.masks = [parameter.mask.copy() for parameter in parameters]
         assert all(parameter.grad_mask is None for parameter in parameters)
@@ -46,7 +47,7 @@ class FixedProbe:
         return self.current, self.memory
 
 
-def no_probe(parameters):
+def no_probe(parameters, samples):
     raise AssertionError("no gradients are needed here")
 
 

@@ -130,7 +130,7 @@ def test_a_released_run_shrinks_by_the_last_gradient_without_a_probe() -> None:
 
 def test_a_released_gradient_mask_ranks_the_whole_gradient() -> None:
     subject = regime(profile="released", dgm_q=0.2)
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     step = observation(subject, 4)
     subject.after_backward(0, step)
     for index, parameter in enumerate(subject.model.parameters()):

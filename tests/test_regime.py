@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.masks import BUDGETS, exact
-from sparcl_ref.sparcl.regime import MaskChange
+from sparcl_ref.regime import MaskChange
 from tests import exact as oracle
 from tests import strategies as own
 from tests.helpers import assert_positive_zero
@@ -29,7 +29,7 @@ from tests.sparcl.common import (
 
 @given(st.sampled_from(BUDGETS), own.sparsities(), own.seeds())
 def test_initial_masks_have_exact_budgets_and_dead_weights_are_zero(kind, sparsity, seed) -> None:
-    subject = regime(budgets=kind, sparsity=sparsity, tdm=False, seed=seed)
+    subject = regime(budgets=kind, sparsity=sparsity, policy="static", seed=seed)
     assert group_counts(subject) == expected_counts(subject, sparsity)
     for parameter in subject.parameters:
         assert_positive_zero(parameter.value, call="dead weights", where=~parameter.mask)
@@ -126,7 +126,7 @@ def test_the_least_important_leave(kind, importance) -> None:
 
 def test_coefficients_of_the_importance_are_the_configured_ones() -> None:
     subject, probe = regime(importance_alpha=0.0, importance_beta=3.0), FixedProbe()
-    scores = subject.importance(probe)
+    scores = subject.policy.scores(subject.parameters, probe, subject.rng)
     for parameter, score, memory in zip(subject.parameters, scores, probe.memory, strict=True):
         np.testing.assert_allclose(score, np.abs(parameter.value) + 3 * np.abs(memory), rtol=1e-15)
 
@@ -135,7 +135,7 @@ def test_random_importance_comes_from_the_mask_stream() -> None:
     subject = regime(importance="random", seed=3)
     rng = np.random.default_rng()
     rng.bit_generator.state = subject.rng.bit_generator.state
-    scores = subject.importance(no_probe)
+    scores = subject.policy.scores(subject.parameters, no_probe, subject.rng)
     for parameter, score in zip(subject.parameters, scores, strict=True):
         np.testing.assert_array_equal(score, rng.random(parameter.value.shape))
     assert subject.rng.bit_generator.state == rng.bit_generator.state
@@ -169,9 +169,9 @@ def test_growth_is_drawn_from_the_mask_stream() -> None:
         assert sorted(joined.tolist()) == change.indices[parameter.name].tolist()
 
 
-@pytest.mark.parametrize("tdm", [True, False])
-def test_gradient_masks_are_lifted_before_every_epoch(tdm) -> None:
-    subject = regime(tdm=tdm)
+@pytest.mark.parametrize("policy", ["tdm", "static"])
+def test_gradient_masks_are_lifted_before_every_epoch(policy) -> None:
+    subject = regime(policy=policy)
     for parameter in subject.parameters:
         parameter.set_grad_mask(np.zeros(parameter.value.shape, dtype=bool))
     assert subject.before_epoch(1, 1, no_probe) == []
@@ -179,7 +179,7 @@ def test_gradient_masks_are_lifted_before_every_epoch(tdm) -> None:
 
 
 def test_without_tdm_the_random_mask_stays() -> None:
-    subject = regime(tdm=False)
+    subject = regime(policy="static")
     before = [parameter.mask.copy() for parameter in subject.parameters]
     for task in (1, 2):
         for epoch in range(1, 7):
@@ -191,8 +191,8 @@ def test_without_tdm_the_random_mask_stays() -> None:
 def test_a_gradient_that_is_not_finite_stops_the_shrinking() -> None:
     subject, probe = regime(), FixedProbe()
 
-    def broken(parameters):
-        current, memory = probe(parameters)
+    def broken(parameters, samples):
+        current, memory = probe(parameters, samples)
         memory[1][np.unravel_index(np.flatnonzero(parameters[1].mask)[2], SHAPES[1])] = np.nan
         return current, memory
 

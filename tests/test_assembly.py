@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from sparcl_ref.experiment import chosen_engine
-from sparcl_ref.models import build_model
+from sparcl_ref.assembly import chosen_engine
+from sparcl_ref.cost import describe_model
 
 
 @pytest.mark.parametrize(
@@ -21,7 +20,7 @@ from sparcl_ref.models import build_model
     ],
 )
 def test_auto_is_numba_for_anything_larger_than_the_digits(model, shape, width, expected):
-    network = build_model(model, input_shape=shape, classes=10, width=width, rng=np.random.default_rng(0))
+    network = describe_model(model, input_shape=shape, classes=10, width=width)
     assert chosen_engine("auto", network) == expected
     for engine in ("numpy", "numba"):
         assert chosen_engine(engine, network) == engine

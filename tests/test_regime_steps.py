@@ -21,7 +21,7 @@ from tests.sparcl.common import SIZES, FixedProbe, counts, no_probe, observation
 @pytest.mark.parametrize(("q", "masked"), [(None, "0.6"), (0.3, "0.8"), (0, "0.5")])
 def test_gradient_masks_keep_the_most_important_living(q, masked, replay) -> None:
     subject = regime(dgm_q=q, dgm_interval=3)
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     step = observation(subject, 1, replay=replay)
     untouched = [grad.copy() for grad in step.current_grads]
     whole = [parameter.grad.copy() for parameter in subject.model.parameters()]
@@ -48,7 +48,7 @@ def test_gradient_masks_are_chosen_at_intervals_and_used_in_between() -> None:
     for epoch in (1, 2):
         subject.before_epoch(1, epoch, FixedProbe())
         for iteration in range(5):
-            subject.before_step(iteration)
+            subject.before_step(1, 1, iteration, no_probe)
             refresh = iteration in (0, 3)
             lifted = [parameter.grad_mask is None for parameter in subject.parameters]
             assert lifted == [refresh, refresh]
@@ -67,7 +67,7 @@ def test_gradient_masks_are_chosen_at_intervals_and_used_in_between() -> None:
 def test_while_the_mask_is_expanded_gradients_keep_their_density() -> None:
     subject = regime()
     subject.before_epoch(2, 1, no_probe)
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     subject.after_backward(0, observation(subject, 0))
     assert counts(subject) == [oracle.living(size, "0.4") for size in SIZES]
     assert [p.grad_active for p in subject.parameters] == [oracle.living(size, "0.6") for size in SIZES]
@@ -75,7 +75,7 @@ def test_while_the_mask_is_expanded_gradients_keep_their_density() -> None:
 
 def test_the_coefficients_of_dgm_are_those_of_the_importance() -> None:
     subject = regime(importance_alpha=0.0)
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     step = observation(subject, 2)
     step.current_grads = [np.full_like(grad, np.nan) for grad in step.current_grads]
     subject.after_backward(0, step)  # a coefficient of 0 removes the current part altogether
@@ -88,7 +88,7 @@ def test_without_dgm_gradients_are_left_alone() -> None:
     subject = regime(dgm=False)
     for parameter in subject.parameters:
         parameter.set_grad_mask(parameter.mask)
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     step = observation(subject, 0)
     whole = [parameter.grad.copy() for parameter in subject.model.parameters()]
     assert subject.after_backward(0, step) is False
@@ -100,7 +100,7 @@ def test_without_dgm_gradients_are_left_alone() -> None:
 
 def test_a_replay_gradient_that_is_not_finite_is_refused() -> None:
     subject = regime()
-    subject.before_step(0)
+    subject.before_step(1, 1, 0, no_probe)
     step = observation(subject, 0)
     step.replay_grads[2][...] = np.inf
     with pytest.raises(ValueError, match=r"importance must be finite, got inf"):
