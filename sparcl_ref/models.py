@@ -22,6 +22,7 @@ from sparcl_ref.layers import (
     Residual,
     Sequential,
 )
+from sparcl_ref.registry import Registry
 
 
 class Network(Layer):
@@ -130,7 +131,8 @@ class Network(Layer):
     def save_npz(self, path: str | Path) -> None:
         """Write `state_dict` as an uncompressed .npz file, readable without pickle."""
         with open(path, "wb") as file:
-            np.savez(file, **self.state_dict())
+            arrays: dict[str, Any] = dict(self.state_dict())
+            np.savez(file, **arrays)
 
     def load_npz(self, path: str | Path) -> None:
         """Read what `save_npz` wrote, or the same names saved from PyTorch.
@@ -261,11 +263,14 @@ def resnet20(*, input_shape, classes, width=16, dtype=np.float32) -> Network:
     return _resnet("resnet20", widths=widths, blocks=3, input_shape=input_shape, classes=classes, dtype=dtype)
 
 
-MODELS: dict[str, Callable[..., Network]] = {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
+MODELS: Registry[Callable[..., Network]] = Registry(
+    "model", {"mlp": mlp, "convnet": convnet, "resnet18": resnet18, "resnet20": resnet20}
+)
+register = MODELS.register
 
 
 def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., np.ndarray]) -> None:
-    """Draw weights and biases of every convolution and linear layer, in forward order; batch-norm starts at 1 and 0.
+    """Draw the parameters of every layer that states a fan-in, in forward order; those of others start as built.
 
     Parameters
     ----------
@@ -278,10 +283,9 @@ def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., n
         ``(shape, fan_in, rng, *, bias) -> ndarray``, such as `he_normal`.
     """
     for _, layer in network.named_layers():
-        if isinstance(layer, Conv2d | Linear):
-            fan_in = int(np.prod(layer.weight.value.shape[1:]))
+        if layer.fan_in is not None:
             for name, parameter in layer.own_parameters().items():
-                parameter.value[...] = draw(parameter.value.shape, fan_in, rng, bias=name == "bias")
+                parameter.value[...] = draw(parameter.value.shape, layer.fan_in, rng, bias=name == "bias")
                 parameter.clear_dead()
 
 
@@ -328,9 +332,7 @@ def build_model(
     ValueError
         If the name is unknown or the shape too small for the model.
     """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of {', '.join(MODELS)}")
     extra = {} if width is None else {"width": width}
-    network = MODELS[name](input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
+    network = MODELS.find(name)(input_shape=tuple(input_shape), classes=classes, dtype=dtype, **extra)
     initialise(network, rng, draw)
     return network

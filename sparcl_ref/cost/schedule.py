@@ -5,18 +5,17 @@ Everything here follows from a `Config` and the tasks' sizes by arithmetic; no s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts, MaskCounts
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
+from sparcl_ref.methods import METHODS
 from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
 from sparcl_ref.sparcl.rules import PAPER
 from sparcl_ref.sparcl.tdm import Action
-
-DRAWS_PER_STEP = {"sgd": 0, "joint": 0, "er": 1, "der": 1, "derpp": 2}
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,8 @@ class EpochPlan:
         Samples of the passes at refresh steps, which form the gradient of all living weights.
     counts, refresh_counts : Counts
         Masks during the two kinds of steps.
+    own_passes : mapping of str to int
+        Samples of the passes that the method makes beyond its batches, by their kind; masks as in the usual steps.
     """
 
     task: int
@@ -56,6 +57,7 @@ class EpochPlan:
     refresh_replay: int
     counts: Counts
     refresh_counts: Counts
+    own_passes: Mapping[str, int]
 
 
 def epoch_sizes(samples: int, config: Config) -> list[int]:
@@ -138,6 +140,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 probe_counts=probed,
                 counts=current.usual,
                 refresh_counts=current.ungated,
+                own_passes=_own_passes(config, task, size) if epoch == config.epochs else {},
                 **passes,
             )
             presented += passes["current"] + passes["refresh_current"]
@@ -172,6 +175,12 @@ def _probe_samples(config: Config, samples: int, presented: int) -> int:
     return min(config.importance_samples, samples) + filled
 
 
+def _own_passes(config: Config, task: int, samples: int) -> Mapping[str, int]:
+    """Kind to samples of what the method does at the end of a task, if its class says so in ``passes``."""
+    passes = getattr(METHODS[config.method], "passes", None)
+    return {} if passes is None else passes(config, task, samples)
+
+
 def _passes(config: Config, samples: int, presented: int, *, replays: bool) -> dict[str, int]:
     """Samples of an epoch's passes, with those of the refresh steps apart.
 
@@ -181,7 +190,7 @@ def _passes(config: Config, samples: int, presented: int, *, replays: bool) -> d
     batch = config.batch_size
     steps = samples // batch if config.rules.drop_last else -(-samples // batch)
     trained = min(samples, steps * batch)
-    draws = DRAWS_PER_STEP[config.method] if replays else 0
+    draws = METHODS[config.method].draws_per_step if replays else 0
     most = min(config.effective_replay_batch_size, config.buffer_size) if draws else 0
     refresh_steps = refresh_current = refresh_replay = 0
     if config.sparse and config.dgm:

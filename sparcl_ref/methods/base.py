@@ -83,6 +83,8 @@ class Method:
     title: ClassVar[str]
     rehearses: ClassVar[bool] = False
     draws_per_step: ClassVar[int] = 0
+    #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
+    paper_forwards: ClassVar[int] = 1
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False
 

@@ -21,6 +21,7 @@ class DER(RehearsalMethod):
 
     title = "DER"
     draws_per_step = 1
+    paper_forwards = 2
 
     def __init__(self, *args, alpha: float = 0.1, **kwargs):
         super().__init__(*args, **kwargs)

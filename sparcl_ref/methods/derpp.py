@@ -21,6 +21,7 @@ class DERpp(RehearsalMethod):
 
     title = "DER++"
     draws_per_step = 2
+    paper_forwards = 3
 
     def __init__(self, *args, alpha: float = 0.1, beta: float = 0.5, **kwargs):
         super().__init__(*args, **kwargs)

@@ -21,6 +21,7 @@ class ER(RehearsalMethod):
 
     title = "ER"
     draws_per_step = 1
+    paper_forwards = 2
 
     def __init__(self, *args, er_weight: float = 1.0, **kwargs):
         super().__init__(*args, **kwargs)

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sparcl_ref.cost import FLOPS_PER_MAC, FlopLedger, MacTable, describe, describe_model, pass_macs
 from sparcl_ref.cost.conventions import pytorch_counter_flops
-from sparcl_ref.cost.flops import PHASES, update_rule
+from sparcl_ref.cost.flops import DIRECTIONS, PHASES, update_rule
 from sparcl_ref.layers import Conv2d, Flatten, Linear, Sequential
 from sparcl_ref.models import Network, build_model
 from tests import strategies as own
@@ -194,6 +194,23 @@ def test_ledger_state_goes_through_json_and_on():
     assert again.table.overhead_macs["mask_updates"] == 2 * sum(p.value.size for p in model.sparsifiable())
 
 
+def test_a_method_has_passes_of_its_own_kind():
+    """They get rows after the three that every table has, count in the totals, and survive a state."""
+    model, ledger = small_model(), FlopLedger()
+    for kind, samples in (("fisher", 3), ("replay", 2), ("herding", 1)):
+        ledger.record_pass(kind, samples, model)
+    again = FlopLedger()
+    again.load_state(json.loads(json.dumps(ledger.state())))
+    one = sum(sum(pass_macs(layer)) for layer in describe(model).layers)
+    for each in (ledger, again):
+        assert list(each.table.phase_macs()) == [
+            *PHASES,
+            *(f"{d}_{k}" for k in ("fisher", "herding") for d in DIRECTIONS),
+        ]
+        assert sum(macs for phase, macs in each.table.phase_macs().items() if phase.endswith("_fisher")) == 3 * one
+        assert each.train_macs == 6 * one
+
+
 def test_updates_cost_what_the_rule_says():
     assert update_rule() == (0, 1)  # w - lr g, where there is a g
     assert update_rule(weight_decay=0.1) == (2, 0)
@@ -219,7 +236,7 @@ def test_wrong_counts_are_refused():
         pass_macs(layer, active=4, grad_active=5)
     with pytest.raises(ValueError, match="got 13 and 13"):
         pass_macs(layer, active=13)
-    with pytest.raises(ValueError, match="a pass must be one of current, replay, probe, got 'past'"):
-        FlopLedger().record_pass("past", 1, small_model())
+    with pytest.raises(ValueError, match="named by one word, such as current, replay, probe or fisher, got 'the past'"):
+        FlopLedger().record_pass("the past", 1, small_model())
     with pytest.raises(ValueError, match="at least 0 samples, got -1"):
         MacTable().add_pass("current", {}, -1)
