@@ -160,7 +160,7 @@ def _item_bytes(config: Config) -> int:
 def _update_bytes(layer: LayerSpec, config: Config) -> int:
     """Working space while a layer is updated, or its gradient mask chosen.
 
-    The update holds a step, a new value and the dead entries; the choice holds a score with two terms.
+    The update holds a step and a new value; the choice a score with two terms and the dead entries.
     """
-    numbers = 3 if config.sparse and config.dgm and layer.sparsifiable else 2
-    return layer.weights * (numbers * _item_bytes(config) + 1)
+    chooses = config.sparse and config.dgm and layer.sparsifiable
+    return layer.weights * (3 * _item_bytes(config) + 1 if chooses else 2 * _item_bytes(config))

@@ -18,8 +18,6 @@ from sparcl_ref.layers.windows import Window
 # are written and read in order, but the output is reordered, which is slow outside a core's own cache.
 COLUMN_BYTES = 8 * 2**20
 OUTPUT_BYTES = 2**20
-#: NumPy adds strided arrays in place through buffers of 8192 entries for two operands.
-BUFFER_ENTRIES = 2 * 8192
 
 
 def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
@@ -196,7 +194,7 @@ class Conv2d(Layer):
         both = max(a * gathered, a * (X + Y) + b * gathered, b * X + (a + b) * Y)
         back = max(both, a * (X + Y) + dW)
         if load.need_dx:
-            scatter = a * (X + Y + padded) + BUFFER_ENTRIES * load.item_bytes
+            scatter = a * (X + Y + padded) + 3 * load.buffer_bytes
             back = max(both, (a + b) * (X + Y), (a + b) * X + a * Y + dW, scatter)
         return Footprint(keeps_input=True, forward_bytes=both, backward_bytes=dW + back)
 

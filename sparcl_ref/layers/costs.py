@@ -52,6 +52,11 @@ class Load:
         """Bytes of a batch of that shape, in numbers of the batch's kind or of so many bytes."""
         return self.samples * math.prod(shape) * (self.item_bytes if item_bytes is None else item_bytes)
 
+    @property
+    def buffer_bytes(self) -> int:
+        """What NumPy takes an operand through that is of another type or order than the others: 8192 entries."""
+        return 8192 * self.item_bytes
+
 
 @dataclass(frozen=True)
 class Footprint:

@@ -72,7 +72,8 @@ class MaxPool2d(_Pool2d):
             keeps_input=True,
             keeps_output=True,
             forward_bytes=padded,
-            backward_bytes=2 * padded + 3 * load.size(y, item_bytes=1) + load.size(y),  # three sets of flags, dy * won
+            # Three sets of flags, and dy * won.
+            backward_bytes=2 * padded + 3 * load.size(y, item_bytes=1) + load.size(y) + load.buffer_bytes,
         )
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

@@ -26,7 +26,7 @@ class ReLU(Layer):
         return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
-        return Footprint(keeps_output=True, backward_bytes=load.size(shape, item_bytes=1))  # where y > 0
+        return Footprint(keeps_output=True, backward_bytes=load.size(shape, item_bytes=1) + load.buffer_bytes)  # y > 0
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
         y = np.maximum(x, 0)  # NaN stays NaN

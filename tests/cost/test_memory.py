@@ -186,6 +186,7 @@ STEPS = [
     ("convnet", (1, 28, 28), 64, 32),
     ("resnet18", (3, 32, 32), 16, 8),
     ("resnet18", (3, 32, 32), 64, 2),
+    ("resnet20", (3, 32, 32), 16, 8),
     ("mlp", (1, 28, 28), None, 32),
 ]
 
@@ -195,7 +196,7 @@ STEPS = [
 def test_real_steps_hold_what_is_predicted(watch, name, shape, width, batch, sparsity):
     config = Config(
         model=name, width=width, sparsity=sparsity, batch_size=batch, buffer_size=50, importance_samples=2 * batch,
-        engine="numpy",
+        engine="numpy", dgm_interval=1,  # gradient masks are chosen at every step: the fullest there is
     )  # fmt: skip
     data = dataset(shape)
     start = watch.held()
