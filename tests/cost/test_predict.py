@@ -25,6 +25,7 @@ from sparcl_ref.cost import (
 )
 from sparcl_ref.cost.schedule import clipped_ramp, epoch_sizes
 from sparcl_ref.experiment import build
+from sparcl_ref.methods import METHODS
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
 
@@ -237,6 +238,21 @@ def test_predictions_say_when_they_are_nominal():
     assert not predict(SPEC, Config(profile="released"), [20]).nominal  # dense: no masks
     for change in ({"budgets": "global"}, {"profile": "released"}, {"structure": "filter"}, {"mix": "grow=released"}):
         assert predict(SPEC, dataclasses.replace(sparse, **change), [20]).nominal, change
+
+
+@pytest.mark.parametrize("sparsity", [None, 0.9])
+def test_a_methods_own_passes_are_counted_at_the_end_of_each_task(monkeypatch, sparsity):
+    config = Config(method="er", sparsity=sparsity, epochs=4, delta_k=2)
+    without = predict(SPEC, config, [20, 30])
+    states = staticmethod(lambda config, task, samples: {"fisher": samples * task})
+    monkeypatch.setattr(METHODS["er"], "passes", states, raising=False)
+    prediction = predict(SPEC, config, [20, 30])
+    own = {phase: macs for phase, macs in prediction.table.phase_macs().items() if phase.endswith("_fisher")}
+    assert prediction.table.train_macs - without.table.train_macs == sum(own.values()) > 0
+    assert prediction.pass_samples - without.pass_samples == 20 + 2 * 30
+    dense = SPEC.forward_macs * (20 + 2 * 30)
+    assert own["forward_fisher"] == dense if sparsity is None else own["forward_fisher"] < dense
+    assert prediction.table.overhead_macs == without.table.overhead_macs
 
 
 def test_a_fresh_ledger_has_spent_nothing():
