@@ -118,7 +118,7 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
     from sparcl_ref.result import name_of
 
     config = wanted.config
-    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
     spec = describe_model(config.model, **size)
     if layer is not None:
         spec.layer(layer)
@@ -173,7 +173,7 @@ def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str,
     from sparcl_ref.cost.conventions import conventions
 
     config = wanted.config
-    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
     rows = conventions(refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
     good = all(row.holds for row in rows)
     if options.json:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import Composite, Layer, NotStatedError
 from sparcl_ref.layers.costs import Shape
@@ -70,7 +72,13 @@ def describe_model(name: str, *, input_shape: Shape, classes: int, width: int | 
         if size is not None and size < 1:
             raise ValueError(f"{name}: {what} must be at least 1, got {size}")
     extra = {} if width is None else {"width": width}
-    return describe(build(input_shape=tuple(input_shape), classes=classes, **extra))
+    model = build(input_shape=tuple(input_shape), classes=classes, **extra)
+    for parameter in model.parameters():
+        # The description keeps the layers; of the numbers only their shape is wanted.
+        parameter.value = parameter.grad = np.broadcast_to(
+            np.zeros_like(parameter.value, shape=()), parameter.value.shape
+        )
+    return describe(model)
 
 
 @dataclass(frozen=True)
