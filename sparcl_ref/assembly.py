@@ -100,10 +100,13 @@ def chosen_engine(engine: str, spec: ModelSpec) -> str:
     -------
     {"numpy", "numba"}
         For "auto", numba if an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than
-        `SMALL_FORWARD_MACS` multiply-adds a sample.
+        `SMALL_FORWARD_MACS` multiply-adds a sample; numpy if some layer says nothing of itself, for the compiled engine knows only the
+        package's own layers.
     """
     if engine != "auto":
         return engine
+    if spec.forward_macs is None:
+        return "numpy"
     large = math.prod(spec.input_shape) > DIGITS_NUMBERS or spec.forward_macs > SMALL_FORWARD_MACS
     return "numba" if large else "numpy"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers import Layer, Residual, Sequential
+from sparcl_ref.layers import Composite, Layer
 from sparcl_ref.models import Network
+
+
+class _NotFinite(Exception):  # noqa: N818 - a find, not an error
+    """Names the place that was looked for."""
 
 
 def first_not_finite(model: Network, x: np.ndarray) -> str:
@@ -25,31 +29,29 @@ def first_not_finite(model: Network, x: np.ndarray) -> str:
     str
         "the input", "parameter layer1.0.conv1.weight", "the output of layer1.0.bn1", or that all is finite.
     """
-    if not np.isfinite(x).all():
-        return "the input"
-    found, _ = _search("", model.body, x)
-    return found or "none in the forward pass, so the loss itself overflowed"
+    try:
+        _expect_finite("the input", x)
+        with np.errstate(all="ignore"):
+            _search("", model.body, x)
+    except _NotFinite as found:
+        return str(found)
+    return "none in the forward pass, so the loss itself overflowed"
 
 
-def _search(name: str, layer: Layer, x: np.ndarray) -> tuple[str | None, np.ndarray]:
-    """What is not finite at or below a layer, if anything is, and the layer's output."""
-    if isinstance(layer, Sequential):
-        for part, child in layer.children().items():
-            found, x = _search(_join(name, part), child, x)
-            if found:
-                return found, x
-        return None, x
-    if isinstance(layer, Residual):
-        for part, child in layer.children().items():
-            found, _ = _search(_join(name, part), child, x)
-            if found:
-                return found, x
-    for part, parameter in layer.own_parameters().items():
-        if not np.isfinite(parameter.value).all():
-            return f"parameter {_join(name, part)}", x
-    with np.errstate(all="ignore"):
-        y = layer.forward(x, mode="probe")
-    return (None if np.isfinite(y).all() else f"the output of {name}"), y
+def _search(name: str, layer: Layer, x: np.ndarray) -> np.ndarray:
+    """Look at and below a layer; returns its output."""
+    if isinstance(layer, Composite):
+        layer.flow(x, lambda part, child, x: _search(_join(name, part), child, x), np.add)
+    for part, parameter in layer.named_parameters():
+        _expect_finite(f"parameter {_join(name, part)}", parameter.value)
+    y = layer.forward(x, mode="probe")
+    _expect_finite(f"the output of {name}", y)
+    return y
+
+
+def _expect_finite(place: str, array: np.ndarray) -> None:
+    if not np.isfinite(array).all():
+        raise _NotFinite(place)
 
 
 def _join(*parts: str) -> str:

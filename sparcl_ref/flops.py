@@ -115,14 +115,14 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
         If the model does not fit the data or has no layer of that name.
     """
     from sparcl_ref.cost import describe_model
-    from sparcl_ref.cost.statement import statement
+    from sparcl_ref.cost.record import cost_record
 
     config = wanted.config
-    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
     spec = describe_model(config.model, **size)
     if layer is not None:
         spec.layer(layer)
-    record = statement(spec, config, wanted.task_sizes, name=config.title)
+    record = cost_record(spec, config, wanted.task_sizes, name=config.title)
     record["layers"] = [row for row in record["layers"] if layer in (None, row["name"])]
     record["estimated_seconds"] = None
     if time:
@@ -140,7 +140,7 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
 
 def show_run(options: argparse.Namespace, wanted: Request) -> str:
     """The cost of a run as text or JSON; writes the figure if asked to."""
-    from sparcl_ref.cost.statement import statement_text
+    from sparcl_ref.cost.record_text import cost_text
 
     if options.out is not None:
         writing(options.out, lambda: Path(options.out).mkdir(parents=True, exist_ok=True), advice=OTHER_OUT)
@@ -151,7 +151,7 @@ def show_run(options: argparse.Namespace, wanted: Request) -> str:
         record["figure"] = str(writing(options.out, lambda: write_figure(Path(options.out), record), advice=OTHER_OUT))
     if options.json:
         return json.dumps(record, allow_nan=False)
-    text = statement_text(record)
+    text = cost_text(record)
     if record["estimated_seconds"] is not None:
         text += f"\n\nestimated time on this machine: {record['estimated_seconds']:,.0f} s, evaluation aside"
     return text + (f"\nfigure: {record['figure']}" if "figure" in record else "")
@@ -173,13 +173,13 @@ def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str,
     from sparcl_ref.cost.conventions import conventions
 
     config = wanted.config
-    size = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
+    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
     rows = conventions(refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
     good = all(row.holds for row in rows)
     if options.json:
         return json.dumps([dataclasses.asdict(row) for row in rows]), good
     lines = [
-        (row.name, f"{row.unit} per {row.per}", f"{row.value:,.0f}", ("" if row.holds else "NOT TRUE: ") + row.relation)
+        (row.name, f"{row.unit} per {row.per}", row.value_text, ("" if row.holds else "NOT TRUE: ") + row.relation)
         for row in rows
     ]
     widths = [max(len(line[index]) for line in lines) for index in range(3)]

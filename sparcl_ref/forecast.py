@@ -5,7 +5,6 @@ All that a run's record says of cost is known here, before the first step.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 
 from sparcl_ref.assembly import build_network, build_stream, chosen_engine, spec_of, with_engine
 from sparcl_ref.config import Config
-from sparcl_ref.cost import held_memory, paper, predict, removals, savings, sparse_engine_memory
+from sparcl_ref.cost import cost_record
 from sparcl_ref.cost.timing import pass_and_update_seconds
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
@@ -32,12 +31,12 @@ class Forecast:
         Of the whole run; samples of all passes.
     engine : str
         "numpy" or "numba".
-    train_flops, memory_bytes : dict of str to int
-        By convention: "paper", "exact", for memory also "exact_sparse_engine".
+    train_flops, memory_bytes : dict of str to int or None
+        By convention: "paper", "exact", for memory also "exact_sparse_engine"; None where a layer does not say its own.
     nominal : bool
         Whether masks depend on values, so that the exact count of a run may differ.
     savings : dict
-        What each part adds or saves, by convention, see `sparcl_ref.cost.savings`.
+        What each part adds or saves, by convention, see `sparcl_ref.cost.breakdown`.
     removals : list of dict
         What each removal of data saves.
     """
@@ -47,8 +46,8 @@ class Forecast:
     steps: int
     pass_samples: int
     engine: str
-    train_flops: dict[str, int]
-    memory_bytes: dict[str, int]
+    train_flops: dict[str, int | None]
+    memory_bytes: dict[str, int | None]
     nominal: bool
     savings: dict[str, list[dict[str, Any]]]
     removals: list[dict[str, Any]]
@@ -65,28 +64,20 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     stream = build_stream(config, dataset, named_streams(config.seed)["classes"])
     sizes = [len(task.train_index) for task in stream.training]
     spec = spec_of(config, dataset)
-    prediction = predict(spec, config, sizes)
-    image_item_bytes = dataset.train_x.dtype.itemsize
-    held = held_memory(spec, config, image_item_bytes=image_item_bytes)
-    compressed = sparse_engine_memory(spec, config, image_item_bytes=image_item_bytes)
+    record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,
         epochs=config.epochs * len(sizes),
-        steps=prediction.steps,
-        pass_samples=prediction.pass_samples,
+        steps=record["steps"],
+        pass_samples=record["pass_samples"],
         engine=chosen_engine(config.engine, spec),
-        train_flops={"paper": paper.train_flops(spec, config, sizes), "exact": prediction.train_flops},
+        train_flops=record["train_flops"],
         memory_bytes={
-            "paper": paper.memory_bytes(spec, config),
-            "exact": held.total_bytes,
-            "exact_sparse_engine": compressed.total_bytes,
+            key: part["total"] if isinstance(part, dict) else part for key, part in record["memory_bytes"].items()
         },
-        nominal=prediction.nominal,
-        savings={
-            convention: [dataclasses.asdict(part) for part in parts]
-            for convention, parts in savings(spec, config, sizes).items()
-        },
-        removals=[dataclasses.asdict(row) for row in removals(spec, config, sizes)],
+        nominal=record["nominal"],
+        savings=record["savings"],
+        removals=record["removals"],
     )
 
 

@@ -131,7 +131,8 @@ class Network(Layer):
     def save_npz(self, path: str | Path) -> None:
         """Write `state_dict` as an uncompressed .npz file, readable without pickle."""
         with open(path, "wb") as file:
-            np.savez(file, **self.state_dict())
+            arrays: dict[str, Any] = dict(self.state_dict())
+            np.savez(file, **arrays)
 
     def load_npz(self, path: str | Path) -> None:
         """Read what `save_npz` wrote, or the same names saved from PyTorch.
@@ -270,7 +271,7 @@ register = MODELS.register
 
 
 def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., np.ndarray]) -> None:
-    """Draw weights and biases of every convolution and linear layer, in forward order; batch-norm starts at 1 and 0.
+    """Draw the parameters of every layer that states a fan-in, in forward order; those of others start as built.
 
     Parameters
     ----------
@@ -283,10 +284,9 @@ def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., n
         ``(shape, fan_in, rng, *, bias) -> ndarray``, such as `he_normal`.
     """
     for _, layer in network.named_layers():
-        if isinstance(layer, Conv2d | Linear):
-            fan_in = int(np.prod(layer.weight.value.shape[1:]))
+        if layer.fan_in is not None:
             for name, parameter in layer.own_parameters().items():
-                parameter.value[...] = draw(parameter.value.shape, fan_in, rng, bias=name == "bias")
+                parameter.value[...] = draw(parameter.value.shape, layer.fan_in, rng, bias=name == "bias")
                 parameter.clear_dead()
 
 

@@ -27,11 +27,11 @@ class Result:
     layer_sparsity : dict of str to float
         Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
     train_flops, memory_bytes : dict of str to number
-        By convention: "paper" and "exact".
+        By convention: "paper" and "exact"; None where a layer does not say what it costs.
     predicted : dict
         ``train_flops`` of the exact convention as forecast, and whether that is ``nominal``.
     savings : dict
-        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.savings`.
+        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.breakdown`.
     data_removed : list of dict
         One row per removal: task, stage, removed, left, saved_flops (exact convention).
     steps : int
@@ -49,8 +49,8 @@ class Result:
     class_order: tuple[int, ...]
     history: History
     layer_sparsity: dict[str, float]
-    train_flops: dict[str, float]
-    memory_bytes: dict[str, int]
+    train_flops: dict[str, int | None]
+    memory_bytes: dict[str, int | None]
     predicted: dict[str, Any]
     savings: dict[str, list[dict[str, Any]]]
     data_removed: list[dict[str, int | None]]

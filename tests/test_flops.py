@@ -13,6 +13,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import describe_model, paper, predict
 from sparcl_ref.cost.published import CELLS
 from sparcl_ref.cost.timing import pass_and_update_seconds
+from sparcl_ref.methods import METHODS
 from sparcl_ref.models import MODELS
 
 DATA = ["--shape", "3,32,32", "--classes", "10", "--tasks", "5", "--task-size", "10000"]
@@ -108,7 +109,7 @@ def test_published_table(capsys):
 
 
 def test_a_cell_that_disagrees_fails_the_command(capsys, monkeypatch):
-    monkeypatch.setitem(paper.FORWARDS, "derpp", 4)
+    monkeypatch.setattr(METHODS["derpp"], "paper_forwards", 4)
     code, out, _ = run(capsys, "--table1")
     assert code == 1
     assert " NO " in out

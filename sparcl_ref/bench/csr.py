@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from sparcl_ref.layers import Conv2d, Sequential
-from sparcl_ref.layers.checks import expect_dtype, expect_shape
+from sparcl_ref.layers.checks import expect_dtype
 from sparcl_ref.layers.conv import col2im, im2col
 from sparcl_ref.models import Network
 
@@ -56,10 +56,9 @@ class CSRConv2d(Conv2d):
         return twin
 
     def _forward(self, x, mode):
-        expect_shape(self._label, x, "N", self.in_channels, "H", "W")
         expect_dtype(self._label, x, self.weight.value.dtype)
         self._refresh()
-        out = self._window.output_size(self._label, x.shape[2:])
+        out = self.output_shape(x.shape[1:])[1:]
         y = np.empty((len(x), self.out_channels, *out), dtype=x.dtype)
         for part in self._chunks(y):
             X = im2col(x[part], self._window, out).reshape(self._matrix.shape[1], -1)

@@ -21,7 +21,8 @@ class Convention:
     Attributes
     ----------
     name : str
-    value : int or float
+    value : int, float or None
+        None if a layer does not say what it costs; nothing else is said then.
     unit : str
         "MAC" or "FLOP".
     per : str
@@ -32,11 +33,16 @@ class Convention:
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     per: str
     relation: str
     holds: bool
+
+    @property
+    def value_text(self) -> str:
+        """The value as tables show it."""
+        return "unknown" if self.value is None else f"{self.value:,.0f}"
 
 
 def pytorch_counter_flops(spec: ModelSpec) -> int:
@@ -81,6 +87,8 @@ def conventions(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> l
     -------
     list of Convention
     """
+    if spec.unknown:
+        return [Convention("forward MACs", None, "MAC", "sample", spec.unknown, True)]
     prediction = predict(spec, config, task_sizes)
     rows = _of_dense_sample(spec)
     if config.sparse:
@@ -89,7 +97,7 @@ def conventions(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> l
 
 
 def _of_dense_sample(spec: ModelSpec) -> list[Convention]:
-    macs = spec.forward_macs
+    macs = sum(layer.forward_macs for layer in spec.layers)
     flops = FLOPS_PER_MAC * sum(pass_macs(layer).forward for layer in spec.layers)
     twice = FLOPS_PER_MAC * sum(sum(pass_macs(dataclasses.replace(layer, needs_dx=True))) for layer in spec.layers)
     counter = pytorch_counter_flops(spec)
@@ -109,7 +117,7 @@ def _of_dense_sample(spec: ModelSpec) -> list[Convention]:
 def _of_sparse_sample(spec: ModelSpec, config: Config, prediction: Prediction) -> list[Convention]:
     first_epoch = prediction.epochs[0]
     passes = pass_costs(spec, first_epoch.counts).values()
-    dense, sparse = FLOPS_PER_MAC * spec.forward_macs, FLOPS_PER_MAC * sum(one.forward for one in passes)
+    dense, sparse = (FLOPS_PER_MAC * sum(one.forward for one in each) for each in (map(pass_macs, spec.layers), passes))
     interval = max(1, config.delta_k * first_epoch.steps)
     rigl = rigl_flops(dense, sparse, interval)
     excess = (dense - sparse) / (interval + 1)
@@ -136,6 +144,8 @@ def _of_run(spec: ModelSpec, config: Config, task_sizes: Sequence[int], predicti
     exact = prediction.train_flops
     published = paper.train_flops(spec, config, task_sizes)
     dense_published = paper.train_flops(spec, dataclasses.replace(config, sparsity=None), task_sizes)
+    if exact is None or published is None or dense_published is None:
+        return []
     counted = "PyTorch's counter x" if all(layer.groups == 1 for layer in spec.layers) else "dense cost of"
     return [
         Convention(

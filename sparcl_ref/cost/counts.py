@@ -30,6 +30,8 @@ def living(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> dict[
     For budgets "global" each layer gets its proportional share, which a run need not: importance decides there.
     """
     layers = spec.sparsifiable
+    if not layers:
+        return {}
     kind = "uniform" if config.budgets == "global" else config.budgets
     numbers = budgets([layer.weight_shape for layer in layers], sparsity, kind)
     return {layer.name: number for layer, number in zip(layers, numbers, strict=True)}
@@ -37,7 +39,7 @@ def living(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> dict[
 
 def with_gradient(spec: ModelSpec, config: Config, active: Mapping[str, int]) -> dict[str, int]:
     """Weights whose gradient is formed between refreshes: s + q of each layer is masked, or as much as is dead."""
-    if not config.dgm:
+    if not config.dgm or config.sparsity is None:
         return dict(active)
     masked = gradient_sparsity(config.sparsity, config.dgm_q)
     return {layer.name: min(active[layer.name], budget(layer.weights, masked)) for layer in spec.sparsifiable}

@@ -1,4 +1,4 @@
-"""Multiply-adds of training, per layer and phase: the formula, the table, and the ledger that a run keeps.
+"""Multiply-adds of training, per layer and phase: the formulas and the table.
 
 The `exact` convention: a living weight costs one multiply-add per output position and sample in the forward pass,
 positions on the padding included; as many for the gradient of the input (dX), except where no one needs it; and a
@@ -17,16 +17,12 @@ touches every pair of weight and output position once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from sparcl_ref.cost.describe import describe
 from sparcl_ref.cost.spec import LayerSpec
 
-if TYPE_CHECKING:
-    from sparcl_ref.layers import Parameter
-    from sparcl_ref.models import Network
-
 FLOPS_PER_MAC = 2
+#: Kinds of passes that tables name first; a method may have further ones of its own.
 PASSES = ("current", "replay", "probe")
 DIRECTIONS = ("forward", "dx", "dw")
 #: "forward_current", "dx_current", ..., "dw_probe"; the order of tables.
@@ -66,8 +62,10 @@ def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int |
             f"{layer.name}: expected 0 <= weights with gradient <= living weights <= {layer.weights}, "
             f"got {grad_active} and {active}"
         )
-    visits = layer.positions
-    return PassMacs(forward=active * visits, dx=active * visits if layer.needs_dx else 0, dw=grad_active * visits)
+    visits, (forward, dx) = layer.positions, layer.products
+    return PassMacs(
+        forward=active * visits + forward, dx=active * visits + dx if layer.needs_dx else 0, dw=grad_active * visits
+    )
 
 
 def forward_only(per_sample: Mapping[str, PassMacs]) -> dict[str, PassMacs]:
@@ -76,44 +74,62 @@ def forward_only(per_sample: Mapping[str, PassMacs]) -> dict[str, PassMacs]:
 
 
 class MacTable:
-    """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form."""
+    """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    macs : dict of str to dict of str to int
+        Phase, such as "forward_current", to layer to multiply-adds.
+    overhead_macs : dict of str to int
+    unknown : str
+        Why multiply-adds are not known, if so: totals are None then.
+    """
+
+    def __init__(self, *, unknown: str = ""):
         self.macs: dict[str, dict[str, int]] = {phase: {} for phase in PHASES}
         self.overhead_macs: dict[str, int] = dict.fromkeys(OVERHEADS, 0)
+        self.unknown = unknown
 
     def add_pass(self, kind: str, per_sample: Mapping[str, PassMacs], samples: int) -> None:
         """Add a pass of ``samples`` samples, given what each layer costs for one.
 
+        Parameters
+        ----------
+        kind : str
+            One of `PASSES`, or a method's own, such as "fisher": it gets rows of its own after theirs.
+        per_sample : mapping of str to PassMacs
+        samples : int
+
         Raises
         ------
         ValueError
-            If ``kind`` is none of "current", "replay" and "probe".
+            If ``kind`` is no word, or there are fewer than 0 samples.
         """
-        if kind not in PASSES:
-            raise ValueError(f"a pass must be one of {', '.join(PASSES)}, got {kind!r}")
+        if not kind.isidentifier():
+            raise ValueError(f"a pass must be named by one word, such as {', '.join(PASSES)} or fisher, got {kind!r}")
         if samples < 0:
             raise ValueError(f"a pass must have at least 0 samples, got {samples}")
         if samples == 0:
             return
-        rows = [self.macs[f"{direction}_{kind}"] for direction in DIRECTIONS]
+        rows = [self.macs.setdefault(f"{direction}_{kind}", {}) for direction in DIRECTIONS]
         for name, one in per_sample.items():
             for row, macs in zip(rows, one, strict=True):
                 row[name] = row.get(name, 0) + samples * macs
 
     @property
-    def train_macs(self) -> int:
-        """All phases and layers together."""
-        return sum(self.phase_macs().values())
+    def train_macs(self) -> int | None:
+        """All phases and layers together; None if unknown."""
+        return None if self.unknown else sum(self.phase_macs().values())
 
     @property
-    def train_flops(self) -> int:
-        """`train_macs`, two operations each."""
-        return FLOPS_PER_MAC * self.train_macs
+    def train_flops(self) -> int | None:
+        """`train_macs`, two operations each; None if unknown."""
+        macs = self.train_macs
+        return None if macs is None else FLOPS_PER_MAC * macs
 
     def phase_macs(self) -> dict[str, int]:
-        """Phase to multiply-adds of all layers."""
-        return {phase: sum(row.values()) for phase, row in self.macs.items()}
+        """Phase to multiply-adds of all layers; empty if unknown."""
+        return {} if self.unknown else {phase: sum(row.values()) for phase, row in self.macs.items()}
 
     def layer_macs(self) -> dict[str, int]:
         """Layer to multiply-adds of all phases."""
@@ -133,105 +149,14 @@ class MacTable:
     def state(self) -> dict[str, Any]:
         """Plain JSON values, sharing nothing with the table; what costs nothing is left out."""
         macs = {phase: {name: count for name, count in row.items() if count} for phase, row in self.macs.items()}
-        return {"macs": macs, "overhead_macs": dict(self.overhead_macs)}
+        why = {"unknown": self.unknown} if self.unknown else {}
+        return {"macs": macs, "overhead_macs": dict(self.overhead_macs), **why}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` returned."""
-        self.macs = {phase: dict(state["macs"][phase]) for phase in PHASES}
+        self.macs = {phase: dict(row) for phase, row in state["macs"].items()}
         self.overhead_macs = {name: state["overhead_macs"][name] for name in OVERHEADS}
-
-
-class FlopLedger:
-    """Records the `exact` cost of a run from its masks and gradient masks, pass by pass.
-
-    Parameters
-    ----------
-    momentum, nesterov, weight_decay
-        As the optimiser's; they decide what an update costs.
-
-    Attributes
-    ----------
-    table : MacTable
-    """
-
-    def __init__(self, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
-        self.table = MacTable()
-        self._rule = update_rule(momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-        self._model: Network | None = None
-        self._layers: tuple[LayerSpec, ...] = ()
-        self._parameters: list[Parameter] = []
-        self._versions: list[int] = []
-        self._per_sample: dict[str, PassMacs] = {}
-        self._update_macs = 0
-        self._score_macs = 0
-
-    def record_pass(self, kind: str, samples: int, model: Network, *, backward: bool = True) -> None:
-        """One forward pass, and a backward pass unless told otherwise, with the masks as they are now.
-
-        Parameters
-        ----------
-        kind : {"current", "replay", "probe"}
-        samples : int
-        model : Network
-
-        Raises
-        ------
-        ValueError
-            If the kind is unknown.
-        """
-        self._look_at(model)
-        per_sample = self._per_sample if backward else forward_only(self._per_sample)
-        self.table.add_pass(kind, per_sample, samples)
-
-    def record_update(self, model: Network) -> None:
-        """One step of the optimiser, with the masks as they are now."""
-        parameters = model.parameters()
-        self.table.overhead_macs["optimizer"] += sum(
-            update_macs(self._rule, p.active, p.grad_active) for p in parameters
-        )
-
-    def record_scores(self, model: Network) -> None:
-        """One computation of equation 1 or 3: two multiply-adds for every living sparsifiable weight."""
-        self._look_at(model)
-        self.table.overhead_macs["mask_updates"] += self._score_macs
-
-    @property
-    def train_macs(self) -> int:
-        """Multiply-adds so far, convolutions and linear layers."""
-        return self.table.train_macs
-
-    @property
-    def train_flops(self) -> int:
-        """FLOPs so far, two per multiply-add."""
-        return self.table.train_flops
-
-    def state(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return self.table.state()
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state` returned."""
-        self.table.load_state(state)
-
-    def _look_at(self, model: Network) -> None:
-        """Count living weights again only after a mask has changed: that takes milliseconds, all else microseconds."""
-        if model is not self._model:
-            self._model = model
-            self._layers = describe(model).layers
-            self._parameters = model.parameters()
-            self._versions = []
-        versions = [parameter.version for parameter in self._parameters]
-        if versions == self._versions:
-            return
-        self._versions = versions
-        counts = {p.name: (p.active, p.grad_active) for p in self._parameters}
-        self._per_sample = {
-            layer.name: pass_macs(layer, active=active, grad_active=grad_active)
-            for layer in self._layers
-            for active, grad_active in [counts[f"{layer.name}.weight"]]
-        }
-        self._update_macs = sum(update_macs(self._rule, *both) for both in counts.values())
-        self._score_macs = score_macs(counts[parameter.name][0] for parameter in model.sparsifiable())
+        self.unknown = state.get("unknown", "")
 
 
 class UpdateRule(NamedTuple):

@@ -14,9 +14,10 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import living, with_gradient
-from sparcl_ref.cost.peak import pass_peak
+from sparcl_ref.cost.peak import PassPeak, pass_peak
 from sparcl_ref.cost.schedule import needs_probe
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
+from sparcl_ref.layers import NotStatedError
 
 INDEX_BYTES = 4
 LABEL_BYTES = 8
@@ -54,13 +55,15 @@ def buffer_bytes(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) 
     return config.buffer_size * sample
 
 
-def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, buffer: int | None = None) -> Memory:
+def held_memory(
+    spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, buffer: int | None = None
+) -> Memory | None:
     """What a run of the reference engine holds, data set and evaluation aside.
 
     Parameters
     ----------
     spec : ModelSpec
-        With its tree, as `describe` gives it.
+        With its layers, as `describe` gives it.
     config : Config
     image_item_bytes : int
         Bytes of a stored pixel: 1 for uint8.
@@ -69,9 +72,13 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, b
 
     Returns
     -------
-    Memory
-        Gradients of the current and of the replayed samples are kept apart until the update, for equation 3.
+    Memory or None
+        Gradients of the current and of the replayed samples are kept apart until the update, for equation 3. None if
+        a layer does not say what it needs.
     """
+    one_pass = _one_pass(spec, config)
+    if one_pass is None:
+        return None
     item = _item_bytes(config)
     numbers = spec.parameters * item
     prunable = sum(layer.weights for layer in spec.sparsifiable)
@@ -84,14 +91,12 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, b
         "buffer": buffer_bytes(spec, config, image_item_bytes=image_item_bytes) if buffer is None else buffer,
         "batch": batch * math.prod(spec.input_shape) * (image_item_bytes + item),
     }
-    one_pass = pass_peak(spec.tree, batch=batch, item_bytes=item)
     passing = {"activations": one_pass.kept_bytes, "working_space": one_pass.peak_bytes - one_pass.kept_bytes}
-    rehearses = config.method_class.draws_per_step > 0
     moments = {
-        "pass": always | passing | {"gradients": numbers * (2 if rehearses else 1)},
+        "pass": always | passing | {"gradients": numbers * (2 if config.rehearses else 1)},
         "update": always
-        | {"gradients": numbers * (3 if rehearses else 2)}
-        | {"working_space": max(_update_bytes(layer, config) for layer in spec.layers)},
+        | {"gradients": numbers * (3 if config.rehearses else 2)}
+        | {"working_space": max((_update_bytes(layer, config) for layer in spec.layers), default=0)},
     }
     if config.sparse and needs_probe(config):
         # The gradients that wait in the model, the running one, and the two sums of equation 1.
@@ -104,13 +109,16 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, b
 
 def sparse_engine_memory(
     spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, buffer: int | None = None
-) -> Memory:
+) -> Memory | None:
     """What an engine would hold that stores living weights only: values, indices, and gradients where one is formed.
 
     Activations, working space and buffer are those of `held_memory`. Counted at the sparsity of a task's first epochs,
     when most weights live. At a refresh of the gradient masks, gradients of all living weights pass through; they can
     do so a layer at a time and are not counted.
     """
+    one_pass = _one_pass(spec, config)
+    if one_pass is None:
+        return None
     item = _item_bytes(config)
     active: dict[str, int] = {}
     if config.sparse:
@@ -118,7 +126,6 @@ def sparse_engine_memory(
     grads = with_gradient(spec, config, active) if config.sparse else {}
     dense = spec.parameters - sum(spec.layer(name).weights for name in active)
     alive = sum(active.values())
-    one_pass = pass_peak(spec.tree, batch=config.batch_size, item_bytes=item)
     parts = {
         "weights": (dense + alive + spec.buffer_entries) * item,
         "indices": alive * INDEX_BYTES,
@@ -134,6 +141,16 @@ def sparse_engine_memory(
     return Memory(parts=parts, moment="pass", moments={"pass": sum(parts.values())})
 
 
+def _one_pass(spec: ModelSpec, config: Config) -> PassPeak | None:
+    """What a pass over a batch holds, if all layers say so."""
+    if spec.body is None or spec.unknown:
+        return None
+    try:
+        return pass_peak(spec.body, spec.input_shape, batch=config.batch_size, item_bytes=_item_bytes(config))
+    except NotStatedError:
+        return None
+
+
 def _item_bytes(config: Config) -> int:
     return np.dtype(config.dtype).itemsize
 
@@ -141,7 +158,7 @@ def _item_bytes(config: Config) -> int:
 def _update_bytes(layer: LayerSpec, config: Config) -> int:
     """Working space while a layer is updated, or its gradient mask chosen.
 
-    The update holds a step, a new value and the dead entries; the choice holds a score with two terms.
+    The update holds a step and a new value; the choice a score with two terms and the dead entries.
     """
-    numbers = 3 if config.sparse and config.dgm and layer.sparsifiable else 2
-    return layer.weights * (numbers * _item_bytes(config) + 1)
+    chooses = config.sparse and config.dgm and layer.sparsifiable
+    return layer.weights * (3 * _item_bytes(config) + 1 if chooses else 2 * _item_bytes(config))

@@ -7,6 +7,7 @@ and weights only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -15,11 +16,8 @@ from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.cost.schedule import epoch_sizes
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact, round_half_up
+from sparcl_ref.methods import METHODS
 from sparcl_ref.sparcl.dgm import gradient_sparsity
-
-#: Forward passes per step: the batch and what is replayed or recalled beside it. The last four are in the published
-#: table only.
-FORWARDS = {"sgd": 1, "joint": 1, "er": 2, "der": 2, "derpp": 3, "oewc": 1, "lwf": 1, "agem": 2, "fdr": 3}
 
 #: Ways to charge the backward pass under gradient masks; the first is the only one that matches every printed cell.
 READINGS = {
@@ -51,7 +49,7 @@ def step_cost(
     Parameters
     ----------
     method : str
-        A key of `FORWARDS`.
+        A key of ``METHODS``: the forward passes of a step are those its class states.
     weight_density : Fraction
         `density` at s.
     gradient_density : Fraction, optional
@@ -64,8 +62,8 @@ def step_cost(
     ValueError
         If the method or the reading is unknown.
     """
-    if method not in FORWARDS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(FORWARDS)}")
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     if reading not in READINGS:
         raise ValueError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
     dx = dw = weight_density
@@ -75,10 +73,12 @@ def step_cost(
         else:
             dw = gradient_density
             dx = gradient_density if reading == "both_at_gradient_density" else weight_density
-    return FORWARDS[method] * weight_density + dx + dw
+    return METHODS[method].paper_forwards * weight_density + dx + dw
 
 
-def train_flops(spec: ModelSpec, config: Config, task_sizes: Sequence[int], *, reading: str = "half_of_dw") -> int:
+def train_flops(
+    spec: ModelSpec, config: Config, task_sizes: Sequence[int], *, reading: str = "half_of_dw"
+) -> int | None:
     """Training FLOPs of a configuration under the `paper` convention.
 
     Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`. Expansion between tasks, probe
@@ -94,25 +94,28 @@ def train_flops(spec: ModelSpec, config: Config, task_sizes: Sequence[int], *, r
 
     Returns
     -------
-    int
-        Rounded half up.
+    int or None
+        Rounded half up; None if a layer does not say its multiply-adds.
 
     Raises
     ------
     ValueError
         If the reading is unknown.
     """
+    forward_macs = spec.forward_macs
+    if forward_macs is None:
+        return None
     weights, gradients = Fraction(1), None
-    if config.sparse:
+    if config.sparsity is not None:
         weights = density(spec, config.sparsity)
         if config.dgm:
             gradients = density(spec, gradient_sparsity(config.sparsity, config.dgm_q))
     cost = step_cost(config.method, weight_density=weights, gradient_density=gradients, reading=reading)
     trained = sum(sum(epoch_sizes(size, config)) for size in task_sizes)
-    return round_half_up(FLOPS_PER_MAC * spec.forward_macs * trained * cost)
+    return round_half_up(FLOPS_PER_MAC * forward_macs * trained * cost)
 
 
-def memory_bytes(spec: ModelSpec, config: Config, *, dense_rest: bool = False) -> int:
+def memory_bytes(spec: ModelSpec, config: Config, *, dense_rest: bool = False) -> int | None:
     """Training memory under the `paper` convention.
 
     4 bytes x (activations + (1 - s) P + (1 - s_g) P) with P all parameters and s_g the fraction of masked gradients.
@@ -129,13 +132,15 @@ def memory_bytes(spec: ModelSpec, config: Config, *, dense_rest: bool = False) -
 
     Returns
     -------
-    int
-        Rounded half up.
+    int or None
+        Rounded half up; None if a layer does not say what is needed to know.
     """
+    if spec.unknown:
+        return None
     convs = [layer for layer in spec.layers if layer.kind == "conv"] or list(spec.layers)
-    outputs = sum(layer.positions * layer.weight_shape[0] for layer in convs)
+    outputs = sum(math.prod(layer.output_shape) for layer in convs)
     s = exact(config.sparsity or 0)
-    masked = gradient_sparsity(config.sparsity, config.dgm_q) if config.sparse and config.dgm else s
+    masked = s if config.sparsity is None or not config.dgm else gradient_sparsity(config.sparsity, config.dgm_q)
     pruned = sum(layer.weights for layer in spec.sparsifiable) if dense_rest else spec.parameters
     dead_or_masked = (s + masked) * pruned
     return round_half_up(BYTES_PER_NUMBER * (2 * outputs * config.batch_size + 2 * spec.parameters - dead_or_masked))

@@ -1,54 +1,49 @@
-"""Peak memory of one pass, by following the reference engine's arrays through a network without allocating them.
+"""Peak memory of one pass, by following arrays through a network without allocating them.
 
-Arrays are counted once however many layers keep them by reference, and they live as long as Python would let them: an
-input while the call that received it runs, a cache until its backward pass has returned. What each kind of layer
-allocates is said in `sparcl_ref.cost.layer_memory`.
+Arrays are counted once however many layers keep them by reference, and they live as long as Python lets them: a
+stand-in is counted until its last reference is gone, and references are held here by the frames and caches that
+`Layer.forward` and `Layer.backward` hold theirs by. What each layer keeps and works in it says itself.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sparcl_ref.cost.layer_memory import BACKWARD, FORWARD
-from sparcl_ref.cost.spec import Node, Shape
-
-
-@dataclass(eq=False)
-class Array:
-    """A stand-in for an array: its bytes, and how many hold it."""
-
-    size_bytes: int
-    holders: int = 1
+from sparcl_ref.layers import Composite, Footprint, Layer, Load
+from sparcl_ref.layers.costs import Shape
 
 
 class Meter:
-    """Bytes held now and at most, with arrays counted while anyone holds them."""
+    """Bytes held now and at most."""
 
     def __init__(self) -> None:
         self.now_bytes = 0
         self.peak_bytes = 0
 
-    def new(self, size_bytes: int) -> Array:
-        """Allocate."""
-        self.now_bytes += size_bytes
-        self.peak_bytes = max(self.peak_bytes, self.now_bytes)
-        return Array(size_bytes)
 
-    def hold(self, array: Array) -> Array:
-        """One more holder."""
-        array.holders += 1
-        return array
+class Array:
+    """A stand-in for an array of a batch: it is metered from its making until nobody refers to it.
 
-    def drop(self, array: Array) -> None:
-        """One holder less; the last one frees."""
-        array.holders -= 1
-        if array.holders == 0:
-            self.now_bytes -= array.size_bytes
+    Parameters
+    ----------
+    meter : Meter
+    shape : tuple of int
+        Of one sample.
+    size_bytes : int
+    base : Array, optional
+        Whose memory it shares.
+    """
 
-    def work(self, size_bytes: int) -> None:
-        """Allocate and free at once."""
-        self.drop(self.new(size_bytes))
+    def __init__(self, meter: Meter, shape: Shape, size_bytes: int, *, base: Array | None = None):
+        self.shape = shape
+        self._base = base
+        self._meter = meter
+        self._size_bytes = size_bytes
+        meter.now_bytes += size_bytes
+        meter.peak_bytes = max(meter.peak_bytes, meter.now_bytes)
+
+    def __del__(self) -> None:
+        self._meter.now_bytes -= self._size_bytes
 
 
 @dataclass(frozen=True)
@@ -67,57 +62,70 @@ class PassPeak:
     peak_bytes: int
 
 
-def pass_peak(tree: Node, *, batch: int, item_bytes: int = 4) -> PassPeak:
-    """Follow one forward and one backward pass.
+def pass_peak(body: Layer, shape: Shape, *, batch: int, item_bytes: int = 4) -> PassPeak:
+    """Follow one forward and one backward pass in train mode.
 
     Parameters
     ----------
-    tree : Node
-        The whole network.
+    body : Layer
+        The whole network; it is asked for shapes and sizes, not computed.
+    shape : tuple of int
+        Of one sample of its input.
     batch : int
         Samples.
     item_bytes : int
         4 for float32, 8 for float64.
+
+    Raises
+    ------
+    NotStatedError
+        If a layer does not say its output shape or the memory it needs.
     """
-    walk = Pass(Meter(), batch, item_bytes)
-    x = walk.array(tree.input_shape)
-    logits = walk.forward(tree, x)
+    walk = Pass(Load(batch, item_bytes))
+    x = walk.array(shape)
+    logits = walk.forward(body, x)
     kept = walk.meter.now_bytes
-    dlogits = walk.array(tree.output_shape)
-    walk.backward(tree, dlogits, need_dx=False)
-    walk.meter.drop(logits)
+    walk.backward(body, walk.array(logits.shape), need_dx=False)
     return PassPeak(kept_bytes=kept, peak_bytes=walk.meter.peak_bytes)
 
 
 class Pass:
-    """Forward and backward over a tree of nodes."""
+    """Forward and backward through layers, each of which occurs once."""
 
-    def __init__(self, meter: Meter, batch: int, item_bytes: int):
-        self.meter = meter
-        self.batch = batch
-        self.item_bytes = item_bytes
-        self._kept: dict[int, list[Array]] = {}
+    def __init__(self, load: Load):
+        self.meter = Meter()
+        self._load = load
+        self._caches: dict[Layer, tuple[Shape, list[Array]]] = {}
 
     def array(self, shape: Shape) -> Array:
         """A batch of that shape in the network's dtype."""
-        return self.meter.new(self.bytes_of(shape))
+        return Array(self.meter, shape, self._load.size(shape))
 
-    def bytes_of(self, shape: Shape, item_bytes: int | None = None) -> int:
-        """Bytes of a batch of that shape."""
-        return self.batch * math.prod(shape) * (self.item_bytes if item_bytes is None else item_bytes)
-
-    def forward(self, node: Node, x: Array) -> Array:
-        """The output; the input stays the caller's."""
-        self.meter.hold(x)  # by the call's own frame
-        kept, y = FORWARD[node.kind](self, node, x)
-        self._kept[id(node)] = kept
-        self.meter.drop(x)
+    def forward(self, layer: Layer, x: Array) -> Array:
+        """The layer's output."""
+        needs = layer.footprint(x.shape, self._load)
+        kept, _working = (Array(self.meter, (), size) for size in (needs.kept_bytes, needs.forward_bytes))
+        if isinstance(layer, Composite):
+            y = layer.flow(x, lambda _, child, x: self.forward(child, x), self._sum)
+        else:
+            y = self._result(layer.output_shape(x.shape), x, needs)
+        by_reference = [array for array, keeps in ((x, needs.keeps_input), (y, needs.keeps_output)) if keeps]
+        self._caches[layer] = x.shape, [kept, *by_reference]
         return y
 
-    def backward(self, node: Node, dy: Array, *, need_dx: bool) -> Array | None:
-        """The gradient of the input; takes over one hold of ``dy`` and frees the cache."""
-        dx = BACKWARD[node.kind](self, node, dy, need_dx)
-        self.meter.drop(dy)
-        for array in self._kept.pop(id(node)):
-            self.meter.drop(array)
-        return dx
+    def backward(self, layer: Layer, dy: Array, need_dx: bool) -> Array | None:
+        """The gradient of the layer's input; what the layer kept is freed when it is done."""
+        shape, _cache = self._caches.pop(layer)
+        needs = layer.footprint(shape, replace(self._load, need_dx=need_dx))
+        if not (need_dx or layer.own_parameters() or isinstance(layer, Composite)):
+            return None  # nothing to do
+        _working = Array(self.meter, (), needs.backward_bytes)
+        if isinstance(layer, Composite):
+            return layer.flow_back(dy, self.backward, self._sum, need_dx)
+        return self._result(shape, dy, needs) if need_dx else None
+
+    def _result(self, shape: Shape, given: Array, needs: Footprint) -> Array:
+        return Array(self.meter, shape, 0, base=given) if needs.view else self.array(shape)
+
+    def _sum(self, main: Array, side: Array) -> Array:
+        return self.array(main.shape)

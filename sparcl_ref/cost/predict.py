@@ -32,7 +32,7 @@ class Prediction:
     nominal : bool
         Whether the masks depend on values, so that a run may differ, see `is_nominal`.
     steps, pass_samples : int
-        Updates, and samples of all passes (current, replay, probe).
+        Updates, and samples of all passes (current, replay, probe, a method's own).
     epochs : tuple of EpochPlan
     spec : ModelSpec
     """
@@ -45,12 +45,12 @@ class Prediction:
     spec: ModelSpec = field(repr=False)
 
     @property
-    def train_flops(self) -> int:
-        """Convolutions and linear layers, two per multiply-add."""
+    def train_flops(self) -> int | None:
+        """Two per multiply-add; None if a layer does not say its own."""
         return self.table.train_flops
 
     def epoch_flops(self, plan: EpochPlan) -> int:
-        """FLOPs of one epoch's current and replay passes, probes aside."""
+        """FLOPs of one epoch's current and replay passes, where they are known; probes and a method's own aside."""
         usual, refresh = (
             FLOPS_PER_MAC * sum(map(sum, pass_costs(self.spec, counts).values()))
             for counts in (plan.counts, plan.refresh_counts)
@@ -75,7 +75,7 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
     ValueError
         If there is no task, or one without samples.
     """
-    table = MacTable()
+    table = MacTable(unknown=spec.unknown)
     plans = tuple(epoch_plans(spec, config, task_sizes))
     passes = _total_samples(plans)
     for (kind, counts), samples in passes.items():
@@ -84,6 +84,7 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
         for extra, counts in plan.beside:
             costs = pass_costs(spec, counts)
             table.add_pass(extra.kind, costs if extra.backward else forward_only(costs), extra.samples)
+    for plan in plans if not spec.unknown else ():
         for name, macs in _overhead(spec, config, plan).items():
             table.overhead_macs[name] += macs
     return Prediction(

@@ -6,20 +6,24 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING
 
-Shape = tuple[int, ...]
+from sparcl_ref.layers.costs import Shape
+
+if TYPE_CHECKING:
+    from sparcl_ref.layers import Layer
 
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """A convolution or linear layer, as far as its cost goes.
+    """A convolution, a linear layer or another that multiplies, as far as its cost goes.
 
     Attributes
     ----------
     name : str
         Dotted name, such as ``"layer1.0.conv1"``.
-    kind : {"conv", "linear"}
+    kind : str
+        "conv", "linear", or "other".
     weight_shape : tuple of int
         ``(out, in / groups, kh, kw)`` or ``(out, in)``.
     input_shape, output_shape : tuple of int
@@ -31,10 +35,16 @@ class LayerSpec:
         Whether SparCL may prune the weight.
     needs_dx : bool
         Whether anything before it learns. The first layer's input gradient goes to nobody and is never formed.
+    visits : int, optional
+        Multiply-adds of each weight in a forward pass; by default one per output position.
+    parameter : str
+        Dotted name of the weight.
+    products : (int, int)
+        Multiply-adds without a weight, in the forward pass and for the gradient of the input.
     """
 
     name: str
-    kind: Literal["conv", "linear"]
+    kind: str
     weight_shape: Shape
     input_shape: Shape
     output_shape: Shape
@@ -42,6 +52,9 @@ class LayerSpec:
     bias: int = 0
     sparsifiable: bool = False
     needs_dx: bool = True
+    visits: int | None = None
+    parameter: str = ""
+    products: tuple[int, int] = (0, 0)
 
     @property
     def weights(self) -> int:
@@ -50,43 +63,13 @@ class LayerSpec:
 
     @property
     def positions(self) -> int:
-        """Output positions per sample: OH * OW, or 1 for a linear layer that sees a vector."""
-        return math.prod(self.output_shape) // self.weight_shape[0]
+        """How often a weight is used per sample: OH * OW times, or once in a linear layer that sees a vector."""
+        return self.visits if self.visits is not None else math.prod(self.output_shape) // self.weight_shape[0]
 
     @property
     def forward_macs(self) -> int:
         """Multiply-adds of one dense forward pass of one sample: each weight once per output position."""
-        return self.positions * self.weights
-
-
-@dataclass(frozen=True)
-class Node:
-    """A layer of any kind in the tree of layers, as far as its memory goes.
-
-    Attributes
-    ----------
-    name : str
-        Dotted name.
-    kind : str
-        Class of the layer, such as ``"ReLU"``.
-    input_shape, output_shape : tuple of int
-        Of one sample.
-    children : tuple of Node
-        Of a Sequential in order; of a Residual the body and, if there is one, the shortcut.
-    weights : int
-        Entries of its own weight.
-    kernel, padding : (int, int)
-        Of convolutions and poolings.
-    """
-
-    name: str
-    kind: str
-    input_shape: Shape
-    output_shape: Shape
-    children: tuple[Node, ...] = ()
-    weights: int = 0
-    kernel: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
+        return self.positions * self.weights + self.products[0]
 
 
 @dataclass(frozen=True)
@@ -100,13 +83,15 @@ class ModelSpec:
         ``(C, H, W)`` of one sample.
     classes : int
     layers : tuple of LayerSpec
-        Convolutions and linear layers in forward order.
+        Those that multiply, in forward order.
     parameter_sizes : dict of str to int
         Every parameter's number of entries, batch-norm's and biases' included.
     buffer_entries : int
         Entries of running statistics.
-    tree : Node or None
-        All layers with their nesting.
+    body : Layer or None
+        The layers themselves, to be asked what memory they need.
+    unknown : str
+        Why multiply-adds are not known, if they are not: a layer does not say them. There are no ``layers`` then.
     """
 
     name: str
@@ -115,7 +100,8 @@ class ModelSpec:
     layers: tuple[LayerSpec, ...]
     parameter_sizes: Mapping[str, int] = field(default_factory=dict)
     buffer_entries: int = 0
-    tree: Node | None = None
+    body: Layer | None = field(default=None, compare=False, repr=False)
+    unknown: str = ""
 
     @property
     def parameters(self) -> int:
@@ -128,14 +114,15 @@ class ModelSpec:
         return tuple(layer for layer in self.layers if layer.sparsifiable)
 
     @property
-    def forward_macs(self) -> int:
-        """Multiply-adds of one dense forward pass of one sample."""
-        return sum(layer.forward_macs for layer in self.layers)
+    def forward_macs(self) -> int | None:
+        """Multiply-adds of one dense forward pass of one sample; None if they are unknown."""
+        return None if self.unknown else sum(layer.forward_macs for layer in self.layers)
 
     @property
     def sparsifiable_share(self) -> Fraction:
-        """Fraction of the forward multiply-adds that lies in sparsifiable layers."""
-        return Fraction(sum(layer.forward_macs for layer in self.sparsifiable), self.forward_macs)
+        """Fraction of the forward multiply-adds that lies in sparsifiable layers, where they are known."""
+        prunable, all_macs = (sum(one.forward_macs for one in each) for each in (self.sparsifiable, self.layers))
+        return Fraction(prunable, all_macs)
 
     def layer(self, name: str) -> LayerSpec:
         """The layer of that name.

@@ -2,7 +2,9 @@
 
 from sparcl_ref.layers.base import Layer
 from sparcl_ref.layers.batchnorm import BatchNorm1d, BatchNorm2d
+from sparcl_ref.layers.composite import Composite
 from sparcl_ref.layers.conv import Conv2d
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, NotStatedError
 from sparcl_ref.layers.dropout import Dropout
 from sparcl_ref.layers.flatten import Flatten
 from sparcl_ref.layers.linear import Linear
@@ -16,13 +18,18 @@ __all__ = [
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
+    "Composite",
     "Conv2d",
     "Dropout",
     "Flatten",
+    "Footprint",
     "GlobalAvgPool2d",
     "Layer",
     "Linear",
+    "Load",
     "MaxPool2d",
+    "MultiplyAdds",
+    "NotStatedError",
     "PackedGradient",
     "Parameter",
     "ReLU",

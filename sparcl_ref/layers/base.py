@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, NotStatedError, Shape
 from sparcl_ref.layers.parameter import Parameter
 
 Mode = Literal["train", "eval", "probe"]
@@ -17,14 +18,21 @@ class Layer:
     """One differentiable step of a network.
 
     A layer implements ``_forward`` and ``_backward``; the public methods check the mode, keep the cache between
-    them and refuse a backward pass that has no forward pass to belong to.
+    them and refuse a backward pass that has no forward pass to belong to. What it says beside them, `output_shape`,
+    `multiply_adds` and `footprint`, is asked for by nothing but the count of costs: a layer that has not said it trains
+    all the same, and the cost of a network with it is unknown.
     """
+
+    #: What tables of costs call it.
+    kind: ClassVar[str] = "other"
 
     def __init__(self) -> None:
         self._cache: Any = None
 
     def forward(self, x: np.ndarray, *, mode: Mode) -> np.ndarray:
         """Compute the output and remember what `backward` needs.
+
+        The input is kept by reference, not copied: it must not be changed before `backward`.
 
         Parameters
         ----------
@@ -77,7 +85,7 @@ class Layer:
         ValueError
             If the shape of ``dy`` is not the output's.
         TypeError
-            If its dtype is not.
+            If its dtype is not, or the layer's own ``_backward`` gives no dL/dx that was asked for.
         """
         if self._cache is None:
             raise RuntimeError(
@@ -88,7 +96,12 @@ class Layer:
         if dy.dtype != dtype:
             raise TypeError(f"{self._label}: upstream gradient must have the output's dtype {dtype}, got {dy.dtype}")
         self._cache = None
-        return self._backward(dy, cache, need_dx)
+        dx = self._backward(dy, cache, need_dx)
+        if need_dx and dx is None:
+            raise TypeError(
+                f"{self._label}: _backward must return the input's gradient where need_dx is true, got None"
+            )
+        return dx
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, Any]:
         """Return the output and whatever `_backward` needs, by reference: arrays are never changed in place."""
@@ -96,6 +109,43 @@ class Layer:
 
     def _backward(self, dy: np.ndarray, cache: Any, need_dx: bool) -> np.ndarray | None:
         raise NotImplementedError  # pragma: no cover
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape of one sample's output, given that of its input.
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit the layer.
+        NotStatedError
+            If the layer does not say.
+        """
+        raise NotStatedError(f"{self._label} does not say its output shape")
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        """Multiply-adds of one sample of that shape, those of layers within aside.
+
+        Raises
+        ------
+        NotStatedError
+            If the layer does not say.
+        """
+        raise NotStatedError(f"{self._label} does not say its multiply-adds")
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        """Bytes for a batch of samples of that shape, those of layers within aside.
+
+        Raises
+        ------
+        NotStatedError
+            If the layer does not say.
+        """
+        raise NotStatedError(f"{self._label} does not say the memory it needs")
+
+    @property
+    def fan_in(self) -> int | None:
+        """Inputs of each output, which decide how parameters are drawn; None for a layer whose start is set."""
+        return None
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Local name ("weight", "bias") to parameter, without those of children."""

@@ -7,8 +7,9 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
 from sparcl_ref.layers.checks import as_count, as_float_dtype, expect_dtype, expect_shape
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 from sparcl_ref.layers.parameter import Parameter
 
 
@@ -100,12 +101,15 @@ class _BatchNorm(Layer):
             "num_batches_tracked": self.num_batches_tracked,
         }
 
-    def _expect_input(self, x: np.ndarray) -> None:
-        """Refuse an input of the wrong shape."""
-        raise NotImplementedError  # pragma: no cover
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        """None that count: a few operations an entry, beside the products of weights."""
+        return MultiplyAdds()
 
-    def _forward(self, x, mode):
-        self._expect_input(x)
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        return Footprint(kept_bytes=load.size(shape))  # the deviations from the mean
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, bool]]:
+        self.output_shape(x.shape[1:])
         expect_dtype(self._label, x, self.weight.value.dtype)
         flat = _flat_positions(x)
         from_batch = mode != "eval"
@@ -135,7 +139,7 @@ class _BatchNorm(Layer):
             running += self.momentum * new
         self.num_batches_tracked[...] += 1
 
-    def _backward(self, dy, cache, need_dx):
+    def _backward(self, dy: np.ndarray, cache: tuple[np.ndarray, np.ndarray, bool], need_dx: bool) -> np.ndarray | None:
         centred, r, from_batch = cache
         flat_dy = _flat_positions(dy)
         dbias = _channel_sums(flat_dy)
@@ -145,7 +149,7 @@ class _BatchNorm(Layer):
         if not need_dx:
             return None
         scale = self.weight.value * r
-        dx = flat_dy * scale[:, np.newaxis]
+        dx: np.ndarray = flat_dy * scale[:, np.newaxis]
         if from_batch:
             count = flat_dy.shape[0] * flat_dy.shape[2]
             # The cache is this layer's own array and has served, so the product may take its place.
@@ -161,15 +165,17 @@ class _BatchNorm(Layer):
 class BatchNorm1d(_BatchNorm):
     """Batch normalisation of features ``(N, C)`` or sequences ``(N, C, L)``; see `_BatchNorm` for the rest."""
 
-    def _expect_input(self, x):
-        expect_shape(self._label, x, "N", self.num_features, *(["L"] if x.ndim == 3 else []))
+    def output_shape(self, shape: Shape) -> Shape:
+        expect_shape(self._label, shape, self.num_features, *(["L"] if len(shape) == 2 else []))
+        return shape
 
 
 class BatchNorm2d(_BatchNorm):
     """Batch normalisation of images ``(N, C, H, W)``; see `_BatchNorm` for the rest."""
 
-    def _expect_input(self, x):
-        expect_shape(self._label, x, "N", self.num_features, "H", "W")
+    def output_shape(self, shape: Shape) -> Shape:
+        expect_shape(self._label, shape, self.num_features, "H", "W")
+        return shape
 
 
 def _flat_positions(x: np.ndarray) -> np.ndarray:
@@ -181,4 +187,5 @@ def _channel_sums(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:
     """Sum an array (N, C, positions), or the product of two, over samples and positions."""
     # One pass over memory and no product array; float64 for the few partial sums keeps float32's long sums accurate.
     partial = np.einsum("nci->nc", a) if b is None else np.einsum("nci,nci->nc", a, b)
-    return partial.sum(axis=0, dtype=np.float64).astype(a.dtype)
+    sums: np.ndarray = partial.sum(axis=0, dtype=np.float64).astype(a.dtype)
+    return sums

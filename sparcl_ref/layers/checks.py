@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,30 +11,32 @@ from numpy.typing import DTypeLike
 Pair = tuple[int, int]
 
 
-def expect_shape(label: str, x: np.ndarray, *expected: int | str) -> None:
-    """Refuse an input whose shape does not fit.
+def expect_shape(label: str, shape: tuple[int, ...], *expected: int | str) -> None:
+    """Refuse an input whose shape, that of one sample, does not fit.
 
     Parameters
     ----------
     label : str
         How the error calls the layer.
-    x : ndarray
+    shape : tuple of int
+        Without the batch axis.
     *expected : int or str
-        One entry per axis: the size, or the name of an axis of any size, such as ``"N"``.
+        One entry per axis: the size, or the name of an axis of any size, such as ``"H"``.
 
     Raises
     ------
     ValueError
         If the number of axes or a fixed size differs.
     """
-    fits = x.ndim == len(expected) and all(
-        isinstance(want, str) or size == want for size, want in zip(x.shape, expected, strict=True)
+    fits = len(shape) == len(expected) and all(
+        isinstance(want, str) or size == want for size, want in zip(shape, expected, strict=True)
     )
     if not fits:
-        raise ValueError(f"{label}: input must have shape ({', '.join(map(str, expected))}), got {x.shape}")
+        wanted, got = (", ".join(map(str, ("N", *sizes))) for sizes in (expected, shape))
+        raise ValueError(f"{label}: input must have shape ({wanted}), got ({got})")
 
 
-def expect_dtype(label: str, x: np.ndarray, dtype: np.dtype) -> None:
+def expect_dtype(label: str, x: np.ndarray, dtype: np.dtype[Any]) -> None:
     """Refuse an input that is not of the parameters' dtype; NumPy would silently compute in float64.
 
     Raises
@@ -44,7 +47,7 @@ def expect_dtype(label: str, x: np.ndarray, dtype: np.dtype) -> None:
         raise TypeError(f"{label}: input is {x.dtype} but the parameters are {dtype}; convert one of them")
 
 
-def as_float_dtype(label: str, dtype: DTypeLike) -> np.dtype:
+def as_float_dtype(label: str, dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype object.
 
     Raises

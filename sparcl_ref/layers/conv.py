@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
 from sparcl_ref.layers.checks import Pair, as_count, as_float_dtype, as_pair, expect_dtype, expect_shape
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 from sparcl_ref.layers.parameter import Parameter
 from sparcl_ref.layers.windows import Window
 
@@ -37,10 +38,11 @@ def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
     -------
     ndarray, shape (C, kh, kw, H', W', n)
     """
-    n, channels, *size = x.shape
+    n, channels, height, width = x.shape
+    size = height, width
     padded = x.transpose(1, 2, 3, 0)
     # Each pixel is read once per tap; a reordered copy pays from the second read on.
-    if window.kernel != (1, 1) or window.padding != (0, 0):
+    if _reorders(window):
         padded = np.zeros((channels, *window.padded_size(size), n), dtype=x.dtype)
         padded[:, *window.inside(size)] = x.transpose(1, 2, 3, 0)
     cols = np.empty((channels, *window.kernel, *out, n), dtype=x.dtype)
@@ -64,11 +66,16 @@ def col2im(cols: np.ndarray, window: Window, size: Pair) -> np.ndarray:
     ndarray, shape (n, C, H, W)
         A view that is not contiguous.
     """
-    channels, _, _, *out, n = cols.shape
+    channels, _, _, height, width, n = cols.shape
     padded = np.zeros((channels, *window.padded_size(size), n), dtype=cols.dtype)
-    for i, j, rows, columns in window.taps(out):
+    for i, j, rows, columns in window.taps((height, width)):
         padded[:, rows, columns] += cols[:, i, j]
     return padded[:, *window.inside(size)].transpose(3, 0, 1, 2)
+
+
+def _reorders(window: Window) -> bool:
+    """Whether `im2col` makes a padded copy of the images first."""
+    return window.kernel != (1, 1) or window.padding != (0, 0)
 
 
 class Conv2d(Layer):
@@ -122,6 +129,8 @@ class Conv2d(Layer):
         If a size is not an integer or the dtype is not supported.
     """
 
+    kind = "conv"
+
     def __init__(
         self,
         in_channels: int,
@@ -155,10 +164,43 @@ class Conv2d(Layer):
     def own_parameters(self) -> dict[str, Parameter]:
         return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
 
-    def _forward(self, x, mode):
-        expect_shape(self._label, x, "N", self.in_channels, "H", "W")
+    @property
+    def fan_in(self) -> int:
+        return math.prod(self.weight.value.shape[1:])
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.out_channels, *self._output_size(shape)
+
+    def _output_size(self, shape: Shape) -> Pair:
+        expect_shape(self._label, shape, self.in_channels, "H", "W")
+        _, rows, columns = shape
+        return self._window.output_size(self._label, (rows, columns))
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds({"weight": math.prod(self._output_size(shape))})
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        """Of a chunk of samples: columns X, product Y (backward: dY) and the padded images beside the columns.
+
+        Names hold the arrays of one chunk until they are given those of the next; dX, in X's memory, does so longest.
+        """
+        out = self._output_size(shape)
+        X, Y = self._sample_bytes(out, load.item_bytes)
+        padded = self.in_channels * math.prod(self._window.padded_size((shape[1], shape[2]))) * load.item_bytes
+        gathered = X + (padded if _reorders(self._window) else 0)
+        dW = self.weight.value.size * load.item_bytes
+        a = min(load.samples, self._samples_at_once(out, load.item_bytes))  # in one chunk
+        b = min(load.samples - a, a)  # and in the next
+        both = max(a * gathered, a * (X + Y) + b * gathered, b * X + (a + b) * Y)
+        back = max(both, a * (X + Y) + dW)
+        if load.need_dx:
+            scatter = a * (X + Y + padded) + 3 * load.buffer_bytes
+            back = max(both, (a + b) * (X + Y), (a + b) * X + a * Y + dW, scatter)
+        return Footprint(keeps_input=True, forward_bytes=both, backward_bytes=dW + back)
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
+        out = self._output_size(x.shape[1:])
         expect_dtype(self._label, x, self.weight.value.dtype)
-        out = self._window.output_size(self._label, x.shape[2:])
         y = np.empty((len(x), self.out_channels, *out), dtype=x.dtype)
         W = self._weight_rows()
         for part in self._chunks(y):
@@ -169,8 +211,8 @@ class Conv2d(Layer):
             y += self.bias.value[:, np.newaxis, np.newaxis]
         return y, x
 
-    def _backward(self, dy, x, need_dx):
-        out = dy.shape[2:]
+    def _backward(self, dy: np.ndarray, x: np.ndarray, need_dx: bool) -> np.ndarray | None:
+        out = self._output_size(x.shape[1:])
         W = self._weight_rows()
         dW = np.zeros_like(W)
         dx = np.empty(x.shape, dtype=x.dtype) if need_dx else None
@@ -183,7 +225,7 @@ class Conv2d(Layer):
             if dx is not None:
                 dX = np.matmul(W.swapaxes(1, 2), dY, out=X)  # the columns have served and lend their memory
                 dX = dX.reshape(self.in_channels, *self.kernel_size, *out, -1)
-                dx[part] = col2im(dX, self._window, x.shape[2:])
+                dx[part] = col2im(dX, self._window, (x.shape[2], x.shape[3]))
         self.weight.add_grad(dW.reshape(self.weight.value.shape))
         return dx
 
@@ -193,12 +235,18 @@ class Conv2d(Layer):
 
     def _chunks(self, y: np.ndarray) -> Iterator[slice]:
         """Yield the slices of the batch to work on one at a time; ``y`` is anything of the output's shape."""
-        row = math.prod(y.shape[2:]) * y.itemsize
-        columns = self.in_channels * math.prod(self.kernel_size) * row
-        output = self.out_channels * row
-        step = max(1, min(COLUMN_BYTES // columns, OUTPUT_BYTES // output))
+        step = self._samples_at_once((y.shape[2], y.shape[3]), y.itemsize)
         for start in range(0, len(y), step):
             yield slice(start, start + step)
+
+    def _samples_at_once(self, out: Pair, item_bytes: int) -> int:
+        columns, product = self._sample_bytes(out, item_bytes)
+        return max(1, min(COLUMN_BYTES // columns, OUTPUT_BYTES // product))
+
+    def _sample_bytes(self, out: Pair, item_bytes: int) -> Pair:
+        """Bytes of one sample's columns, and of its product with the weight."""
+        row = math.prod(out) * item_bytes
+        return self.in_channels * math.prod(self.kernel_size) * row, self.out_channels * row
 
     @property
     def _label(self) -> str:

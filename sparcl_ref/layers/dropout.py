@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 
 
 class Dropout(Layer):
@@ -43,7 +44,22 @@ class Dropout(Layer):
         self.p = float(p)
         self.rng = rng
 
-    def _forward(self, x, mode):
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        """In train mode. Draws are float32 numbers, gone before the output is made; whether kept takes a byte."""
+        draws, kept = (load.size(shape, item_bytes=each) for each in (4, 1))
+        return (
+            Footprint(kept_bytes=kept, forward_bytes=max(0, draws - load.size(shape)))
+            if self.p
+            else Footprint(view=True)
+        )
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray | None]:
         if mode != "train" or self.p == 0:
             return x, None
         if self.rng is None:
@@ -51,13 +67,13 @@ class Dropout(Layer):
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.p
         return self._thinned(x, kept), kept
 
-    def _backward(self, dy, kept, need_dx):
+    def _backward(self, dy: np.ndarray, kept: np.ndarray | None, need_dx: bool) -> np.ndarray | None:
         if not need_dx:
             return None
         return dy if kept is None else self._thinned(dy, kept)
 
     def _thinned(self, array: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        scaled = array * kept
+        scaled: np.ndarray = array * kept
         scaled *= 1 / (1 - self.p)
         return scaled
 

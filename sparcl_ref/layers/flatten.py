@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
-from sparcl_ref.layers.base import Layer
+import numpy as np
+
+from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 
 
 class Flatten(Layer):
@@ -14,10 +17,19 @@ class Flatten(Layer):
     directions return a view where the memory layout allows it.
     """
 
-    def _forward(self, x, mode):
-        if x.ndim < 2:
-            raise ValueError(f"{self._label}: input must have shape (N, ...) with at least 2 axes, got {x.shape}")
-        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape
+    def output_shape(self, shape: Shape) -> Shape:
+        if not shape:
+            raise ValueError(f"{self._label}: input must have shape (N, ...) with at least 2 axes, got (N)")
+        return (math.prod(shape),)
 
-    def _backward(self, dy, shape, need_dx):
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        return Footprint(view=True)
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, Shape]:
+        return x.reshape(len(x), *self.output_shape(x.shape[1:])), x.shape
+
+    def _backward(self, dy: np.ndarray, shape: Shape, need_dx: bool) -> np.ndarray | None:
         return dy.reshape(shape) if need_dx else None

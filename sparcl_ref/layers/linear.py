@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
 from sparcl_ref.layers.checks import as_count, as_float_dtype, expect_dtype, expect_shape
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 from sparcl_ref.layers.parameter import Parameter
 
 
@@ -49,6 +50,8 @@ class Linear(Layer):
         If a size is not an integer or the dtype is not supported.
     """
 
+    kind = "linear"
+
     def __init__(
         self,
         in_features: int,
@@ -69,15 +72,31 @@ class Linear(Layer):
     def own_parameters(self) -> dict[str, Parameter]:
         return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
 
-    def _forward(self, x, mode):
-        expect_shape(self._label, x, "N", self.in_features)
+    @property
+    def fan_in(self) -> int:
+        return self.in_features
+
+    def output_shape(self, shape: Shape) -> Shape:
+        expect_shape(self._label, shape, self.in_features)
+        return (self.out_features,)
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds({"weight": 1})
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        dx = load.size(shape) if load.need_dx else 0
+        # dy^T x is added to the gradient and gone before dL/dx is made.
+        return Footprint(keeps_input=True, backward_bytes=max(0, self.weight.value.size * load.item_bytes - dx))
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
+        self.output_shape(x.shape[1:])
         expect_dtype(self._label, x, self.weight.value.dtype)
         y = x @ self.weight.value.T
         if self.bias is not None:
             y += self.bias.value
         return y, x
 
-    def _backward(self, dy, x, need_dx):
+    def _backward(self, dy: np.ndarray, x: np.ndarray, need_dx: bool) -> np.ndarray | None:
         self.weight.add_grad(dy.T @ x)
         if self.bias is not None:
             self.bias.add_grad(dy.sum(axis=0))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
 from sparcl_ref.layers.checks import Pair, as_pair, expect_shape
-from sparcl_ref.layers.windows import Window, crop, pad
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.windows import Window, crop, pad, padding_bytes
 
 
 class _Pool2d(Layer):
@@ -22,9 +25,18 @@ class _Pool2d(Layer):
             raise ValueError(f"{self._label}: padding must be at most half the kernel, got {self.padding}")
         self._window = Window(self.kernel_size, self.stride, self.padding)
 
-    def _output_size(self, x: np.ndarray) -> Pair:
-        expect_shape(self._label, x, "N", "C", "H", "W")
-        return self._window.output_size(self._label, x.shape[2:])
+    def output_shape(self, shape: Shape) -> Shape:
+        expect_shape(self._label, shape, "C", "H", "W")
+        channels, rows, columns = shape
+        return channels, *self._window.output_size(self._label, (rows, columns))
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+    def _taps(self, y: np.ndarray) -> Iterator[tuple[slice, slice]]:
+        """What each tap of the window sees of the padded input, for ``y`` of the output's shape."""
+        for _, _, rows, columns in self._window.taps((y.shape[2], y.shape[3])):
+            yield rows, columns
 
     @property
     def _label(self) -> str:
@@ -54,26 +66,36 @@ class MaxPool2d(_Pool2d):
         If a size is not an integer.
     """
 
-    def _forward(self, x, mode):
-        out = self._output_size(x)
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        padded, y = padding_bytes(shape, self._window, load), self.output_shape(shape)
+        return Footprint(
+            keeps_input=True,
+            keeps_output=True,
+            forward_bytes=padded,
+            # Three sets of flags, and dy * won.
+            backward_bytes=2 * padded + 3 * load.size(y, item_bytes=1) + load.size(y) + load.buffer_bytes,
+        )
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        out = self.output_shape(x.shape[1:])
         padded = pad(x, self._window, -np.inf)
-        y = np.full((*x.shape[:2], *out), -np.inf, dtype=x.dtype)
-        for _, _, rows, columns in self._window.taps(out):
+        y = np.full((len(x), *out), -np.inf, dtype=x.dtype)
+        for rows, columns in self._taps(y):
             np.maximum(y, padded[:, :, rows, columns], out=y)
         return y, (x, y)
 
-    def _backward(self, dy, cache, need_dx):
+    def _backward(self, dy: np.ndarray, cache: tuple[np.ndarray, np.ndarray], need_dx: bool) -> np.ndarray | None:
         if not need_dx:
             return None
         x, y = cache
         padded = pad(x, self._window, -np.inf)
         dpadded = np.zeros_like(padded)
         open_windows = np.ones(y.shape, dtype=bool)  # those whose winner has not been met
-        for _, _, rows, columns in self._window.taps(y.shape[2:]):
+        for rows, columns in self._taps(y):
             won = open_windows & (padded[:, :, rows, columns] == y)
             dpadded[:, :, rows, columns] += dy * won
             open_windows ^= won
-        return crop(dpadded, self._window, x.shape[2:])
+        return crop(dpadded, self._window, (x.shape[2], x.shape[3]))
 
 
 class AvgPool2d(_Pool2d):
@@ -98,22 +120,26 @@ class AvgPool2d(_Pool2d):
         If a size is not an integer.
     """
 
-    def _forward(self, x, mode):
-        out = self._output_size(x)
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        padded = padding_bytes(shape, self._window, load)
+        return Footprint(forward_bytes=padded, backward_bytes=padded + load.size(self.output_shape(shape)))
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, Shape]:
+        out = self.output_shape(x.shape[1:])
         padded = pad(x, self._window, 0.0)
-        y = np.zeros((*x.shape[:2], *out), dtype=x.dtype)
-        for _, _, rows, columns in self._window.taps(out):
+        y = np.zeros((len(x), *out), dtype=x.dtype)
+        for rows, columns in self._taps(y):
             y += padded[:, :, rows, columns]
         y /= self.kernel_size[0] * self.kernel_size[1]
         return y, x.shape
 
-    def _backward(self, dy, shape, need_dx):
+    def _backward(self, dy: np.ndarray, shape: Shape, need_dx: bool) -> np.ndarray | None:
         if not need_dx:
             return None
-        size = shape[2:]
+        size = shape[2], shape[3]
         share = dy / (self.kernel_size[0] * self.kernel_size[1])
         dpadded = np.zeros((*shape[:2], *self._window.padded_size(size)), dtype=dy.dtype)
-        for _, _, rows, columns in self._window.taps(dy.shape[2:]):
+        for rows, columns in self._taps(dy):
             dpadded[:, :, rows, columns] += share
         return crop(dpadded, self._window, size)
 
@@ -124,13 +150,23 @@ class GlobalAvgPool2d(Layer):
     Backward. Every pixel has weight 1 / (H W) in its mean: dL/dx[n, c, h, w] = dy[n, c] / (H W).
     """
 
-    def _forward(self, x, mode):
-        expect_shape(self._label, x, "N", "C", "H", "W")
-        if x.shape[2] * x.shape[3] == 0:
-            raise ValueError(f"{self._label}: images must have at least one pixel, got shape {x.shape}")
+    def output_shape(self, shape: Shape) -> Shape:
+        expect_shape(self._label, shape, "C", "H", "W")
+        if shape[1] * shape[2] == 0:
+            raise ValueError(f"{self._label}: images must have at least one pixel, got shape {shape}")
+        return shape[:1]
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        return Footprint()
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, Shape]:
+        self.output_shape(x.shape[1:])
         return x.mean(axis=(2, 3)), x.shape
 
-    def _backward(self, dy, shape, need_dx):
+    def _backward(self, dy: np.ndarray, shape: Shape, need_dx: bool) -> np.ndarray | None:
         if not need_dx:
             return None
         dx = np.empty(shape, dtype=dy.dtype)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
 
 
 class ReLU(Layer):
@@ -18,11 +19,20 @@ class ReLU(Layer):
     is kept instead of the input: the next layer usually keeps that same array as its own input.
     """
 
-    def _forward(self, x, mode):
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        return Footprint(keeps_output=True, backward_bytes=load.size(shape, item_bytes=1) + load.buffer_bytes)  # y > 0
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
         y = np.maximum(x, 0)  # NaN stays NaN
         return y, y
 
-    def _backward(self, dy, y, need_dx):
+    def _backward(self, dy: np.ndarray, y: np.ndarray, need_dx: bool) -> np.ndarray | None:
         return relu_backward(dy, y) if need_dx else None
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer
+from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.composite import Composite, Join, Value, Visit, VisitBack
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 from sparcl_ref.layers.relu import relu_backward
 
 
-class Residual(Layer):
+class Residual(Composite):
     """``y = relu(body(x) + shortcut(x))``.
 
     Backward. Let s be the sum inside. ReLU gives dL/ds; a sum hands its gradient unchanged to each of its terms. The
@@ -44,19 +46,27 @@ class Residual(Layer):
     def children(self) -> dict[str, Layer]:
         return {"": self.body} if self.shortcut is None else {"": self.body, "shortcut": self.shortcut}
 
-    def _forward(self, x, mode):
-        main = self.body.forward(x, mode=mode)
-        side = x if self.shortcut is None else self.shortcut.forward(x, mode=mode)
-        if main.shape != side.shape:
-            raise ValueError(
-                f"{self._label}: body and shortcut must give the same shape, got {main.shape} and {side.shape}"
-            )
-        total = main + side
+    def flow(self, x: Value, visit: Visit[Value], join: Join[Value]) -> Value:
+        main = visit("", self.body, x)
+        side = x if self.shortcut is None else visit("shortcut", self.shortcut, x)
+        return join(main, side)
+
+    def flow_back(self, ds: Value, visit: VisitBack[Value], join: Join[Value], need_dx: bool) -> Value | None:
+        through_body = visit(self.body, ds, need_dx)
+        through_shortcut = ds if self.shortcut is None else visit(self.shortcut, ds, need_dx)
+        if through_body is None or through_shortcut is None:
+            return None
+        return join(through_body, through_shortcut)
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        # ds is held until both branches have passed it back.
+        return Footprint(keeps_output=True, backward_bytes=load.size(self.output_shape(shape)))
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray]:
+        total = self._through(x, mode)
         y = np.maximum(total, 0, out=total)
         return y, y
 
-    def _backward(self, dy, y, need_dx):
+    def _backward(self, dy: np.ndarray, y: np.ndarray, need_dx: bool) -> np.ndarray | None:
         ds = relu_backward(dy, y)
-        through_body = self.body.backward(ds, need_dx=need_dx)
-        through_shortcut = ds if self.shortcut is None else self.shortcut.backward(ds, need_dx=need_dx)
-        return through_body + through_shortcut if need_dx else None
+        return self._back_through(ds, need_dx)

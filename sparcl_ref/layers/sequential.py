@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sparcl_ref.layers.base import Layer
+import numpy as np
+
+from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.composite import Composite, Join, Value, Visit, VisitBack
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 
 
-class Sequential(Layer):
+class Sequential(Composite):
     """The composition of layers: the output of each is the input of the next.
 
     Backward. The chain rule, from the last layer to the first: each turns the gradient of its output into that of its
@@ -42,13 +46,25 @@ class Sequential(Layer):
     def children(self) -> dict[str, Layer]:
         return dict(self.layers)
 
-    def _forward(self, x, mode):
-        for layer in self.layers.values():
-            x = layer.forward(x, mode=mode)
-        return x, None
+    def flow(self, x: Value, visit: Visit[Value], join: Join[Value]) -> Value:
+        for name, layer in self.layers.items():
+            x = visit(name, layer, x)
+        return x
 
-    def _backward(self, dy, cache, need_dx):
+    def flow_back(self, dy: Value, visit: VisitBack[Value], join: Join[Value], need_dx: bool) -> Value | None:
         layers = list(self.layers.values())
         for position in reversed(range(len(layers))):
-            dy = layers[position].backward(dy, need_dx=need_dx or position > 0)
+            dx = visit(layers[position], dy, need_dx or position > 0)
+            if dx is None:
+                return None
+            dy = dx
         return dy if need_dx else None
+
+    def footprint(self, shape: Shape, load: Load) -> Footprint:
+        return Footprint()
+
+    def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, None]:
+        return self._through(x, mode), None
+
+    def _backward(self, dy: np.ndarray, cache: None, need_dx: bool) -> np.ndarray | None:
+        return self._back_through(dy, need_dx)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparcl_ref.layers.checks import Pair
+from sparcl_ref.layers.costs import Load, Shape
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,17 @@ class Window:
         return size[0] + 2 * self.padding[0], size[1] + 2 * self.padding[1]
 
 
+def padding_bytes(shape: Shape, window: Window, load: Load) -> int:
+    """Bytes of the copy that `pad` makes of images (C, H, W)."""
+    channels, rows, columns = shape
+    return 0 if window.padding == (0, 0) else load.size((channels, *window.padded_size((rows, columns))))
+
+
 def pad(x: np.ndarray, window: Window, value: float) -> np.ndarray:
     """Frame images ``(N, C, H, W)`` with ``value``; without padding this is ``x`` itself, not a copy."""
     if window.padding == (0, 0):
         return x
-    size = x.shape[2:]
+    size = x.shape[2], x.shape[3]
     padded = np.full((*x.shape[:2], *window.padded_size(size)), value, dtype=x.dtype)
     rows, columns = window.inside(size)
     padded[:, :, rows, columns] = x

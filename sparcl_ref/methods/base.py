@@ -169,7 +169,7 @@ class Method:
     rehearses: ClassVar[bool] = False
     #: Independent draws from the buffer in each step.
     draws_per_step: ClassVar[int] = 0
-    #: Forward passes per step in the paper's accounting, each of a batch.
+    #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
     paper_forwards: ClassVar[int] = 1
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, describe_model, held_memory, sparse_engine_memory
 from sparcl_ref.cost.memory import buffer_bytes
-from sparcl_ref.cost.peak import Meter, Pass, pass_peak
+from sparcl_ref.cost.peak import Array, Meter, Pass, pass_peak
 from sparcl_ref.experiment import build
 from sparcl_ref.layers import (
     AvgPool2d,
@@ -23,6 +23,7 @@ from sparcl_ref.layers import (
     Flatten,
     GlobalAvgPool2d,
     Linear,
+    Load,
     MaxPool2d,
     ReLU,
     Residual,
@@ -62,30 +63,54 @@ def watch():
     tracemalloc.stop()
 
 
-PASSES = [
-    ("mlp", (1, 28, 28), None, 32),
-    ("convnet", (1, 8, 8), 64, 16),
-    ("convnet", (1, 28, 28), 64, 32),
-    ("resnet20", (3, 32, 32), 8, 8),
-    ("resnet18", (3, 32, 32), 16, 16),
-]
+def alone(conv: Conv2d) -> Network:
+    """A network of one convolution, whose working space nothing else hides."""
+    layers = [conv, GlobalAvgPool2d(), Linear(conv.out_channels, 10)]
+    return Network("alone", Sequential(layers), input_shape=(conv.in_channels, 32, 32), classes=10)
 
 
-@pytest.mark.parametrize(("name", "shape", "width", "batch"), PASSES)
-def test_one_pass_of_a_model(watch, name, shape, width, batch):
-    model = build_model(name, input_shape=shape, classes=10, width=width, rng=np.random.default_rng(0))
+PASSES = {
+    "mlp": (lambda: model_of("mlp", (1, 28, 28)), 32),
+    "convnet-8": (lambda: model_of("convnet", (1, 8, 8), 64), 16),
+    "convnet-28": (lambda: model_of("convnet", (1, 28, 28), 64), 32),
+    "resnet20": (lambda: model_of("resnet20", (3, 32, 32), 8), 8),
+    "resnet18-16": (lambda: model_of("resnet18", (3, 32, 32), 16), 16),
+    "resnet18-64": (lambda: model_of("resnet18", (3, 32, 32), 64), 4),
+    "stem": (lambda: alone(Conv2d(3, 64, 3, padding=1, bias=False)), 32),
+    # Chunks of four samples: a second one of one sample, a second one of four.
+    "stem-rest": (lambda: alone(Conv2d(3, 64, 3, padding=1, bias=False)), 5),
+    "stem-two": (lambda: alone(Conv2d(3, 64, 3, padding=1, bias=False)), 8),
+    "shortcut": (lambda: alone(Conv2d(16, 32, 1, stride=2, bias=False)), 32),
+    "dropout": (lambda: dropping(), 64),
+}
+
+
+def model_of(name: str, shape: tuple[int, int, int], width: int | None = None) -> Network:
+    return build_model(name, input_shape=shape, classes=10, width=width, rng=np.random.default_rng(0))
+
+
+def dropping() -> Network:
+    layers = [Flatten(), Linear(3072, 512), Dropout(0.5, rng=np.random.default_rng(0)), ReLU(), Linear(512, 10)]
+    return Network("dropping", Sequential(layers), input_shape=(3, 32, 32), classes=10)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_one_pass_of_a_model(watch, name):
+    build_it, batch = PASSES[name]
+    model = build_it()
     rng = np.random.default_rng(1)
     start = watch.held()
-    x = rng.standard_normal((batch, *shape), dtype=np.float32)
+    x = rng.standard_normal((batch, *model.input_shape), dtype=np.float32)
     watch.peak()
     logits = model.forward(x, mode="train")
     kept = watch.held() - start
     model.backward(np.ones_like(logits), need_dx=False)
     peak = watch.peak() - start
-    predicted = pass_peak(describe(model).tree, batch=batch)
-    # What layers keep is counted array by array; the fullest moment within a layer is an estimate.
+    predicted = pass_peak(model.body, model.input_shape, batch=batch)
+    # Arrays are counted one by one, NumPy's own buffers of some ten kilobytes are not.
     assert abs(predicted.kept_bytes - kept) <= SMALL
-    assert abs(predicted.peak_bytes - peak) <= 0.03 * peak + SMALL
+    assert abs(predicted.peak_bytes - peak) <= 0.005 * peak + SMALL
+    assert predicted.peak_bytes == pytest.approx(peak, rel=0.05)
 
 
 @settings(max_examples=25)
@@ -102,45 +127,42 @@ def test_arrays_of_a_pass_are_given_back(geometry, pooling, need_dx):
         ([pools[0], Flatten()], pooling.input_shape),
         ([pools[1], GlobalAvgPool2d()], pooling.input_shape),
     ]:
-        tree = describe(Network("net", Sequential(layers), input_shape=shape[1:], classes=1)).tree
-        walk = Pass(Meter(), shape[0], 8)
-        logits = walk.forward(tree, walk.array(tree.input_shape))
-        dx = walk.backward(tree, walk.array(tree.output_shape), need_dx=need_dx)
+        body, walk = Sequential(layers), Pass(Load(shape[0], 8))
+        logits = walk.forward(body, walk.array(shape[1:]))
+        dx = walk.backward(body, walk.array(logits.shape), need_dx=need_dx)
         assert (dx is not None) == need_dx
-        walk.meter.drop(logits)
+        del logits
         held = 8 * int(np.prod(shape))
-        assert walk.meter.now_bytes == held * (2 if need_dx else 1)
+        assert walk.meter.now_bytes == held * need_dx
         assert walk.meter.peak_bytes >= held
 
 
 def test_a_block_at_the_input_needs_no_input_gradient():
     """Its branches form none, and its own sum is spared too."""
-    block = Sequential([Residual(Conv2d(2, 2, 1), Conv2d(2, 2, 1)), Flatten()])
-    tree = describe(Network("net", block, input_shape=(2, 8, 8), classes=1)).tree
-    walk = Pass(Meter(), 3, 4)
-    logits = walk.forward(tree, walk.array(tree.input_shape))
-    assert walk.backward(tree, walk.array(tree.output_shape), need_dx=False) is None
-    walk.meter.drop(logits)
+    body, walk = Sequential([Residual(Conv2d(2, 2, 1), Conv2d(2, 2, 1)), Flatten()]), Pass(Load(3, 4))
+    x = walk.array((2, 8, 8))
+    logits = walk.forward(body, x)
+    assert walk.backward(body, walk.array(logits.shape), need_dx=False) is None
+    del logits
     assert walk.meter.now_bytes == 3 * 128 * 4  # the input, its caller's
 
 
-def test_meter_frees_with_the_last_holder():
+def test_meter_frees_with_the_last_reference():
     meter = Meter()
-    first = meter.new(10)
-    meter.hold(first)
-    meter.work(5)
-    meter.drop(first)
+    first = Array(meter, (10,), 10)
+    view = Array(meter, (5, 2), 0, base=first)
+    Array(meter, (), 5)
+    del first
     assert (meter.now_bytes, meter.peak_bytes) == (10, 15)
-    meter.drop(first)
+    del view
     assert (meter.now_bytes, meter.peak_bytes) == (0, 15)
 
 
 def test_shared_arrays_are_paid_for_once():
     """ReLU keeps its output, and the next layer the same array as its input."""
     both = Sequential({"relu": ReLU(), "flatten": Flatten(), "linear": Linear(50, 2, bias=False)})
-    tree = describe(Network("net", both, input_shape=(2, 5, 5), classes=2)).tree
     x, y, logits = 50, 50, 2
-    assert pass_peak(tree, batch=3).kept_bytes == 4 * 3 * (x + y + logits)
+    assert pass_peak(both, (2, 5, 5), batch=3).kept_bytes == 4 * 3 * (x + y + logits)
 
 
 def dataset(shape: tuple[int, int, int]) -> Dataset:
@@ -164,6 +186,7 @@ STEPS = [
     ("convnet", (1, 28, 28), 64, 32),
     ("resnet18", (3, 32, 32), 16, 8),
     ("resnet18", (3, 32, 32), 64, 2),
+    ("resnet20", (3, 32, 32), 16, 8),
     ("mlp", (1, 28, 28), None, 32),
 ]
 
@@ -173,7 +196,7 @@ STEPS = [
 def test_real_steps_hold_what_is_predicted(watch, name, shape, width, batch, sparsity):
     config = Config(
         model=name, width=width, sparsity=sparsity, batch_size=batch, buffer_size=50, importance_samples=2 * batch,
-        engine="numpy",
+        engine="numpy", dgm_interval=1,  # gradient masks are chosen at every step: the fullest there is
     )  # fmt: skip
     data = dataset(shape)
     start = watch.held()
@@ -183,13 +206,12 @@ def test_real_steps_hold_what_is_predicted(watch, name, shape, width, batch, spa
     step = watch.peak() - start
     assert replayed == 2
     predicted = held_memory(describe(trainer.model), config)
-    # A few per cent is what the estimate of working space leaves.
-    assert max(predicted.moments["pass"], predicted.moments["update"]) == pytest.approx(step, rel=0.08)
+    assert max(predicted.moments["pass"], predicted.moments["update"]) == pytest.approx(step, rel=0.05)
     if sparsity is None:
         assert "probe" not in predicted.moments
         return
     trainer.regime.importance(trainer._probe)
-    assert predicted.moments["probe"] == pytest.approx(watch.peak() - start, rel=0.08)
+    assert predicted.moments["probe"] == pytest.approx(watch.peak() - start, rel=0.05)
     assert predicted.total_bytes == max(predicted.moments.values()) == predicted.moments[predicted.moment]
 
 

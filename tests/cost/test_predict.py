@@ -22,6 +22,7 @@ from sparcl_ref.cost import (
 )
 from sparcl_ref.cost.schedule import clipped_ramp, epoch_sizes
 from sparcl_ref.experiment import build
+from sparcl_ref.methods import ER, METHODS, Passes
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
 
@@ -224,6 +225,50 @@ def test_predictions_say_when_they_are_nominal():
     assert not predict(SPEC, Config(profile="released"), [20]).nominal  # dense: no masks
     for change in ({"budgets": "global"}, {"profile": "released"}, {"structure": "filter"}, {"mix": "grow=released"}):
         assert predict(SPEC, dataclasses.replace(sparse, **change), [20]).nominal, change
+
+
+class Counting(ER):
+    """ER that computes beside its batches: something of each task before and after it, and of its buffer each epoch."""
+
+    title = "counting"
+
+    @classmethod
+    def passes(cls, settings, occasion):
+        if occasion.moment == "begin_task":
+            yield Passes("recording", occasion.samples, backward=False)
+        elif occasion.moment == "end_task":
+            yield Passes("fisher", occasion.samples)
+        else:
+            yield Passes("recall", occasion.held, backward=False)
+
+    def begin_task(self, data):
+        self.on_pass("recording", len(data.task.train_index), backward=False)
+        self.on_pass("recall", len(self.buffer), backward=False)
+
+    def end_task(self, data):
+        self.on_pass("fisher", len(data.task.train_index))
+
+
+@pytest.mark.parametrize("sparsity", [None, 0.9])
+def test_a_methods_own_passes_are_predicted_as_they_are_recorded(monkeypatch, sparsity):
+    monkeypatch.setitem(METHODS.added, "counting", Counting)
+    config = Config(
+        method="counting", model="convnet", width=6, sparsity=sparsity, epochs=1, delta_k=5, ddr=False,
+        policy="static", buffer_size=9, batch_size=5,
+    )  # fmt: skip
+    trainer = build(config, dataset([20, 30]))
+    prediction = predict(describe(trainer.model), config, [20, 30])
+    for _ in trainer.events():
+        pass
+    recorded = trainer.ledger.table.phase_macs()
+    assert {phase.partition("_")[2] for phase in recorded} == {
+        "current", "replay", "probe", "recording", "recall", "fisher",
+    }  # fmt: skip
+    assert prediction.table == trainer.ledger.table
+    assert recorded["dw_recording"] == recorded["dx_recall"] == 0 < recorded["dw_fisher"]
+    assert prediction.pass_samples == 20 + 30 + (20 + 30) + 9 + sum(
+        plan.current + plan.replay + plan.refresh_current + plan.refresh_replay for plan in prediction.epochs
+    )
 
 
 def test_a_fresh_ledger_has_spent_nothing():

@@ -7,14 +7,14 @@ from sparcl_ref.layers.checks import as_count, as_float_dtype, as_pair, expect_d
 
 
 def test_expect_shape_takes_named_axes_of_any_size() -> None:
-    expect_shape("Layer", np.empty((7, 3, 0)), "N", 3, "L")
+    expect_shape("Layer", (3, 0), 3, "L")
 
 
-@pytest.mark.parametrize("shape", [(7, 4, 2), (7, 3), (7, 3, 2, 1), ()])
+@pytest.mark.parametrize("shape", [(4, 2), (3,), (3, 2, 1), ()])
 def test_expect_shape_names_layer_expected_and_given(shape) -> None:
     with pytest.raises(ValueError, match=r"^Layer: input must have shape \(N, 3, L\), got \(") as error:
-        expect_shape("Layer", np.empty(shape), "N", 3, "L")
-    assert str(error.value).endswith(f"got {shape}")
+        expect_shape("Layer", shape, 3, "L")
+    assert str(error.value).endswith(f"got ({', '.join(map(str, ('N', *shape)))})")
 
 
 def test_expect_dtype() -> None:

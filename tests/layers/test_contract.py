@@ -7,6 +7,19 @@ import re
 import numpy as np
 import pytest
 
+from sparcl_ref.layers import (
+    BatchNorm1d,
+    BatchNorm2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    Load,
+    MaxPool2d,
+    NotStatedError,
+    Residual,
+)
 from tests.helpers import assert_close
 from tests.layers.common import CASES, MODES, Case, upstream
 
@@ -51,6 +64,52 @@ def test_dtype_and_shape_are_preserved(case: Case, mode: str, dtype: type) -> No
         assert parameter.grad.dtype == parameter.value.dtype == dtype, name
     for name, buffer in layer.named_buffers():
         assert buffer.dtype == (np.int64 if name.endswith("num_batches_tracked") else dtype), name
+
+
+@every_layer
+def test_output_shape_is_that_of_an_output(case: Case) -> None:
+    layer, x = case.layer(), case.x()
+    shape = layer.output_shape(x.shape[1:])
+    assert isinstance(shape, tuple)
+    assert layer.forward(x, mode="train").shape[1:] == shape
+
+
+@every_layer
+def test_costs_are_stated_by_the_parameters_names_and_as_bytes_that_grow_with_the_batch(case: Case) -> None:
+    layer, shape = case.layer(), case.shape[1:]
+    assert set(layer.multiply_adds(shape).per_entry) <= set(layer.own_parameters())
+    one, two = (layer.footprint(shape, Load(samples, 8)) for samples in (3, 6))
+    for size in ("kept_bytes", "forward_bytes", "backward_bytes"):
+        assert 0 <= getattr(one, size) <= getattr(two, size)
+    assert two.kept_bytes == 2 * one.kept_bytes
+
+
+def test_shapes_that_do_not_fit_are_refused_by_name() -> None:
+    for layer, shape in [
+        (Conv2d(3, 2, 1), (2, 4, 4)),
+        (Conv2d(3, 2, 5), (3, 4, 4)),
+        (Linear(3, 2), (4,)),
+        (BatchNorm1d(3), (3, 2, 2)),
+        (BatchNorm2d(3), (3, 2)),
+        (MaxPool2d(3), (3, 2, 2)),
+        (GlobalAvgPool2d(), (3, 0, 2)),
+        (Flatten(), ()),
+        (Residual(Linear(3, 2)), (3,)),
+    ]:
+        with pytest.raises(ValueError, match=f"^{re.escape(layer._label)}: "):
+            layer.output_shape(shape)
+
+
+def test_a_layer_need_not_say_what_it_costs() -> None:
+    silent = Layer()
+    for ask, what in [
+        (lambda: silent.output_shape((3,)), "output shape"),
+        (lambda: silent.multiply_adds((3,)), "multiply-adds"),
+        (lambda: silent.footprint((3,), Load(2, 4)), "memory"),
+    ]:
+        with pytest.raises(NotStatedError, match=f"^Layer does not say .*{what}"):
+            ask()
+    assert silent.fan_in is None
 
 
 @every_layer

@@ -93,7 +93,7 @@ def test_wrong_arguments(pool) -> None:
 
 
 def test_global_average_pool_needs_images_with_pixels() -> None:
-    with pytest.raises(ValueError, match=r"^GlobalAvgPool2d: input must have shape \(N, C, H, W\), got \(2, 3\)"):
+    with pytest.raises(ValueError, match=r"^GlobalAvgPool2d: input must have shape \(N, C, H, W\), got \(N, 3\)"):
         GlobalAvgPool2d().forward(np.ones((2, 3)), mode="eval")
     with pytest.raises(ValueError, match=r"^GlobalAvgPool2d: images must have at least one pixel"):
         GlobalAvgPool2d().forward(np.ones((2, 3, 0, 4)), mode="eval")

@@ -114,5 +114,5 @@ def test_wrong_arguments() -> None:
 
 
 def test_an_error_inside_names_the_inner_layer() -> None:
-    with pytest.raises(ValueError, match=r"^Linear\(12->4\): input must have shape \(N, 12\), got \(3, 18\)"):
+    with pytest.raises(ValueError, match=r"^Linear\(12->4\): input must have shape \(N, 12\), got \(N, 18\)"):
         _network().forward(np.ones((3, 2, 4, 6)), mode="eval")

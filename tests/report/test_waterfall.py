@@ -9,7 +9,7 @@ from hypothesis import given
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe_model
-from sparcl_ref.cost.savings import savings
+from sparcl_ref.cost.breakdown import savings
 from sparcl_ref.report.canvas import png
 from sparcl_ref.report.style import THEMES
 from sparcl_ref.report.waterfall import CAPTIONS, cost_waterfall

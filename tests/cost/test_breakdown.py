@@ -9,8 +9,8 @@ from hypothesis import example, given
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, describe_model, paper, predict
+from sparcl_ref.cost.breakdown import removals, savings
 from sparcl_ref.cost.conventions import conventions, pytorch_counter_flops, rigl_flops
-from sparcl_ref.cost.savings import removals, savings
 from sparcl_ref.layers import Conv2d, Flatten, Sequential
 from sparcl_ref.models import Network
 from tests import strategies as own

@@ -1,4 +1,4 @@
-"""Where the savings come from: the cost of a run, taken apart into replay and the parts of SparCL."""
+"""The cost of a run, taken apart: what replay and each part of SparCL change, what each removal of data spares."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Part:
     ----------
     name : str
         "new data", "replay", "TDM" ("static mask" where masks never move), "DDR" or "DGM".
-    change_flops : int
-        What it adds; negative where it saves.
-    total_flops : int
+    change_flops : int or None
+        What it adds; negative where it saves. None if a layer does not say its multiply-adds.
+    total_flops : int or None
         Cost with it and all parts before.
     """
 
     name: str
-    change_flops: int
-    total_flops: int
+    change_flops: int | None
+    total_flops: int | None
 
 
 def savings(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, list[Part]]:
@@ -48,7 +48,7 @@ def savings(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[
     dict
         "paper" and "exact"; the last part's total is the run's cost.
     """
-    prices: dict[str, Callable[[Config], int]] = {
+    prices: dict[str, Callable[[Config], int | None]] = {
         "paper": lambda config: paper.train_flops(spec, config, task_sizes),
         "exact": lambda config: predict(spec, config, task_sizes).train_flops,
     }
@@ -70,12 +70,12 @@ def _stages(config: Config) -> list[tuple[str, Config]]:
     return stages
 
 
-def _parts(stages: Sequence[tuple[str, Config]], price: Callable[[Config], int]) -> list[Part]:
+def _parts(stages: Sequence[tuple[str, Config]], price: Callable[[Config], int | None]) -> list[Part]:
     parts, before = [], 0
     for name, config in stages:
         total = price(config)
-        parts.append(Part(name, total - before, total))
-        before = total
+        parts.append(Part(name, None if total is None else total - before, total))
+        before = total or 0
     return parts
 
 
@@ -89,7 +89,7 @@ class Removal:
         From 1.
     removed, left : int
         Samples.
-    saved_flops : int
+    saved_flops : int or None
         `exact` cost of training on the removed samples, and on as much replay, for the epochs of the task that remain.
     """
 
@@ -97,7 +97,7 @@ class Removal:
     stage: int
     removed: int
     left: int
-    saved_flops: int
+    saved_flops: int | None
 
 
 def removals(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list[Removal]:
@@ -117,5 +117,6 @@ def removals(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list
                 price = sum(prediction.epoch_flops(plan) for plan in epochs[position:])
                 trained = sum(sizes[position:])
                 saved = price * removed * (len(sizes) - position) // trained if trained else 0
-                rows.append(Removal(task, position // config.delta_k, removed, sizes[position], saved))
+                stage = position // config.delta_k
+                rows.append(Removal(task, stage, removed, sizes[position], None if spec.unknown else saved))
     return rows

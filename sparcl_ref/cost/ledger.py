@@ -1,0 +1,109 @@
+"""The multiply-adds of a run, recorded as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sparcl_ref.cost.describe import describe
+from sparcl_ref.cost.flops import MacTable, PassMacs, forward_only, pass_macs, score_macs, update_macs, update_rule
+from sparcl_ref.cost.spec import LayerSpec
+
+if TYPE_CHECKING:
+    from sparcl_ref.layers import Parameter
+    from sparcl_ref.models import Network
+
+
+class FlopLedger:
+    """Records the `exact` cost of a run from its masks and gradient masks, pass by pass.
+
+    Parameters
+    ----------
+    momentum, nesterov, weight_decay
+        As the optimiser's; they decide what an update costs.
+
+    Attributes
+    ----------
+    table : MacTable
+    """
+
+    def __init__(self, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0):
+        self.table = MacTable()
+        self._rule = update_rule(momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+        self._model: Network | None = None
+        self._layers: tuple[LayerSpec, ...] = ()
+        self._parameters: list[Parameter] = []
+        self._versions: list[int] = []
+        self._per_sample: dict[str, PassMacs] = {}
+        self._update_macs = 0
+        self._score_macs = 0
+
+    def record_pass(self, kind: str, samples: int, model: Network, *, backward: bool = True) -> None:
+        """One forward pass, and a backward pass unless told otherwise, with the masks as they are now.
+
+        Parameters
+        ----------
+        kind : str
+            "current", "replay", "probe" or a method's own.
+        samples : int
+        model : Network
+
+        Raises
+        ------
+        ValueError
+            If the kind is no word.
+        """
+        self._look_at(model)
+        per_sample = self._per_sample if backward else forward_only(self._per_sample)
+        self.table.add_pass(kind, per_sample, samples)
+
+    def record_update(self, model: Network) -> None:
+        """One step of the optimiser, with the masks as they are now."""
+        parameters = model.parameters()
+        self.table.overhead_macs["optimizer"] += sum(
+            update_macs(self._rule, p.active, p.grad_active) for p in parameters
+        )
+
+    def record_scores(self, model: Network) -> None:
+        """One computation of equation 1 or 3: two multiply-adds for every living sparsifiable weight."""
+        self._look_at(model)
+        self.table.overhead_macs["mask_updates"] += self._score_macs
+
+    @property
+    def train_macs(self) -> int | None:
+        """Multiply-adds so far; None if a layer does not say its own."""
+        return self.table.train_macs
+
+    @property
+    def train_flops(self) -> int | None:
+        """FLOPs so far, two per multiply-add; None if unknown."""
+        return self.table.train_flops
+
+    def state(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return self.table.state()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned."""
+        self.table.load_state(state)
+
+    def _look_at(self, model: Network) -> None:
+        """Count living weights again only after a mask has changed: that takes milliseconds, all else microseconds."""
+        if model is not self._model:
+            self._model = model
+            spec = describe(model)
+            self._layers, self.table.unknown = spec.layers, spec.unknown
+            self._parameters = model.parameters()
+            self._versions = []
+        versions = [parameter.version for parameter in self._parameters]
+        if versions == self._versions:
+            return
+        self._versions = versions
+        counts = {p.name: (p.active, p.grad_active) for p in self._parameters}
+        self._per_sample = {
+            layer.name: pass_macs(layer, active=active, grad_active=grad_active)
+            for layer in self._layers
+            for active, grad_active in [counts.get(layer.parameter, (0, 0))]
+        }
+        self._update_macs = sum(update_macs(self._rule, *both) for both in counts.values())
+        self._score_macs = score_macs(counts[parameter.name][0] for parameter in model.sparsifiable())

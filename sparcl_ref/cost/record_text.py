@@ -1,0 +1,127 @@
+"""What a run costs, as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparcl_ref.cost.flops import FLOPS_PER_MAC
+from sparcl_ref.cost.paper import READINGS
+from sparcl_ref.text import columns
+
+
+def cost_text(record: dict[str, Any]) -> str:
+    """A `cost_record` as a person reads it."""
+    tables = [] if record["unknown"] else [_layer_table(record), _phase_table(record)]
+    parts = [_heading(record), *tables, _total_lines(record), _savings_table(record)]
+    if record["removals"]:
+        parts.append(_removal_table(record))
+    return "\n\n".join([*parts, _memory_table(record)])
+
+
+def _figure(value: float | None, how: str, unit: str = "") -> str:
+    return "unknown" if value is None else f"{value:{how}}{unit}"
+
+
+def _heading(record: dict[str, Any]) -> str:
+    model, tasks = record["model"], record["task_sizes"]
+    shape = "x".join(map(str, model["input_shape"]))
+    return (
+        f"{model['name']} on {shape}, {model['classes']} classes: {model['parameters']:,} parameters, "
+        f"{_figure(model['forward_macs'], ',')} MACs forward per sample"
+        f"{record['unknown'] and ': ' + record['unknown']}\n"
+        f"{record['name']}: {len(tasks)} task(s) of {', '.join(f'{n:,}' for n in sorted(set(tasks)))} "
+        f"samples, {record['epochs']} epochs each, {record['steps']:,} steps"
+    )
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _layer_table(record: dict[str, Any]) -> str:
+    whole = record["train_flops"]["exact"]
+    rows = [
+        (
+            layer["name"],
+            layer["kind"],
+            "x".join(map(str, layer["output_shape"])),
+            f"{layer['weights']:,}",
+            f"{layer['living']:,}",
+            f"{layer['forward_macs']:,}",
+            f"{layer['train_flops']:.3e}",
+            _share(layer["train_flops"], whole),
+        )
+        for layer in record["layers"]
+    ]
+    header = ("layer", "kind", "output", "weights", "living", "dense MACs", "train FLOPs (exact)", "share")
+    return columns(header, rows, left=2)
+
+
+def _phase_table(record: dict[str, Any]) -> str:
+    whole = sum(record["phase_macs"].values())
+    rows = [
+        (name.replace("_", " "), f"{macs:.3e}", f"{FLOPS_PER_MAC * macs:.3e}", _share(macs, whole))
+        for name, macs in record["phase_macs"].items()
+        if macs
+    ]
+    beside = [
+        (f"({name.replace('_', ' ')})", f"{macs:.3e}", f"{FLOPS_PER_MAC * macs:.3e}", "beside")
+        for name, macs in record["overhead_macs"].items()
+        if macs
+    ]
+    return columns(("phase (exact)", "MACs", "FLOPs", "share"), rows + beside)
+
+
+def _total_lines(record: dict[str, Any]) -> str:
+    totals = record["train_flops"]
+    nominal = " (nominal: the masks depend on values)" if record["nominal"] else ""
+    lines = [
+        f"train FLOPs, exact convention: {_figure(totals['exact'], '.4e')}{nominal}",
+        f"train FLOPs, paper convention: {_figure(totals['paper'], '.4e')}",
+    ]
+    lines += [f"  if {READINGS[name]}: {_figure(flops, '.4e')}" for name, flops in record["readings"].items()]
+    return "\n".join(lines)
+
+
+def _savings_table(record: dict[str, Any]) -> str:
+    pairs = zip(record["savings"]["exact"], record["savings"]["paper"], strict=True)
+    rows = [
+        (
+            ours["name"],
+            *(_figure(part[key], "+.3e") for part in (ours, theirs) for key in ("change_flops", "total_flops")),
+        )
+        for ours, theirs in pairs
+    ]
+    return columns(("part", "exact: change", "total", "paper: change", "total"), rows)
+
+
+def _removal_table(record: dict[str, Any]) -> str:
+    """The ledger of removals, summed over tasks."""
+    stages: dict[int, list[dict[str, Any]]] = {}
+    for row in record["removals"]:
+        stages.setdefault(row["stage"], []).append(row)
+    rows = [
+        (
+            f"{stage}",
+            f"{sum(row['removed'] for row in rows):,}",
+            f"{sum(row['left'] for row in rows):,}",
+            _figure(None if record["unknown"] else sum(row["saved_flops"] for row in rows), ".3e"),
+        )
+        for stage, rows in sorted(stages.items())
+    ]
+    return columns(("after stage", "samples removed", "left", "FLOPs saved (exact), all tasks"), rows, left=0)
+
+
+def _memory_table(record: dict[str, Any]) -> str:
+    memory = record["memory_bytes"]
+    names = {"exact": "this engine", "exact_sparse_engine": "a sparse engine"}
+    rows = [("paper convention", _megabytes(memory["paper"]), "")]
+    for key, name in names.items():
+        sizes = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in memory[key]["parts"].items())
+        moment = f"  {memory[key]['moment']}: {sizes}" if sizes else ""
+        rows.append((f"exact, {name}", _megabytes(memory[key]["total"]), moment))
+    return "memory\n" + "\n".join(f"  {name.ljust(22)}{size.rjust(12)}{parts}" for name, size, parts in rows)
+
+
+def _megabytes(size_bytes: int | None) -> str:
+    return _figure(None if size_bytes is None else size_bytes / 1e6, ",.1f", " MB")
