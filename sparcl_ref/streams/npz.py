@@ -23,7 +23,7 @@ def read_data_set(path: Path) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to ndarray
-        ``train_x``, ``train_y``, ``test_x`` and ``test_y``. Keras keeps grey images as (N, H, W); they come as
+        ``train_x``, ``train_y``, ``test_x`` and ``test_y``. Grey images (N, H, W), as Keras keeps them, become
         (N, 1, H, W).
 
     Raises
@@ -31,17 +31,11 @@ def read_data_set(path: Path) -> dict[str, np.ndarray]:
     ValueError
         As `read_npz`.
     """
-    require_file(path)
-    if not zipfile.is_zipfile(path) or "x_train.npy" not in zipfile.ZipFile(path).namelist():
-        return read_npz(path, ARRAYS)
-    arrays = dict(zip(ARRAYS, read_npz(path, KERAS_ARRAYS).values(), strict=True))
-    for key in ("train_x", "test_x"):
-        if arrays[key].ndim == 3:
-            arrays[key] = arrays[key][:, None]
-    return arrays
+    arrays = read_npz(path, ARRAYS, also=KERAS_ARRAYS)
+    return {key: array[:, None] if key.endswith("x") and array.ndim == 3 else array for key, array in arrays.items()}
 
 
-def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
+def read_npz(path: Path, keys: tuple[str, ...], *, also: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
     """Read named arrays from an ``.npz`` file; pickled ones are refused, because unpickling runs code.
 
     Parameters
@@ -49,10 +43,13 @@ def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     path : Path
     keys : tuple of str
         The arrays wanted; what else the file contains is left alone.
+    also : tuple of str
+        Other names of the same arrays, for a file that has none of ``keys``.
 
     Returns
     -------
     dict of str to ndarray, read-only
+        Under ``keys``.
 
     Raises
     ------
@@ -66,31 +63,32 @@ def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = {key: held[key] for key in keys if key in held}
+            names = also if held.keys().isdisjoint(keys) and not held.keys().isdisjoint(also) else keys
+            wanted = {key: held[name] for key, name in zip(keys, names, strict=True) if name in held}
             # A member gives no more bytes than the archive's directory says; a few megabytes may stand for terabytes.
             require_memory("reading it", sum(info.file_size for info in wanted.values()))
             arrays = {}
             for key, info in wanted.items():
                 with archive.open(info) as file:
-                    arrays[key] = _read_array(key, file, info.file_size)
+                    arrays[key] = _read_array(info.filename, file, info.file_size)
     except Exception as error:  # zipfile, zlib and NumPy's reading of headers each raise kinds of their own.
         raise ValueError(f"{path}: cannot be read as arrays of numbers ({one_line(error)})") from error
-    if len(wanted) < len(keys):
-        missing = ", ".join(key for key in keys if key not in wanted)
-        raise ValueError(f"{path}: expected arrays named {', '.join(keys)}; missing: {missing}")
+    missing = ", ".join(name for name in names if name not in held)
+    if missing:
+        raise ValueError(f"{path}: expected arrays named {', '.join(names)}; missing: {missing}")
     return arrays
 
 
-def _read_array(key: str, file: IO[bytes], size: int) -> np.ndarray:
+def _read_array(name: str, file: IO[bytes], size: int) -> np.ndarray:
     """One array in NumPy's format, as a view of its bytes; none is made before header and size agree."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"{key} is in version {version} of NumPy's format, which no plain array of numbers needs")
+        raise ValueError(f"{name} is in version {version} of NumPy's format, which no plain array of numbers needs")
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
-        raise ValueError(f"{key} holds pickled objects, which are not read")
+        raise ValueError(f"{name} holds pickled objects, which are not read")
     body = size - file.tell()
     if math.prod(shape) * dtype.itemsize != body:
-        raise ValueError(f"{key} has a header of shape {shape} and dtype {dtype}, and {body} bytes")
+        raise ValueError(f"{name} has a header of shape {shape} and dtype {dtype}, and {body} bytes")
     return np.frombuffer(file.read(), dtype=dtype).reshape(shape, order="F" if fortran else "C")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from sparcl_ref import memory
-from sparcl_ref.streams.npz import ARRAYS, read_data_set, read_npz
+from sparcl_ref.streams.npz import ARRAYS, KERAS_ARRAYS, read_data_set, read_npz
 from sparcl_ref.text import one_line
 
 plain = st.one_of(arrays_of.integer_dtypes(), arrays_of.unsigned_integer_dtypes(), arrays_of.floating_dtypes())
@@ -90,7 +90,7 @@ class Booby:
 
 def test_read_npz_refuses_pickled_arrays_without_running_them(tmp_path):
     np.savez(tmp_path / "data.npz", a=np.array([Booby(tmp_path / "ran")], dtype=object))
-    with pytest.raises(ValueError, match=r"data\.npz: cannot be read as arrays of numbers \(a holds pickled objects"):
+    with pytest.raises(ValueError, match=r"data\.npz: cannot be read as arrays of numbers \(a\.npy holds pickled"):
         read_npz(tmp_path / "data.npz", ("a",))
     assert not (tmp_path / "ran").exists()
     np.load(tmp_path / "data.npz", allow_pickle=True)["a"]
@@ -202,6 +202,13 @@ def test_read_data_set_takes_our_names_and_those_of_keras(tmp_path):
     for key in ARRAYS:
         np.testing.assert_array_equal(ours[key], keras[key], strict=True)
     assert ours["train_x"].shape == (2, 1, 3, 4)
+
+
+def test_our_names_come_first(tmp_path):
+    images, labels = np.zeros((2, 1, 3, 3)), np.zeros(2)
+    both = dict(zip(ARRAYS, (images, labels, images, labels), strict=True))
+    np.savez(tmp_path / "both.npz", **both, **{key: np.ones(1) for key in KERAS_ARRAYS})
+    assert read_data_set(tmp_path / "both.npz")["train_x"].shape == (2, 1, 3, 3)
 
 
 def test_read_data_set_names_what_is_missing(tmp_path):
