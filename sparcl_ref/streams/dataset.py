@@ -83,9 +83,11 @@ class Dataset:
             As for `Dataset`; also ValueError if a channel is constant over the whole training set.
         """
         _check_images("train_x", train_x)
-        for key, labels in (("train_y", train_y), ("test_y", test_y)):
+        _check_images("test_x", test_x)
+        for key, images, labels in (("train_y", train_x, train_y), ("test_y", test_x, test_y)):
             if _dtype(key, labels).kind not in "iu":
                 raise TypeError(f"{key} must be an array of integers, got dtype {labels.dtype}")
+            _check_one_each(key, labels, len(images))
         classes = _count_classes(train_y)
         # Before they become int64, into which not every unsigned label fits.
         _check_range("test_y", test_y, classes)
@@ -222,12 +224,18 @@ def _check_images(key: str, images: np.ndarray) -> None:
         raise ValueError(f"{key} has the value {images[index]} at index {index}; replace or remove what is not finite")
 
 
+def _check_one_each(key: str, labels: np.ndarray, count: int) -> None:
+    if labels.shape != (count,):
+        advice = {(count, 1): "; take labels[:, 0]"}.get(labels.shape, "")
+        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}{advice}")
+
+
 def _count_classes(labels: np.ndarray) -> int:
     """How many classes training labels have; they must be counted from 0 without a gap."""
     present = np.unique(labels).tolist()
-    highest = max(present, default=0)
+    highest = present[-1]
     _check_range("train_y", labels, max(highest, 0) + 1)
-    if present and highest != len(present) - 1:
+    if highest != len(present) - 1:
         absent = next(label for label, found in enumerate(present) if label != found)
         raise ValueError(
             f"train_y must contain each of the labels from 0 to its highest, {highest}; class {absent} is absent; "
@@ -239,19 +247,16 @@ def _count_classes(labels: np.ndarray) -> int:
 def _check_range(key: str, labels: np.ndarray, classes: int) -> None:
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
-        index = tuple(int(i) for i in np.argwhere(outside)[0])
-        place = index[0] if len(index) == 1 else index
+        index = int(np.argmax(outside))
         raise ValueError(
-            f"{key} must be in 0..{classes - 1}, the training labels; got {labels[index]} at index {place}"
+            f"{key} must be in 0..{classes - 1}, the training labels; got {labels[index]} at index {index}"
         )
 
 
 def _check_labels(key: str, labels: np.ndarray, count: int, classes: int) -> None:
     if _dtype(key, labels) != np.int64:
         raise TypeError(f"{key} must be an array of int64, got dtype {labels.dtype}")
-    if labels.shape != (count,):
-        advice = "; take labels[:, 0]" if labels.shape == (count, 1) else ""
-        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}{advice}")
+    _check_one_each(key, labels, count)
     _check_range(key, labels, classes)
     present = set(np.unique(labels).tolist())
     if len(present) != classes:

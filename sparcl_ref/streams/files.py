@@ -47,7 +47,7 @@ def data_folders() -> list[Path]:
     named = os.environ.get(DATA_VARIABLE)
     if not named:
         return [SYSTEM_FOLDER]
-    if not user_path(named).is_dir():
+    if not os.path.isdir(user_path(named)):  # pathlib's fails where a name is too long
         raise ValueError(f"the environment variable {DATA_VARIABLE} names {named!r}, and there is no such folder")
     return [user_path(named), SYSTEM_FOLDER]
 

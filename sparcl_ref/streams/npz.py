@@ -59,7 +59,10 @@ def read_npz(path: Path, keys: tuple[str, ...], *, also: tuple[str, ...] = ()) -
     """
     require_file(path)
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: not an .npz file; write it with numpy.savez_compressed")
+        with path.open("rb") as file:  # the directory of an archive stands at its end
+            cut = file.read(4) == b"PK\x03\x04"
+        what = "its end is missing; fetch or write it again" if cut else "write it with numpy.savez_compressed"
+        raise ValueError(f"{path}: not {'a whole' if cut else 'an'} .npz file; {what}")
     try:
         with zipfile.ZipFile(path) as archive:
             held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}

@@ -278,12 +278,14 @@ def test_from_arrays_refuses_labels_that_are_no_integers(key, dtype):
         ({"train_y": np.array([1, 2, 3, 1, 2, 3])}, r"highest, 3; class 0 is absent; renumber the 3"),
         ({"train_y": np.array([0, 1, 2, -1, 0, 0])}, r"^train_y must be in 0\.\.2, .* got -1 at index 3$"),
         ({"train_y": np.array([-1] * 6)}, r"^train_y must be in 0\.\.0, .* got -1 at index 0$"),
-        ({"train_y": np.array([[0, 1, 2], [0, 1, -2]])}, r"^train_y must be in 0\.\.2, .* got -2 at index \(1, 2\)$"),
+        ({"train_y": np.eye(6, 3, dtype=int)}, r"^train_y must have shape \(6,\), .* got \(6, 3\)$"),
+        ({"test_y": np.eye(6, 1, dtype=int)}, r"^test_y must have shape \(6,\), .* got \(6, 1\); take labels\[:, 0\]$"),
+        ({"test_y": np.array(1)}, r"^test_y must have shape \(6,\), .* got \(\)$"),
         (
             {"test_y": np.array([0, 1, 2, 2**63, 1, 0], dtype=np.uint64)},
             r"^test_y must be in .* got 9223372036854775808 at",
         ),
-        ({"train_y": np.zeros(0, dtype=np.int64)}, r"^test_y must be in 0\.\.0"),
+        ({"train_y": np.zeros(0, dtype=np.int64)}, r"^train_y must have shape \(6,\), .* got \(0,\)"),
         ({"train_y": np.array([0, 1, 0, 1, 0, 1])}, r"^test_y must be in 0\.\.1, the training labels; got 2"),
     ],
 )

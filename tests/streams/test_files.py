@@ -30,11 +30,12 @@ def test_data_folders(monkeypatch, tmp_path):
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("SPARCL_REF_DATA", "~/data")
     assert data_folders()[0] == tmp_path / "data"
-    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(
-        ValueError, match=r"^the environment variable SPARCL_REF_DATA names '.*nowhere', and there is no"
-    ):
-        data_folders()
+    for wrong in (str(tmp_path / "nowhere"), "x" * 5000):
+        monkeypatch.setenv("SPARCL_REF_DATA", wrong)
+        with pytest.raises(
+            ValueError, match=rf"^the environment variable SPARCL_REF_DATA names '{wrong}', and there is"
+        ):
+            data_folders()
 
 
 def test_a_home_that_nobody_has_is_named():

@@ -62,6 +62,10 @@ def test_read_npz_refuses_what_is_no_archive_of_arrays(tmp_path):
     for name in ("text.npz", "array.npy"):
         with pytest.raises(ValueError, match=rf"{name}: not an \.npz file; write it with numpy\.savez_compressed"):
             read_npz(tmp_path / name, ("a",))
+    np.savez(tmp_path / "cut.npz", a=np.zeros(3))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "cut.npz").read_bytes()[:-9])
+    with pytest.raises(ValueError, match=r"cut\.npz: not a whole \.npz file; its end is missing; fetch or"):
+        read_npz(tmp_path / "cut.npz", ("a",))
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
         archive.writestr("a", "hello")
     with pytest.raises(ValueError, match=r"other\.npz: cannot be read as arrays of numbers \(.*magic string"):
