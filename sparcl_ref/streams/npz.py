@@ -35,14 +35,14 @@ def read_data_set(path: Path) -> dict[str, np.ndarray]:
     return {key: array[:, None] if key.endswith("x") and array.ndim == 3 else array for key, array in arrays.items()}
 
 
-def read_npz(path: Path, keys: tuple[str, ...], *, also: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Read named arrays from an ``.npz`` file; pickled ones are refused, because unpickling runs code.
+def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+    """Read arrays from an ``.npz`` file; pickled ones are refused, because unpickling runs code.
 
     Parameters
     ----------
     path : Path
-    keys : tuple of str
-        The arrays wanted; what else the file contains is left alone.
+    keys : tuple of str, optional
+        The arrays wanted; what else the file contains is left alone. All of them unless given.
     also : tuple of str
         Other names of the same arrays, for a file that has none of ``keys``.
 
@@ -66,6 +66,7 @@ def read_npz(path: Path, keys: tuple[str, ...], *, also: tuple[str, ...] = ()) -
     try:
         with zipfile.ZipFile(path) as archive:
             held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            keys = tuple(held) if keys is None else keys
             names = also if held.keys().isdisjoint(keys) and not held.keys().isdisjoint(also) else keys
             wanted = {key: held[name] for key, name in zip(keys, names, strict=True) if name in held}
             # A member gives no more bytes than the archive's directory says; a few megabytes may stand for terabytes.

@@ -28,6 +28,7 @@ def test_read_npz_reads_what_numpy_wrote(tmp_path_factory, data, fortran, packed
     (np.savez_compressed if packed else np.savez)(path, a=array)
     got = read_npz(path, ("a",))["a"]
     np.testing.assert_array_equal(got, array, strict=True)
+    assert list(read_npz(path)) == ["a"]
     assert not got.flags.writeable
 
 
