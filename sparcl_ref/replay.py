@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from sparcl_ref.memory import require_memory
 
 EMPTY = -1
 
@@ -53,6 +56,28 @@ class Samples:
     tasks: np.ndarray
 
 
+def slot_dtype(
+    image_shape: tuple[int, ...], *, image_dtype: DTypeLike, classes: int, logits_dtype: DTypeLike
+) -> np.dtype[Any]:
+    """What the buffer keeps of a sample: its parts by name, as a structured dtype."""
+    return np.dtype(
+        [
+            ("images", image_dtype, image_shape),
+            ("labels", np.int64),
+            ("logits", logits_dtype, (classes,)),
+            ("tasks", np.int64),
+        ]
+    )
+
+
+def nbytes_for(
+    capacity: int, *, image_shape: tuple[int, ...], image_dtype: DTypeLike, classes: int, logits_dtype: DTypeLike
+) -> int:
+    """Bytes that a buffer takes, filled or not, known before it is made; parameters as for `ReservoirBuffer`."""
+    slot = slot_dtype(image_shape, image_dtype=image_dtype, classes=classes, logits_dtype=logits_dtype)
+    return capacity * slot.itemsize
+
+
 class ReservoirBuffer:
     """A fixed number of samples, each kept as it was before normalisation and augmentation.
 
@@ -66,32 +91,41 @@ class ReservoirBuffer:
     classes : int
         Width of the head.
 
+    Attributes
+    ----------
+    nbytes : int
+        As `nbytes_for` says.
+
     Raises
     ------
     ValueError
-        If the capacity is below 1.
+        If the capacity is below 1, or more than fits into memory.
     """
 
     def __init__(
-        self, capacity: int, *, image_shape: tuple[int, ...], image_dtype: Any, classes: int, logits_dtype: Any
+        self,
+        capacity: int,
+        *,
+        image_shape: tuple[int, ...],
+        image_dtype: DTypeLike,
+        classes: int,
+        logits_dtype: DTypeLike,
     ):
         if capacity < 1:
             raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
+        slot = slot_dtype(image_shape, image_dtype=image_dtype, classes=classes, logits_dtype=logits_dtype)
+        self.nbytes = capacity * slot.itemsize
+        require_memory(f"a buffer of {capacity} samples", self.nbytes)
         self.capacity = capacity
         self.presented = 0
-        self._images = np.zeros((capacity, *image_shape), dtype=image_dtype)
-        self._labels = np.zeros(capacity, dtype=np.int64)
-        self._logits = np.zeros((capacity, classes), dtype=logits_dtype)
-        self._tasks = np.zeros(capacity, dtype=np.int64)
+        self._images = np.zeros(capacity, slot["images"])
+        self._labels = np.zeros(capacity, slot["labels"])
+        self._logits = np.zeros(capacity, slot["logits"])
+        self._tasks = np.zeros(capacity, slot["tasks"])
 
     def __len__(self) -> int:
         """Number of filled slots."""
         return min(self.presented, self.capacity)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes the arrays take, filled or not."""
-        return sum(array.nbytes for array in (self._images, self._labels, self._logits, self._tasks))
 
     def add(
         self,
@@ -109,6 +143,7 @@ class ReservoirBuffer:
         images : ndarray, shape (N, C, H, W)
             Before normalisation and augmentation.
         labels : ndarray of int, shape (N,)
+            Each 0 .. classes-1.
         logits : ndarray, shape (N, classes)
             Raw logits (before any head mask) of the training pass that presented the batch.
         task : int
@@ -123,8 +158,8 @@ class ReservoirBuffer:
         Raises
         ------
         ValueError
-            If a shape does not fit the buffer or the number of images, or a given draw cannot come up; nothing is
-            stored then.
+            If a shape does not fit the buffer or the number of images, a label the head, or a given draw cannot come
+            up; nothing is stored then.
         TypeError
             If images or logits do not have the buffer's dtype (storing would convert them, a normalised image to a
             black one), or labels or draws are not integers.
@@ -133,6 +168,7 @@ class ReservoirBuffer:
         _expect("images", images, (count, *self._images.shape[1:]), self._images.dtype)
         _expect("labels", labels, (count,), np.integer)
         _expect("logits", logits, (count, self._logits.shape[1]), self._logits.dtype)
+        self._check_labels(labels)
         ranks = self.presented + np.arange(count)
         draws = rng.integers(0, ranks + 1) if isinstance(rng, np.random.Generator) else np.asarray(rng)
         _expect("draws", draws, (count,), np.integer)
@@ -185,21 +221,39 @@ class ReservoirBuffer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned.
+        """Take over what `state` returned; all of it, or nothing where it is refused.
 
         Raises
         ------
         ValueError
-            If it belongs to a buffer of another capacity.
+            If it belongs to a buffer of another capacity or other shapes, lacks a part, or cannot be a buffer's state.
+        TypeError
+            If it belongs to a buffer of other dtypes.
         """
+        parts = ("images", "labels", "logits", "tasks")
+        lacking = [name for name in ("presented", *parts) if name not in state]
+        if lacking:
+            raise ValueError(f"buffer: the state lacks {', '.join(lacking)}")
         if len(state["labels"]) != self.capacity:
             raise ValueError(f"the state holds {len(state['labels'])} slots, this buffer has {self.capacity}")
+        for name in parts:
+            kept = getattr(self, f"_{name}")
+            _expect(name, state[name], kept.shape, kept.dtype)
+        self._check_labels(state["labels"])
+        if state["presented"] < 0:
+            raise ValueError(f"buffer: the state says that {state['presented']} samples were presented")
         self.presented = int(state["presented"])
-        for name in ("images", "labels", "logits", "tasks"):
+        for name in parts:
             getattr(self, f"_{name}")[...] = state[name]
 
+    def _check_labels(self, labels: np.ndarray) -> None:
+        classes = self._logits.shape[1]
+        outside = labels[(labels < 0) | (labels >= classes)]
+        if outside.size:
+            raise ValueError(f"buffer: labels must lie in 0..{classes - 1}, the classes of the head, got {outside[0]}")
 
-def _expect(what: str, array: np.ndarray, shape: tuple[int, ...], dtype: Any) -> None:
+
+def _expect(what: str, array: np.ndarray, shape: tuple[int, ...], dtype: DTypeLike) -> None:
     if array.shape != shape:
         raise ValueError(f"buffer: {what} must have shape {shape}, got {array.shape}")
     if array.size and not np.issubdtype(array.dtype, dtype):

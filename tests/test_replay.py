@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.replay import EMPTY, ReservoirBuffer, Samples, reservoir_slot
+from sparcl_ref.replay import EMPTY, ReservoirBuffer, Samples, nbytes_for, reservoir_slot
 from tests import strategies as own
 from tests.chance import uniform_inclusion
 
@@ -20,12 +20,13 @@ def new_buffer(capacity: int, *, image_dtype=np.uint8, logits_dtype=np.float64) 
 
 
 def batch(first: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples that carry their number: label, first pixel and first logit tell which one it is."""
+    """Samples that carry their number: the first logit tells which one it is, label and first pixel what is left of
+    it by the classes and by 256."""
     numbers = np.arange(first, first + count)
     images = np.zeros((count, *IMAGE), dtype=np.uint8)
     images[:, 0, 0, 0] = numbers % 256
     logits = np.stack([numbers, numbers + 0.5, -numbers], axis=1).astype(np.float64)
-    return images, numbers, logits
+    return images, numbers % CLASSES, logits
 
 
 # --- the buffer as a model of itself: a list of slots -----------------------------------------------------------------
@@ -49,7 +50,7 @@ def test_the_buffer_holds_what_the_slots_say(capacity, sizes, rng) -> None:
         assert len(buffer) == len(expected) == min(capacity, presented)
     content = buffer.content()
     numbers = [expected[slot][0] for slot in range(len(buffer))]
-    assert content.labels.tolist() == numbers
+    assert content.labels.tolist() == [number % CLASSES for number in numbers]
     assert content.tasks.tolist() == [expected[slot][1] for slot in range(len(buffer))]
     assert content.images[:, 0, 0, 0].tolist() == [number % 256 for number in numbers]
     assert not content.images.reshape(len(buffer), 4)[:, 1:].any()
@@ -100,6 +101,9 @@ def test_a_buffer_without_slots_is_refused() -> None:
         ),
         ("images", np.zeros((2, 1, 2, 2), dtype=np.uint8), r"labels must have shape \(2,\), got \(3,\)"),
         ("labels", np.arange(4), r"labels must have shape \(3,\), got \(4,\)"),
+        ("labels", np.array([0, 2, 3]), r"labels must lie in 0\.\.2, the classes of the head, got 3$"),
+        ("labels", np.array([0, -1, 2]), r"labels must lie in 0\.\.2, the classes of the head, got -1$"),
+        ("labels", np.array([0, 2**63, 2], dtype=np.uint64), r"labels must lie in .* got 9223372036854775808$"),
         ("logits", np.zeros((3, 1)), r"logits must have shape \(3, 3\), got \(3, 1\)"),
         ("draws", np.array([0, 1]), r"draws must have shape \(3,\), got \(2,\)"),
         ("draws", np.array([0, 1, 2, 3]), r"draws must have shape \(3,\), got \(4,\)"),
@@ -169,7 +173,7 @@ def test_get_gives_copies_in_the_order_asked_for() -> None:
     buffer.add(*batch(0, 4), task=7, rng=np.random.default_rng(0))
     before = buffer.state()
     samples = buffer.get(np.array([3, 0, 3]))
-    assert samples.labels.tolist() == [3, 0, 3]
+    assert samples.logits[:, 0].tolist() == [3, 0, 3]
     assert samples.tasks.tolist() == [7, 7, 7]
     for array in (samples.images, samples.labels, samples.logits, samples.tasks):
         array[...] = 99
@@ -212,6 +216,28 @@ def test_bytes_are_counted_for_all_slots() -> None:
     assert new_buffer(10).nbytes == 10 * (4 + 24 + 16)
 
 
+@given(
+    st.integers(1, 300), st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 300), own.dtypes(),
+    st.sampled_from([np.uint8, np.float32, np.float64]),
+)  # fmt: skip
+def test_bytes_are_known_before_there_is_a_buffer(capacity, image_shape, classes, logits_dtype, image_dtype) -> None:
+    makings = {
+        "image_shape": tuple(image_shape),
+        "image_dtype": image_dtype,
+        "classes": classes,
+        "logits_dtype": logits_dtype,
+    }
+    buffer = ReservoirBuffer(capacity, **makings)
+    arrays = [value for value in buffer.state().values() if isinstance(value, np.ndarray)]
+    assert nbytes_for(capacity, **makings) == buffer.nbytes == sum(array.nbytes for array in arrays)
+    assert arrays[0].shape == (capacity, *image_shape)
+
+
+def test_a_buffer_that_no_memory_can_hold_is_refused_with_its_size() -> None:
+    with pytest.raises(ValueError, match=r"^a buffer of 1000000000000000 samples takes 44,000,000,000,000,000 bytes"):
+        new_buffer(10**15)
+
+
 # --- state ------------------------------------------------------------------------------------------------------------
 
 
@@ -244,6 +270,44 @@ def test_state_shares_nothing_with_the_buffer() -> None:
 def test_a_state_of_another_capacity_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the state holds 3 slots, this buffer has 2"):
         new_buffer(2).load_state(new_buffer(3).state())
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"images": np.zeros((2, 1, 1, 1), dtype=np.uint8)}, ValueError, r"images must have shape \(2, 1, 2, 2\), got"),
+        ({"logits": np.zeros((2, 1))}, ValueError, r"logits must have shape \(2, 3\), got \(2, 1\)"),
+        ({"logits": np.zeros((2, 3), dtype=np.float32)}, TypeError, "logits must have the buffer's dtype float64, got"),
+        ({"labels": np.array([0, 3])}, ValueError, r"labels must lie in 0\.\.2"),
+        ({"tasks": np.zeros(1, dtype=np.int64)}, ValueError, r"tasks must have shape \(2,\), got \(1,\)"),
+        ({"presented": -1}, ValueError, "says that -1 samples were presented"),
+        ({"tasks": None, "logits": None}, ValueError, "the state lacks logits, tasks$"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing(changed, error, message) -> None:
+    """NumPy would spread one image over all, and round logits."""
+    buffer = new_buffer(2)
+    buffer.add(*batch(1, 2), task=1, rng=np.random.default_rng(0))
+    before, state = buffer.state(), {**new_buffer(2).state(), **changed}
+    with pytest.raises(error, match=message):
+        buffer.load_state({name: value for name, value in state.items() if value is not None})
+    np.testing.assert_equal(buffer.state(), before)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_more_is_counted_than_small_integers_hold(dtype) -> None:
+    """Classes, presentations and tasks beyond 255 and 65,535, from labels and draws of few bits."""
+    classes = int(np.iinfo(dtype).max) + 1
+    shape = {"image_shape": (1,), "image_dtype": np.uint8, "classes": classes, "logits_dtype": np.float32}
+    buffer = ReservoirBuffer(3, **shape)
+    one = np.zeros((1, 1), np.uint8), np.array([classes - 1], dtype), np.zeros((1, classes), np.float32)
+    buffer.presented = classes - 1
+    assert buffer.add(*one, task=classes + 44, rng=np.array([classes - 1], dtype)).tolist() == [EMPTY]
+    assert buffer.add(*one, task=classes + 44, rng=np.array([2], dtype)).tolist() == [2]
+    assert buffer.presented == classes + 1
+    content = buffer.content()
+    assert (content.labels[2], content.tasks[2]) == (classes - 1, classes + 44)
+    assert buffer.get(np.array([2], dtype)).tasks.tolist() == [classes + 44]
 
 
 def test_samples_cannot_be_exchanged_piecewise() -> None:

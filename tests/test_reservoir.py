@@ -48,12 +48,12 @@ def test_every_set_of_samples_is_equally_likely_by_counting_all_draws(capacity, 
 
 
 def present(capacity: int, batches: list[int], seed: int) -> tuple[ReservoirBuffer, np.ndarray]:
-    """A buffer that was shown samples labelled 0, 1, 2, ... in batches of those sizes, and each one's slot."""
+    """A buffer that was shown samples whose logits are 0, 1, 2, ... in batches of those sizes, and each one's slot."""
     buffer = ReservoirBuffer(capacity, image_shape=(1,), image_dtype=np.uint8, classes=1, logits_dtype=np.float32)
     rng, slots, first = np.random.default_rng(seed), [], 0
     for size in batches:
-        labels = np.arange(first, first + size)
-        images, logits = np.zeros((size, 1), dtype=np.uint8), np.zeros((size, 1), dtype=np.float32)
+        images, labels = np.zeros((size, 1), dtype=np.uint8), np.zeros(size, dtype=np.int64)
+        logits = np.arange(first, first + size, dtype=np.float32)[:, None]
         slots.append(buffer.add(images, labels, logits, task=1, rng=rng))
         first += size
     return buffer, np.concatenate(slots)
@@ -64,7 +64,7 @@ def test_every_sample_is_equally_likely_to_be_inside(capacity, batches) -> None:
     trials = 2000
     counts = np.zeros(sum(batches))
     for seed in range(trials):
-        counts[present(capacity, batches, seed)[0].content().labels] += 1
+        counts[present(capacity, batches, seed)[0].content().logits[:, 0].astype(int)] += 1
     assert 0.001 < uniform_inclusion(counts, trials, drawn=capacity) < 0.999
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from sparcl_ref.streams.augmentation import AUGMENTATIONS, crop_flip, crop_flip_at, none
-from sparcl_ref.streams.dataset import Dataset, load_dataset
+from sparcl_ref.streams.catalogue import DATASETS, load_dataset, register
+from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.tasks import Stream, Task, class_order, cut_batches, joint, split
 
 __all__ = [
     "AUGMENTATIONS",
+    "DATASETS",
     "Dataset",
     "Stream",
     "Task",
@@ -18,5 +20,6 @@ __all__ = [
     "joint",
     "load_dataset",
     "none",
+    "register",
     "split",
 ]

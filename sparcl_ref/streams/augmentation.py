@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from sparcl_ref.registry import Registry
+
+Augmentation = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 PADDING = 4
 
@@ -57,7 +63,7 @@ def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, 
     Raises
     ------
     TypeError
-        If ``flips`` is not boolean.
+        If ``flips`` is not boolean, or ``offsets`` are not integers.
     ValueError
         If shapes do not fit, or an offset is out of range.
     """
@@ -69,6 +75,8 @@ def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, 
         raise ValueError(f"crop_flip: offsets and flips must have shapes ({n}, 2) and ({n},), got {got}")
     if flips.dtype != np.bool_:
         raise TypeError(f"crop_flip: flips must be an array of bool, got dtype {flips.dtype}")
+    if offsets.dtype.kind not in "iu":
+        raise TypeError(f"crop_flip: offsets must be an array of integers, got dtype {offsets.dtype}")
     if ((offsets < 0) | (offsets > 2 * padding)).any():
         raise ValueError(f"crop_flip: offsets must be in 0..{2 * padding}, got {offsets.min()}..{offsets.max()}")
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
@@ -82,4 +90,5 @@ def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, 
     ]
 
 
-AUGMENTATIONS = {"none": none, "crop_flip": crop_flip}
+#: By name; ``AUGMENTATIONS.register(name, function)`` adds one.
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation", {"none": none, "crop_flip": crop_flip})

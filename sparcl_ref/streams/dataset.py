@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import mmap
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sparcl_ref.streams.files import read_npz
-
-ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 IMAGE_DTYPES = (np.uint8, np.float32, np.float64)
 
 
@@ -23,9 +19,10 @@ class Dataset:
     ----------
     name : str
     train_x, test_x : ndarray of uint8, float32 or float64, shape (N, C, H, W)
-        Images as stored, before normalisation. Kept as read-only views.
+        Images as stored, before normalisation. Kept as read-only copies, or as views of what nobody can change,
+        such as an array that is mapped from a file to be read.
     train_y, test_y : ndarray of int64, shape (N,)
-        Labels 0 .. classes-1, each of them present in both. Kept as read-only views.
+        Labels 0 .. classes-1, each of them present in both. Kept in the same manner.
     classes : int
     scale : float
         Multiplies the stored images before anything else, such as 1/255.
@@ -57,9 +54,7 @@ class Dataset:
             _check_images(f"{part}_x", images)
             _check_labels(f"{part}_y", labels, len(images), self.classes)
             for array, key in ((images, f"{part}_x"), (labels, f"{part}_y")):
-                view = array.view()
-                view.flags.writeable = False
-                object.__setattr__(self, key, view)
+                object.__setattr__(self, key, _kept(array))
         if self.train_x.shape[1:] != self.test_x.shape[1:]:
             shapes = f"{self.train_x.shape[1:]} and {self.test_x.shape[1:]}"
             raise ValueError(f"train_x and test_x must have images of one shape (C, H, W), got {shapes}")
@@ -88,9 +83,14 @@ class Dataset:
             As for `Dataset`; also ValueError if a channel is constant over the whole training set.
         """
         _check_images("train_x", train_x)
-        for key, labels in (("train_y", train_y), ("test_y", test_y)):
+        _check_images("test_x", test_x)
+        for key, images, labels in (("train_y", train_x, train_y), ("test_y", test_x, test_y)):
             if _dtype(key, labels).kind not in "iu":
                 raise TypeError(f"{key} must be an array of integers, got dtype {labels.dtype}")
+            _check_one_each(key, labels, len(images))
+        classes = _count_classes(train_y)
+        # Before they become int64, into which not every unsigned label fits.
+        _check_range("test_y", test_y, classes)
         scale = 1 / 255 if train_x.dtype == np.uint8 else 1.0
         mean, std = mean_and_std(train_x, scale=scale)
         return cls(
@@ -99,7 +99,7 @@ class Dataset:
             train_y=train_y.astype(np.int64),
             test_x=test_x,
             test_y=test_y.astype(np.int64),
-            classes=int(train_y.max(initial=0)) + 1,
+            classes=classes,
             scale=scale,
             mean=mean,
             std=std,
@@ -168,7 +168,9 @@ def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...]
                 f"channel {c} of train_x is {channel.min()} everywhere; remove it: it carries no information"
             )
         if images.dtype == np.uint8:
-            counts = np.bincount(channel.ravel(), minlength=256).tolist()
+            # A thousand images at a time: counting widens each byte to eight.
+            blocks = (channel[start : start + 1000] for start in range(0, len(channel), 1000))
+            counts = np.add.reduce([np.bincount(block.ravel(), minlength=256) for block in blocks]).tolist()
             n = channel.size
             total = sum(value * count for value, count in enumerate(counts))
             squares = sum(value**2 * count for value, count in enumerate(counts))
@@ -182,69 +184,80 @@ def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...]
     return tuple(means), tuple(stds)
 
 
-def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
-    """Load a data set by name, or a user's own from a file.
-
-    Parameters
-    ----------
-    name_or_path : str or path
-        "digits" (in the package), "mnist" or "cifar10" (below the folder named by the environment variable
-        ``SPARCL_REF_DATA``), or the path of an ``.npz`` file with the arrays ``train_x``, ``train_y``, ``test_x`` and
-        ``test_y`` as `Dataset.from_arrays` takes them.
-
-    Raises
-    ------
-    ValueError
-        If there is no such name or file, or its contents are not a data set; one line that names the file.
-    """
-    # These modules make Datasets, so they import this one; importing them only now keeps the circle open.
-    from sparcl_ref.streams.cifar import load_cifar10
-    from sparcl_ref.streams.digits import load_digits
-    from sparcl_ref.streams.mnist import load_mnist
-
-    loaders = {"digits": load_digits, "mnist": load_mnist, "cifar10": load_cifar10}
-    if name_or_path in loaders:
-        return loaders[name_or_path]()
-    path = Path(name_or_path)
-    if not path.exists():
-        names = ", ".join(loaders)
-        raise ValueError(
-            f"data set {str(path)!r}: give one of {names}, or the path of an .npz file; there is no such file"
-        )
-    arrays = read_npz(path, ARRAYS)
-    try:
-        return Dataset.from_arrays(path.stem, **arrays)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def _dtype(key: str, array: np.ndarray) -> np.dtype:
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
         raise TypeError(f"{key} must be a NumPy array, got {type(array).__name__}")
     return array.dtype
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """The array read-only: itself if its memory can be changed by nobody, else a copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    # Bytes, or a file mapped to be read; an array that owns its memory could be made writable again.
+    fixed = isinstance(base, bytes | mmap.mmap) and memoryview(base).readonly
+    kept = np.asarray(array).view() if fixed else np.array(array)
+    kept.flags.writeable = False
+    return kept
 
 
 def _check_images(key: str, images: np.ndarray) -> None:
     if _dtype(key, images) not in IMAGE_DTYPES:
         raise TypeError(f"{key} must be an array of uint8, float32 or float64, got dtype {images.dtype}")
     if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"{key} must have shape (N, C, H, W) with at least one of each, got {images.shape}")
+        advice = {2: "; give rows of pixels their shape: images.reshape(-1, C, H, W)", 3: "; add C: images[:, None]"}
+        raise ValueError(
+            f"{key} must have shape (N, C, H, W) with at least one of each, got {images.shape}"
+            f"{advice.get(images.ndim, '')}"
+        )
+    _, h, w, c = images.shape
+    # Colours last: nobody has eight channels or more of pictures with three or four columns. One column is possible
+    # (a row of measurements), so there only squares tell.
+    if min(h, w) >= 8 and (c in (3, 4) or (c == 1 and h == w)):
+        raise ValueError(
+            f"{key} has shape {images.shape}, which reads as (N, H, W, C); (N, C, H, W) is expected: "
+            "images.transpose(0, 3, 1, 2)"
+        )
     if images.dtype != np.uint8 and not (finite := np.isfinite(images)).all():
         index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), images.shape))
         raise ValueError(f"{key} has the value {images[index]} at index {index}; replace or remove what is not finite")
 
 
-def _check_labels(key: str, labels: np.ndarray, count: int, classes: int) -> None:
-    if _dtype(key, labels) != np.int64:
-        raise TypeError(f"{key} must be an array of int64, got dtype {labels.dtype}")
+def _check_one_each(key: str, labels: np.ndarray, count: int) -> None:
     if labels.shape != (count,):
-        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}")
+        advice = {(count, 1): "; take labels[:, 0]"}.get(labels.shape, "")
+        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}{advice}")
+
+
+def _count_classes(labels: np.ndarray) -> int:
+    """How many classes training labels have; they must be counted from 0 without a gap."""
+    present = np.unique(labels).tolist()
+    highest = present[-1]
+    _check_range("train_y", labels, max(highest, 0) + 1)
+    if highest != len(present) - 1:
+        absent = next(label for label, found in enumerate(present) if label != found)
+        raise ValueError(
+            f"train_y must contain each of the labels from 0 to its highest, {highest}; class {absent} is absent; "
+            f"renumber the {len(present)} classes: numpy.unique(labels, return_inverse=True)"
+        )
+    return highest + 1
+
+
+def _check_range(key: str, labels: np.ndarray, classes: int) -> None:
     outside = (labels < 0) | (labels >= classes)
     if outside.any():
         index = int(np.argmax(outside))
         raise ValueError(
             f"{key} must be in 0..{classes - 1}, the training labels; got {labels[index]} at index {index}"
         )
+
+
+def _check_labels(key: str, labels: np.ndarray, count: int, classes: int) -> None:
+    if _dtype(key, labels) != np.int64:
+        raise TypeError(f"{key} must be an array of int64, got dtype {labels.dtype}")
+    _check_one_each(key, labels, count)
+    _check_range(key, labels, classes)
     present = set(np.unique(labels).tolist())
     if len(present) != classes:
         absent = next(label for label in range(classes) if label not in present)

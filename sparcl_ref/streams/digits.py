@@ -21,34 +21,27 @@ What the split does not do
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sparcl_ref.streams.dataset import ARRAYS, Dataset
-from sparcl_ref.streams.files import read_npz
+from sparcl_ref.streams.known import KnownDataset
+from sparcl_ref.streams.npz import ARRAYS, read_npz
 
 DIGITS_FILE = Path(__file__).with_name("digits.npz")
 DIGITS_SHA256 = "b086734a4c7e9fe9069104bd8f90442e31ebf255ae7dbec23a9030a760bdcc42"
-DIGITS_SCALE = 1 / 16
-# Of the scaled training images. Written down, so that a run does not depend on the order of a summation.
-DIGITS_MEAN = (0.305754,)
-DIGITS_STD = (0.376217,)
 
 
-def load_digits(path: Path = DIGITS_FILE) -> Dataset:
-    """Load the handwritten digits: 1,437 training and 360 test images of shape (1, 8, 8), 10 classes.
-
-    Parameters
-    ----------
-    path : Path
-        Another copy of the same file.
+def read(files: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Read the file, or another copy of it.
 
     Raises
     ------
     ValueError
-        If the file is missing, or its SHA-256 is not that of the file the package came with.
+        If it is missing, or its SHA-256 is not that of the file the package came with.
     """
+    (path,) = files
     try:
         arrays = read_npz(path, ARRAYS)
     except ValueError as error:
@@ -59,17 +52,7 @@ def load_digits(path: Path = DIGITS_FILE) -> Dataset:
             f"{path}: the digits are damaged, their SHA-256 begins with {found[:12]} instead of {DIGITS_SHA256[:12]}; "
             "reinstall sparcl_ref to restore them"
         )
-    return Dataset(
-        name="digits",
-        train_x=arrays["train_x"],
-        train_y=arrays["train_y"].astype(np.int64),
-        test_x=arrays["test_x"],
-        test_y=arrays["test_y"].astype(np.int64),
-        classes=10,
-        scale=DIGITS_SCALE,
-        mean=DIGITS_MEAN,
-        std=DIGITS_STD,
-    )
+    return {key: array.astype(np.int64) if key.endswith("y") else array for key, array in arrays.items()}
 
 
 def fingerprint(arrays: dict[str, np.ndarray]) -> str:
@@ -78,3 +61,22 @@ def fingerprint(arrays: dict[str, np.ndarray]) -> str:
     for key in ARRAYS:
         digest.update(arrays[key].tobytes())
     return digest.hexdigest()
+
+
+DIGITS = KnownDataset(
+    name="digits",
+    title="Optical Recognition of Handwritten Digits",
+    origin="E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49",
+    licence="CC BY 4.0",
+    train=1437,
+    test=360,
+    input_shape=(1, 8, 8),
+    classes=10,
+    scale=1 / 16,
+    mean=(0.305754,),  # written down, so that a run does not depend on the order of a summation
+    std=(0.376217,),
+    home=DIGITS_FILE,
+    files=lambda place: [place],
+    read=read,
+)
+load_digits = DIGITS.load

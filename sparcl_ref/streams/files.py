@@ -4,43 +4,75 @@ from __future__ import annotations
 
 import gzip
 import os
-import zipfile
+import stat
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-
+from sparcl_ref.memory import require_memory
 from sparcl_ref.text import one_line
 
 DATA_VARIABLE = "SPARCL_REF_DATA"
+#: Where Debian's packages put data sets, such as ``dataset-fashion-mnist``.
+SYSTEM_FOLDER = Path("/usr/share/datasets")
+GZIP_MAGIC = b"\x1f\x8b"
+#: A deflated byte stands for at most so many.
+MOST_INFLATED = 1032
 
 
-def find_folder(dataset: str, patterns: tuple[str, ...]) -> Path:
-    """Find a data set's folder below the folder that the environment variable ``SPARCL_REF_DATA`` names.
-
-    Parameters
-    ----------
-    dataset : str
-        Name for the error.
-    patterns : tuple of str
-        Glob patterns, most wanted first. Of several folders that fit one pattern, the alphabetically first is taken.
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """The path that a person wrote, a leading ``~`` replaced by the home folder.
 
     Raises
     ------
     ValueError
-        If the variable is unset or empty, or no folder fits.
+        If there is no such home folder.
     """
-    root = os.environ.get(DATA_VARIABLE)
-    wanted = " or ".join(f"{pattern}/" for pattern in patterns)
-    if not root:
-        raise ValueError(
-            f"{dataset}: set the environment variable {DATA_VARIABLE} to the folder that contains {wanted}"
-        )
-    for pattern in patterns:
-        for folder in sorted(Path(root).glob(pattern)):
-            if folder.is_dir():
-                return folder
-    raise ValueError(f"{dataset}: no folder {wanted} in {root}; let {DATA_VARIABLE} name the folder that contains it")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: {one_line(error)}") from error
+
+
+def data_folders() -> list[Path]:
+    """Where published data sets are looked for, in this order: the folder that ``SPARCL_REF_DATA`` names, the system's.
+
+    Raises
+    ------
+    ValueError
+        If the variable names something that is no folder.
+    """
+    named = os.environ.get(DATA_VARIABLE)
+    if not named:
+        return [SYSTEM_FOLDER]
+    if not os.path.isdir(user_path(named)):  # pathlib's fails where a name is too long
+        raise ValueError(f"the environment variable {DATA_VARIABLE} names {named!r}, and there is no such folder")
+    return [user_path(named), SYSTEM_FOLDER]
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why a path has no contents to read, or None if it has: an ordinary file that may be opened and is not empty."""
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            return "it is a folder"
+        if not stat.S_ISREG(found.st_mode):
+            return "it is a device, pipe or socket"
+        path.open("rb").close()
+    except OSError as error:
+        return "there is no such file" if isinstance(error, FileNotFoundError) else one_line(str(error.strerror))
+    except ValueError as error:  # A zero byte in the name.
+        return one_line(error)
+    return None if found.st_size else "it is empty, as an interrupted download leaves it"
+
+
+def require_file(path: Path) -> None:
+    """Raise the ValueError that names the file and says why it has no contents to read, if that is so."""
+    reason = why_unreadable(path)
+    if reason:
+        raise ValueError(f"{path}: cannot be read ({reason})")
 
 
 def read_bytes(path: Path) -> bytes:
@@ -49,59 +81,42 @@ def read_bytes(path: Path) -> bytes:
     Raises
     ------
     ValueError
-        If it cannot be read.
+        If it is missing, empty, no ordinary file, not permitted or larger than memory.
     """
+    require_file(path)
+    require_memory(f"{path}: reading it", path.stat().st_size)
     try:
         return path.read_bytes()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def read_gzip(path: Path) -> bytes:
-    """Read a gzip-compressed file.
+@contextmanager
+def inflated(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a file that may be compressed with gzip, whatever its name says: browsers unpack what they fetch.
+
+    Yields
+    ------
+    file : BinaryIO
+        Gives the contents piece by piece, so that no more is inflated than was asked for.
+    most : int
+        More bytes than these cannot be in it.
 
     Raises
     ------
     ValueError
-        If it cannot be read, is not gzip, or is cut short or damaged.
+        If there is nothing to read; also from within, if the compressed contents are cut short or damaged.
     """
-    try:
-        return gzip.decompress(read_bytes(path))
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(f"{path}: not a whole gzip file ({one_line(error)}); fetch it again") from error
-
-
-def read_npz(path: Path, keys: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Read named arrays from an ``.npz`` file; pickled ones are refused, because unpickling runs code.
-
-    Parameters
-    ----------
-    path : Path
-    keys : tuple of str
-        The arrays wanted; what else the file contains is left alone.
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read, is not an .npz file, is damaged, lacks a key or holds a pickled array.
-    """
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: not an .npz file; write it with numpy.savez_compressed")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in keys if key not in archive]
-            arrays = {key: archive[key] for key in keys if key in archive}
-    except Exception as error:  # zipfile, zlib and NumPy's reading of headers each raise kinds of their own.
-        raise ValueError(f"{path}: cannot be read as arrays of numbers ({one_line(error)})") from error
-    if missing:
-        raise ValueError(f"{path}: expected arrays named {', '.join(keys)}; missing: {', '.join(missing)}")
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray):
-            raise ValueError(f"{path}: {key} is not a NumPy array; write the file with numpy.savez_compressed")
-    return arrays
+    require_file(path)
+    size = path.stat().st_size
+    with path.open("rb") as plain:
+        packed = plain.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        plain.seek(0)
+        if not packed:
+            yield plain, size
+            return
+        try:
+            with gzip.GzipFile(fileobj=plain) as unpacked:
+                yield unpacked, size * MOST_INFLATED  # type: ignore[misc]  # a BinaryIO in all but name
+        except (OSError, EOFError, zlib.error) as error:
+            raise ValueError(f"{path}: not a whole gzip file ({one_line(error)}); fetch it again") from error

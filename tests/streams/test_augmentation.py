@@ -118,3 +118,24 @@ def test_crop_flip_at_refuses_what_does_not_fit(shape, offsets, flips, message):
 def test_crop_flip_at_refuses_numbers_for_flips():
     with pytest.raises(TypeError, match=r"^crop_flip: flips must be an array of bool, got dtype int64"):
         crop_flip_at(np.zeros((1, 1, 4, 4)), np.zeros((1, 2), int), np.zeros(1, int))
+
+
+def test_crop_flip_at_takes_offsets_of_any_integers_and_no_others():
+    image = np.arange(1, 5, dtype=np.uint8).reshape(1, 1, 2, 2)
+    wide = crop_flip_at(image, np.array([[255, 254]], dtype=np.uint8), np.array([False]), padding=255)
+    assert wide.tolist() == [[[[0, 1], [0, 3]]]]
+    with pytest.raises(TypeError, match=r"^crop_flip: offsets must be an array of integers, got dtype float64"):
+        crop_flip_at(image, np.zeros((1, 2)), np.zeros(1, bool))
+
+
+def test_augmentations_are_open_to_others():
+    def invert(images, rng):
+        return 255 - images
+
+    AUGMENTATIONS.register("invert", invert)
+    try:
+        assert AUGMENTATIONS.find("invert") is invert
+    finally:
+        del AUGMENTATIONS.added["invert"]
+    with pytest.raises(ValueError, match=r"^unknown augmentation 'invert'; choose one of none, crop_flip$"):
+        AUGMENTATIONS.find("invert")

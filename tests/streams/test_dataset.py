@@ -1,7 +1,8 @@
-"""What a Dataset refuses, how it normalises, and where load_dataset finds one."""
+"""What a Dataset refuses, what it keeps, and how it normalises."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.streams import Dataset, load_dataset
+from sparcl_ref.streams import Dataset
 from sparcl_ref.streams.dataset import mean_and_std
 from tests import strategies
 from tests.helpers import assert_close
@@ -44,19 +45,65 @@ def with_value(value, index, dtype=np.float64):
     return images
 
 
-def test_a_dataset_keeps_its_arrays_and_makes_them_read_only():
+def made_of(**changed):
+    return Dataset(name="toy", classes=3, scale=1.0, mean=(0.0, 0.0), std=(1.0, 1.0), **arrays(**changed))
+
+
+@pytest.mark.parametrize("make", [lambda given: Dataset.from_arrays("toy", **given), lambda given: made_of(**given)])
+def test_later_changes_of_the_callers_arrays_do_not_reach_it(make):
     given_arrays = arrays()
-    made = Dataset(name="toy", classes=3, scale=1.0, mean=(0.0, 0.0), std=(1.0, 1.0), **given_arrays)
+    # Read-only themselves, but with a view through which they change.
+    views = {key: array[:] for key, array in given_arrays.items()}
+    for array in given_arrays.values():
+        array.flags.writeable = False
+    before = {key: array.copy() for key, array in given_arrays.items()}
+    made = make(given_arrays)
     assert made.input_shape == (2, 3, 4)
-    for key, array in given_arrays.items():
+    for view in views.values():
+        view[...] = 77
+    for key, array in before.items():
         kept = getattr(made, key)
-        assert np.shares_memory(kept, array)
         np.testing.assert_array_equal(kept, array, strict=True)
         with pytest.raises(ValueError, match="read-only"):
             kept[0] = 0
-        assert array.flags.writeable, "the caller's own array is left as it was"
     with pytest.raises(AttributeError):
         made.classes = 4
+
+
+def test_what_nobody_can_change_is_not_copied(tmp_path):
+    images = arrays()["train_x"]
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    raw = np.frombuffer(images.tobytes()).reshape(images.shape)
+    for fixed in (mapped, mapped[::-1], mapped[::-1][::-1], raw, raw.reshape(6, 2, 4, 3).reshape(images.shape)):
+        kept = made_of(train_x=fixed).train_x
+        assert np.shares_memory(kept, fixed)
+        assert type(kept) is np.ndarray
+        assert not kept.flags.writeable
+    for mode in ("r+", "c"):
+        mapped = np.load(tmp_path / "images.npy", mmap_mode=mode)
+        mapped.flags.writeable = False
+        assert not np.shares_memory(made_of(train_x=mapped[:]).train_x, mapped)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (8, 9, 3), (28, 28, 1), (8, 8, 1), (40, 30, 4)])
+def test_colours_last_are_refused_with_the_remedy(shape):
+    images = np.random.default_rng(0).integers(0, 256, (6, *shape)).astype(np.uint8)
+    shown = re.escape(str(images.shape))
+    message = rf"^train_x has shape {shown}, which reads as \(N, H, W, C\); \(N, C, H, W\) is expected: (.*)$"
+    with pytest.raises(ValueError, match=message) as caught:
+        Dataset.from_arrays("toy", **arrays(train_x=images, test_x=images))
+    remedy = re.match(message, str(caught.value))[1]
+    given_again = eval(remedy, {"images": images})
+    assert Dataset.from_arrays("toy", **arrays(train_x=given_again, test_x=given_again)).input_shape[0] == shape[-1]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 28), (3, 32, 32), (16, 50, 1), (3, 8, 3), (7, 7, 3), (1, 1, 1), (2, 9, 1), (64, 4, 4)]
+)
+def test_few_columns_alone_are_no_colours(shape):
+    images = np.random.default_rng(0).integers(0, 256, (6, *shape)).astype(np.uint8)
+    assert Dataset.from_arrays("toy", **arrays(train_x=images, test_x=images)).input_shape == shape
 
 
 @pytest.mark.parametrize(
@@ -64,6 +111,7 @@ def test_a_dataset_keeps_its_arrays_and_makes_them_read_only():
     [
         ({"train_x": [1, 2]}, "^train_x must be a NumPy array, got list$"),
         ({"test_y": (1, 2)}, "^test_y must be a NumPy array, got tuple$"),
+        ({"train_x": np.ma.zeros((6, 2, 3, 4))}, "^train_x must be a NumPy array, got MaskedArray$"),
         ({"train_x": np.zeros((6, 2, 3, 4), dtype=np.int8)}, "^train_x must be an array of uint8, .* got dtype int8$"),
         ({"test_x": np.zeros((6, 2, 3, 4), dtype=np.float16)}, "^test_x .* got dtype float16$"),
         ({"test_y": np.zeros(6, dtype=np.int32)}, "^test_y must be an array of int64, got dtype int32$"),
@@ -78,11 +126,19 @@ def test_wrong_types_are_refused(changed, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"train_x": np.zeros((6, 8))}, r"^train_x must have shape \(N, C, H, W\) .* got \(6, 8\)$"),
+        (
+            {"train_x": np.zeros((6, 8))},
+            r"^train_x must have shape \(N, C, H, W\) .* got \(6, 8\); .*reshape\(-1, C, H, W\)$",
+        ),
+        ({"train_x": np.zeros((6, 8, 8))}, r"^train_x must have shape .* got \(6, 8, 8\); add C: images\[:, None\]$"),
         ({"test_x": np.zeros((0, 2, 3, 4))}, r"^test_x must have shape .* got \(0, 2, 3, 4\)$"),
         ({"test_x": np.zeros((6, 2, 3, 5))}, r"one shape \(C, H, W\), got \(2, 3, 4\) and \(2, 3, 5\)$"),
         ({"train_y": np.zeros(5, dtype=np.int64)}, r"^train_y must have shape \(6,\), .* got \(5,\)$"),
-        ({"test_y": np.zeros((6, 1), dtype=np.int64)}, r"^test_y must have shape \(6,\), .* got \(6, 1\)$"),
+        (
+            {"test_y": np.zeros((6, 1), dtype=np.int64)},
+            r"^test_y must have shape \(6,\), .* got \(6, 1\); take labels\[:, 0\]$",
+        ),
+        ({"test_y": np.zeros((6, 3), dtype=np.int64)}, r"^test_y must have shape \(6,\), .* got \(6, 3\)$"),
         ({"train_y": np.array([0, 1, 2, 3, 0, 1])}, r"^train_y must be in 0\.\.2, .* got 3 at index 3$"),
         ({"test_y": np.array([0, 1, 2, 2, 0, -1])}, r"^test_y must be in 0\.\.2, .* got -1 at index 5$"),
         ({"train_y": np.array([0, 2, 0, 2, 0, 2])}, r"^train_y must contain .* 0\.\.2; class 1 is absent$"),
@@ -207,52 +263,50 @@ def test_from_arrays_refuses_labels_that_are_no_integers(key, dtype):
         Dataset.from_arrays("toy", **arrays(**{key: np.zeros(6, dtype=dtype)}))
 
 
-def test_from_arrays_names_classes_without_training_images():
-    with pytest.raises(ValueError, match=r"^train_y must contain .* class 1 is absent"):
-        Dataset.from_arrays("toy", **arrays(train_y=np.array([0, 2, 10**12, 0, 0, 0])))
-    with pytest.raises(ValueError, match=r"^train_y must have shape \(6,\)"):
-        Dataset.from_arrays("toy", **arrays(train_y=np.zeros(0, dtype=np.int64)))
-    with pytest.raises(ValueError, match=r"^test_y must be in 0\.\.1, the training labels; got 2"):
-        Dataset.from_arrays("toy", **arrays(train_y=np.array([0, 1, 0, 1, 0, 1])))
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"train_y": np.array([0, 2, 10**15, 0, 0, 0])},
+            r"^train_y must contain each of the labels from 0 to its highest, 1000000000000000; class 1 is absent; "
+            r"renumber the 3 classes: numpy\.unique",
+        ),
+        (
+            {"train_y": np.array([0, 1, 2, 2**63, 1, 0], dtype=np.uint64)},
+            r"highest, 9223372036854775808; class 3 is abs",
+        ),
+        ({"train_y": np.array([1, 2, 3, 1, 2, 3])}, r"highest, 3; class 0 is absent; renumber the 3"),
+        ({"train_y": np.array([0, 1, 2, -1, 0, 0])}, r"^train_y must be in 0\.\.2, .* got -1 at index 3$"),
+        ({"train_y": np.array([-1] * 6)}, r"^train_y must be in 0\.\.0, .* got -1 at index 0$"),
+        ({"train_y": np.eye(6, 3, dtype=int)}, r"^train_y must have shape \(6,\), .* got \(6, 3\)$"),
+        ({"test_y": np.eye(6, 1, dtype=int)}, r"^test_y must have shape \(6,\), .* got \(6, 1\); take labels\[:, 0\]$"),
+        ({"test_y": np.array(1)}, r"^test_y must have shape \(6,\), .* got \(\)$"),
+        (
+            {"test_y": np.array([0, 1, 2, 2**63, 1, 0], dtype=np.uint64)},
+            r"^test_y must be in .* got 9223372036854775808 at",
+        ),
+        ({"train_y": np.zeros(0, dtype=np.int64)}, r"^train_y must have shape \(6,\), .* got \(0,\)"),
+        ({"train_y": np.array([0, 1, 0, 1, 0, 1])}, r"^test_y must be in 0\.\.1, the training labels; got 2"),
+    ],
+)
+def test_from_arrays_says_what_is_wrong_with_labels(changed, message):
+    with pytest.raises(ValueError, match=message):
+        Dataset.from_arrays("toy", **arrays(**changed))
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-@pytest.mark.parametrize("as_path", [str, lambda path: path])
-def test_load_dataset_reads_a_users_file(tmp_path, dtype, as_path):
-    expected = arrays(dtype)
-    np.savez(tmp_path / "mine.npz", **expected)
-    loaded = load_dataset(as_path(tmp_path / "mine.npz"))
-    assert (loaded.name, loaded.classes) == ("mine", 3)
-    for key, array in expected.items():
-        np.testing.assert_array_equal(getattr(loaded, key), array, strict=True)
+@given(st.integers(257, 400), st.sampled_from([np.uint16, np.int16, np.uint64]))
+def test_more_classes_than_a_byte_counts(classes, dtype):
+    labels = np.random.default_rng(0).permutation(np.arange(2 * classes) % classes).astype(dtype)
+    images = np.arange(2 * classes, dtype=np.float64).reshape(-1, 1, 1, 1)
+    toy = Dataset.from_arrays("toy", train_x=images, train_y=labels, test_x=images, test_y=labels)
+    assert toy.classes == classes
+    assert toy.test_y.tolist() == [int(label) for label in labels]
 
 
-def test_load_dataset_names_the_file_in_every_error(tmp_path):
-    path = tmp_path / "mine.npz"
-    cases = [
-        (arrays(train_x=with_value(np.nan, (1, 0, 2, 0))), r"train_x has the value nan at index \(1, 0, 2, 0\)"),
-        (arrays(train_x=np.zeros((6, 24))), r"train_x must have shape \(N, C, H, W\)"),
-        (arrays(train_x=np.zeros((6, 2, 3, 4), dtype=int)), "train_x must be an array of uint8"),
-        (arrays(test_y=np.zeros(6)), "test_y must be an array of integers"),
-        ({"train_x": np.zeros(1)}, "expected arrays named .*; missing: train_y, test_x, test_y"),
-        (arrays(train_y=np.array([None] * 6)), "cannot be read as arrays of numbers"),
-    ]
-    for contents, message in cases:
-        np.savez(path, **contents)
-        with pytest.raises(ValueError, match=message) as caught:
-            load_dataset(path)
-        assert str(caught.value).startswith(f"{path}: ")
-        assert "\n" not in str(caught.value)
-
-
-def test_load_dataset_says_which_names_there_are(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"^data set 'digit': give one of digits, mnist, cifar10, or the path of an \.npz"
-    ):
-        load_dataset("digit")
-    with pytest.raises(ValueError, match=r"there is no such file$"):
-        load_dataset(tmp_path / "mine.npz")
-
-
-def test_load_dataset_knows_the_digits():
-    assert load_dataset("digits").name == "digits"
+def test_bytes_are_counted_beyond_what_two_bytes_hold():
+    images = np.zeros((70_001, 1, 1, 1), dtype=np.uint8)
+    images[:3] = 255
+    (mean,), (std,) = mean_and_std(images, scale=1.0)
+    share = Fraction(3, 70_001)
+    assert mean == float(255 * share)
+    assert std == float(255**2 * share * (1 - share)) ** 0.5

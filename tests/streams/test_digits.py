@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparcl_ref.streams.dataset import ARRAYS, load_dataset, mean_and_std
+from sparcl_ref.streams import load_dataset
+from sparcl_ref.streams.dataset import mean_and_std
 from sparcl_ref.streams.digits import DIGITS_FILE, DIGITS_SHA256, fingerprint, load_digits
+from sparcl_ref.streams.npz import ARRAYS
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,9 @@ def test_one_changed_value_is_noticed(tmp_path, key):
 
 
 def test_a_missing_or_cut_file_is_a_clear_error(tmp_path):
-    with pytest.raises(ValueError, match=r"digits\.npz: no such file; reinstall sparcl_ref to restore it$"):
+    with pytest.raises(
+        ValueError, match=r"digits\.npz: cannot be read \(there is no such file\); reinstall sparcl_ref to restore it$"
+    ):
         load_digits(tmp_path / "digits.npz")
     (tmp_path / "digits.npz").write_bytes(DIGITS_FILE.read_bytes()[:20_000])
     with pytest.raises(ValueError, match=r"digits\.npz: .*; reinstall sparcl_ref to restore it$"):

@@ -3,188 +3,130 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
-import zipfile
+import tracemalloc
+from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sparcl_ref.streams.files import find_folder, read_bytes, read_gzip, read_npz
-from sparcl_ref.text import one_line
+from sparcl_ref import memory
+from sparcl_ref.streams import files
+from sparcl_ref.streams.files import data_folders, inflated, read_bytes, user_path, why_unreadable
 
 
-def test_find_folder_needs_the_variable(monkeypatch):
-    expected = r"^cifar10: set the environment variable SPARCL_REF_DATA to the folder that contains a/ or b\*/$"
+def read_whole(path):
+    with inflated(path) as (file, _):
+        return file.read()
+
+
+def test_data_folders(monkeypatch, tmp_path):
     monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
-    with pytest.raises(ValueError, match=expected):
-        find_folder("cifar10", ("a", "b*"))
+    assert data_folders() == [Path("/usr/share/datasets")]
     monkeypatch.setenv("SPARCL_REF_DATA", "")
-    with pytest.raises(ValueError, match=expected):
-        find_folder("cifar10", ("a", "b*"))
-
-
-def test_find_folder_names_what_is_missing(monkeypatch, tmp_path):
+    assert data_folders() == [Path("/usr/share/datasets")]
     monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
-    (tmp_path / "mnist").write_bytes(b"a file, not a folder")
-    with pytest.raises(ValueError, match="no folder mnist/ in ") as caught:
-        find_folder("mnist", ("mnist",))
-    assert str(tmp_path) in str(caught.value)
-    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match=r"no folder mnist/ in .*nowhere; let SPARCL_REF_DATA name"):
-        find_folder("mnist", ("mnist",))
+    assert data_folders() == [tmp_path, Path("/usr/share/datasets")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("SPARCL_REF_DATA", "~/data")
+    assert data_folders()[0] == tmp_path / "data"
+    for wrong in (str(tmp_path / "nowhere"), "x" * 5000):
+        monkeypatch.setenv("SPARCL_REF_DATA", wrong)
+        with pytest.raises(
+            ValueError, match=rf"^the environment variable SPARCL_REF_DATA names '{wrong}', and there is"
+        ):
+            data_folders()
 
 
-def test_find_folder_prefers_the_first_pattern_then_the_alphabet(monkeypatch, tmp_path):
-    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
-    for name in ("py-b", "py-a"):
-        (tmp_path / name).mkdir()
-    assert find_folder("x", ("bin", "py*")) == tmp_path / "py-a"
-    (tmp_path / "bin").mkdir()
-    assert find_folder("x", ("bin", "py*")) == tmp_path / "bin"
+def test_a_home_that_nobody_has_is_named():
+    with pytest.raises(ValueError, match=r"^~nobody-of-this-name/data: Could not determine home directory"):
+        user_path("~nobody-of-this-name/data")
 
 
 def test_read_bytes(tmp_path):
     (tmp_path / "file").write_bytes(b"\x00\xff")
     assert read_bytes(tmp_path / "file") == b"\x00\xff"
-    with pytest.raises(ValueError, match=r"missing: cannot be read \(No such file or directory\)"):
-        read_bytes(tmp_path / "missing")
+    assert why_unreadable(tmp_path / "file") is None
+
+
+@pytest.mark.parametrize("read", [read_bytes, read_whole])
+def test_what_cannot_be_read_is_said_with_its_reason(tmp_path, read):
+    (tmp_path / "empty").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zeros").symlink_to("/dev/zero")  # never ends
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in {
+        "missing": "there is no such file",
+        "empty": "it is empty, as an interrupted download leaves it",
+        "empty/below": "Not a directory",
+        "pipe": "it is a device, pipe or socket",
+        "zeros": "it is a device, pipe or socket",
+        "loop": "Too many levels of symbolic links",
+        ".": "it is a folder",
+        "x" * 300: "File name too long",
+        "a\0b": "embedded null",
+    }.items():
+        with pytest.raises(ValueError, match=rf": cannot be read \({reason}[\w ]*\)$") as caught:
+            read(tmp_path / name)
+        assert str(caught.value).startswith(str(tmp_path / name))
+
+
+def test_a_file_that_may_not_be_opened_is_said_so(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"1")
+
+    def forbidden(*_arguments, **_more):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", forbidden)  # whoever runs the tests may be allowed everything
+    with pytest.raises(ValueError, match=r"file: cannot be read \(Permission denied\)$"):
+        read_bytes(tmp_path / "file")
+
+
+def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(bytes(1001))
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    with pytest.raises(ValueError, match=r"file: reading it takes 1,001 bytes of memory, and only 1,000 are there$"):
+        read_bytes(tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["file.gz", "file"])
+def test_inflated_looks_at_the_contents_not_the_name(tmp_path, name):
+    path = tmp_path / name
+    for contents in (b"some bytes", b"\x1f", b"\x1f\x8c"):
+        path.write_bytes(contents)
+        assert read_whole(path) == contents
+        path.write_bytes(gzip.compress(contents))
+        assert read_whole(path) == contents
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda data: b"plain text",
+        lambda data: data[:2],
         lambda data: data[:-9],
         lambda data: data[:10] + b"\xff\xff\xff\xff" + data[14:],
         lambda data: data[:-8] + bytes(8),
+        lambda data: data + b"more",
     ],
-    ids=["not gzip", "cut short", "broken stream", "wrong checksum"],
+    ids=["only the magic", "cut short", "broken stream", "wrong checksum", "something behind it"],
 )
-def test_read_gzip_refuses_damage(tmp_path, damage):
+def test_inflated_refuses_damage(tmp_path, damage):
     path = tmp_path / "file.gz"
-    path.write_bytes(gzip.compress(b"some bytes"))
-    assert read_gzip(path) == b"some bytes"
-    path.write_bytes(damage(path.read_bytes()))
+    path.write_bytes(damage(gzip.compress(b"some bytes")))
     with pytest.raises(ValueError, match=r"file\.gz: not a whole gzip file \(.*\); fetch it again"):
-        read_gzip(path)
+        read_whole(path)
 
 
-def test_read_npz_gives_the_arrays_asked_for(tmp_path):
-    path = tmp_path / "data.npz"
-    a, b = np.arange(6, dtype=np.uint8).reshape(2, 3), np.array([0.5, -1.0])
-    np.savez_compressed(path, a=a, b=b, other=np.zeros(3))
-    arrays = read_npz(path, ("b", "a"))
-    assert list(arrays) == ["b", "a"]
-    np.testing.assert_array_equal(arrays["a"], a, strict=True)
-    np.testing.assert_array_equal(arrays["b"], b, strict=True)
-
-
-def test_read_npz_names_missing_keys(tmp_path):
-    np.savez(tmp_path / "data.npz", a=np.zeros(1))
-    with pytest.raises(ValueError, match=r"data\.npz: expected arrays named a, b, c; missing: b, c$"):
-        read_npz(tmp_path / "data.npz", ("a", "b", "c"))
-
-
-def test_read_npz_ignores_pickles_nobody_asked_for(tmp_path):
-    np.savez(tmp_path / "data.npz", a=np.zeros(1), note=np.array([{}], dtype=object))
-    assert read_npz(tmp_path / "data.npz", ("a",))["a"].tolist() == [0.0]
-
-
-def test_read_npz_refuses_what_is_no_archive_of_arrays(tmp_path):
-    with pytest.raises(ValueError, match=r"absent\.npz: no such file$"):
-        read_npz(tmp_path / "absent.npz", ("a",))
-    with pytest.raises(ValueError, match=r"no such file$"):
-        read_npz(tmp_path, ("a",))
-    (tmp_path / "text.npz").write_text("hello")
-    np.save(tmp_path / "array.npy", np.zeros(3))
-    for name in ("text.npz", "array.npy"):
-        with pytest.raises(ValueError, match=rf"{name}: not an \.npz file; write it with numpy\.savez_compressed"):
-            read_npz(tmp_path / name, ("a",))
-    with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
-        archive.writestr("a", "hello")
-    with pytest.raises(ValueError, match=r"other\.npz: a is not a NumPy array"):
-        read_npz(tmp_path / "other.npz", ("a",))
-
-
-def test_what_another_library_says_fits_in_one_line(tmp_path):
-    # NumPy's refusal of so long a header has two lines.
-    np.savez(tmp_path / "wide.npz", a=np.zeros(1, dtype=[(f"field{i}", "f8") for i in range(1000)]))
-    with pytest.raises(ValueError, match=r"wide\.npz: cannot be read .*Header info length") as caught:
-        read_npz(tmp_path / "wide.npz", ("a",))
-    assert "\n" not in str(caught.value)
-    assert one_line(ValueError("  two\n lines ")) == "two lines"
-    assert one_line(MemoryError()) == "MemoryError"
-
-
-class Booby:
-    """Unpickled, it makes a folder."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def test_read_npz_refuses_pickled_arrays_without_running_them(tmp_path):
-    np.savez(tmp_path / "data.npz", a=np.array([Booby(tmp_path / "ran")], dtype=object))
-    with pytest.raises(ValueError, match=r"data\.npz: cannot be read as arrays of numbers \(Object arrays"):
-        read_npz(tmp_path / "data.npz", ("a",))
-    assert not (tmp_path / "ran").exists()
-    np.load(tmp_path / "data.npz", allow_pickle=True)["a"]
-    assert (tmp_path / "ran").exists(), "the trap itself must work"
-
-
-def saved_npz() -> bytes:
-    file = io.BytesIO()
-    np.savez_compressed(file, a=np.arange(40, dtype=np.int64), b=np.ones((3, 2), dtype=np.float32))
-    return file.getvalue()
-
-
-@given(st.data())
-def test_read_npz_answers_any_damage_with_the_data_or_a_value_error(tmp_path_factory, data):
-    whole = saved_npz()
-    damaged = bytearray(whole)
-    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), min_size=1, max_size=4)):
-        damaged[place] = data.draw(st.integers(0, 255))
-    path = tmp_path_factory.getbasetemp() / "damaged.npz"
-    path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)) | st.just(len(damaged)))])
-    message = None
+def test_inflated_gives_no_more_than_was_asked_for(tmp_path):
+    """And says how much there could be at most: 32 megabytes of zeros, the most that deflate can do, stay below."""
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip.compress(bytes(2**25)))
+    tracemalloc.start()
     try:
-        arrays = read_npz(path, ("a", "b"))
-    except ValueError as error:
-        message = str(error)
-    if message is not None:
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
-    else:
-        # What lies outside the contents (times, attributes) may change; zip's checksums guard the contents.
-        np.testing.assert_array_equal(arrays["a"], np.arange(40))
-        np.testing.assert_array_equal(arrays["b"], np.ones((3, 2)))
-
-
-# NumPy reads a header as Python source, and Python may have something to say about its escapes.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning", "ignore::UserWarning")
-@given(st.binary(max_size=80), st.integers(0, 127))
-def test_read_npz_answers_any_array_header_with_an_array_or_a_value_error(tmp_path_factory, header, place):
-    """As above, but the zip's checksums are right: now it is NumPy's reading of the header that fails."""
-    file = io.BytesIO()
-    np.save(file, np.arange(4))
-    member = bytearray(file.getvalue())
-    member[place : place + len(header)] = header
-    path = tmp_path_factory.getbasetemp() / "header.npz"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.npy", bytes(member))
-    message = None
-    try:
-        array = read_npz(path, ("a",))["a"]
-    except ValueError as error:
-        message = str(error)
-    if message is not None:
-        assert message.startswith(f"{path}: ")
-        assert "\n" not in message
-    else:
-        assert isinstance(array, np.ndarray)
+        with inflated(path) as (file, most):
+            assert file.read(1000) == bytes(1000)
+        assert tracemalloc.get_traced_memory()[1] < 2**21
+    finally:
+        tracemalloc.stop()
+    assert 2**25 <= most < 1.1 * 2**25
+    assert files.MOST_INFLATED == 1032

@@ -1,4 +1,4 @@
-"""IDX files, written here by struct and found in the wild."""
+"""MNIST: found where people have it, read, and told from what looks like it."""
 
 from __future__ import annotations
 
@@ -7,67 +7,10 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sparcl_ref.streams import load_dataset
-from sparcl_ref.streams.mnist import load_mnist, read_idx
-from tests import strategies
-
-FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
-    "t10k-images-idx3-ubyte.gz",
-    "t10k-labels-idx1-ubyte.gz",
-)
-
-
-def idx(array, *, kind=8, shape=None):
-    shape = array.shape if shape is None else shape
-    return gzip.compress(struct.pack(f">BBBB{len(shape)}I", 0, 0, kind, len(shape), *shape) + array.tobytes(), 1)
-
-
-def write_mnist(folder, train=25, test=13):
-    """A little MNIST of random images, and what it should be read as."""
-    rng = np.random.default_rng(0)
-    folder.mkdir(exist_ok=True)
-    written = []
-    for count in (train, test):
-        written += [rng.integers(0, 256, (count, 28, 28)).astype(np.uint8), (np.arange(count) % 10).astype(np.uint8)]
-    for name, array in zip(FILES, written, strict=True):
-        (folder / name).write_bytes(idx(array))
-    return written
-
-
-@given(st.data(), strategies.shapes(min_dims=1, max_dims=3, min_side=0, max_side=5))
-def test_read_idx_reads_what_was_written(tmp_path_factory, data, shape):
-    array = np.random.default_rng(data.draw(strategies.seeds())).integers(0, 256, shape).astype(np.uint8)
-    path = tmp_path_factory.getbasetemp() / "some-idx.gz"
-    path.write_bytes(idx(array))
-    np.testing.assert_array_equal(read_idx(path, ndim=len(shape)), array, strict=True)
-
-
-@pytest.mark.parametrize(
-    ("contents", "message"),
-    [
-        (
-            idx(np.zeros((2, 3), dtype=np.uint8)),
-            "not an IDX file of unsigned bytes with 3 axes; it begins with 00 00 08 02$",
-        ),
-        (idx(np.zeros((2, 2, 2), dtype=np.uint8), kind=13), "it begins with 00 00 0d 03$"),
-        (gzip.compress(b"\x00\x00\x08\x03\x00\x00"), "not an IDX file"),
-        (gzip.compress(b""), "not an IDX file"),
-        (idx(np.zeros(7, dtype=np.uint8), shape=(2, 2, 2)), r"header says shape \(2, 2, 2\), 8 values, but it has 7; "),
-        (idx(np.zeros(9, dtype=np.uint8), shape=(2, 2, 2)), "8 values, but it has 9; "),
-        (idx(np.zeros(0, dtype=np.uint8), shape=(2**31, 2**31, 4)), "18446744073709551616 values, but it has 0; "),
-        (b"no gzip", "not a whole gzip file"),
-    ],
-)
-def test_read_idx_refuses_other_files(tmp_path, contents, message):
-    (tmp_path / "file.gz").write_bytes(contents)
-    with pytest.raises(ValueError, match=message) as caught:
-        read_idx(tmp_path / "file.gz", ndim=3)
-    assert str(caught.value).startswith(str(tmp_path / "file.gz"))
+from sparcl_ref.streams.mnist import load_mnist
+from tests.streams.idx_files import FILES, idx, write_mnist
 
 
 def test_load_mnist_puts_the_four_files_together(tmp_path, monkeypatch):
@@ -85,7 +28,7 @@ def test_load_mnist_puts_the_four_files_together(tmp_path, monkeypatch):
 def test_load_mnist_names_a_missing_file(tmp_path, name):
     write_mnist(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(ValueError, match=rf"{name}: cannot be read \(No such file"):
+    with pytest.raises(ValueError, match=rf"{name}: cannot be read \(there is no such file"):
         load_mnist(tmp_path)
 
 
@@ -100,9 +43,40 @@ def test_load_mnist_names_the_folder_of_files_that_do_not_fit(tmp_path):
 def test_load_dataset_says_what_mnist_needs(monkeypatch):
     monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
     with pytest.raises(
-        ValueError, match=r"^mnist: set the environment variable SPARCL_REF_DATA to .* contains mnist/$"
+        ValueError,
+        match=r"^mnist: set the environment variable SPARCL_REF_DATA to .* contains mnist or MNIST/raw or mnist\.npz$",
     ):
         load_dataset("mnist")
+
+
+@pytest.mark.parametrize("folder", ["mnist", "MNIST/raw"])
+@pytest.mark.parametrize("pack", [bytes, gzip.decompress], ids=["packed", "unpacked, and named .gz all the same"])
+def test_load_mnist_finds_the_folders_that_people_have(tmp_path, monkeypatch, folder, pack):
+    train_x, *_ = write_mnist(tmp_path / folder, pack=pack)
+    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
+    np.testing.assert_array_equal(load_dataset("mnist").train_x[:, 0], train_x, strict=True)
+    np.testing.assert_array_equal(load_mnist(str(tmp_path / folder)).train_x[:, 0], train_x, strict=True)
+
+
+def test_load_mnist_reads_the_file_of_keras(tmp_path, monkeypatch):
+    train_x, train_y, test_x, test_y = write_mnist(tmp_path / "mnist")
+    np.savez_compressed(tmp_path / "mnist.npz", x_train=train_x, y_train=train_y, x_test=test_x, y_test=test_y)
+    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
+    from_folder, from_file = load_mnist(), load_mnist(tmp_path / "mnist.npz")
+    for file in FILES:
+        (tmp_path / "mnist" / file).unlink()
+    for keras in (from_file, load_mnist()):
+        assert (keras.name, keras.scale, keras.mean, keras.std) == ("mnist", 1 / 255, (0.1307,), (0.3081,))
+        for key in ("train_x", "train_y", "test_x", "test_y"):
+            np.testing.assert_array_equal(getattr(keras, key), getattr(from_folder, key), strict=True)
+
+
+def test_images_of_another_size_are_not_mnist(tmp_path):
+    write_mnist(tmp_path)
+    for file, count in ((FILES[0], 25), (FILES[2], 13)):
+        (tmp_path / file).write_bytes(idx(np.zeros((count, 32, 28), dtype=np.uint8)))
+    with pytest.raises(ValueError, match=r": MNIST has images of shape \(1, 28, 28\), these have \(1, 32, 28\)$"):
+        load_mnist(tmp_path)
 
 
 def test_real_mnist(real_data):
@@ -122,3 +96,14 @@ def test_real_mnist(real_data):
     ink = mnist.train_x[:, 0].mean(axis=0)
     assert max(ink[0].max(), ink[-1].max(), ink[:, 0].max(), ink[:, -1].max()) < 1
     assert ink[14, 14] > 50
+
+
+def test_real_clothes_in_a_folder_of_digits_are_noticed(real_data, tmp_path, monkeypatch):
+    """The four files have the same names: a name, and with it a normalisation, must not go by the folder."""
+    (tmp_path / "mnist").symlink_to(real_data / "fashion-mnist")
+    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
+    with pytest.raises(
+        ValueError,
+        match=r"mnist: these are not the images of MNIST: their mean .* 0\.28\d; 0\.35\d, not those of mnist",
+    ):
+        load_dataset("mnist")

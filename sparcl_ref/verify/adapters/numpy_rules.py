@@ -160,7 +160,7 @@ def reservoir_fill(capacity, batch_sizes, uniforms):
         _present(buffer, np.floor(uniforms[start : start + size] * (ranks + 1)).astype(np.int64))
         start += size
     holding = np.full(capacity, -1)
-    holding[: len(buffer)] = buffer.content().labels
+    holding[: len(buffer)] = buffer.content().logits[:, 0]
     return holding
 
 
@@ -175,7 +175,8 @@ def _buffer(capacity) -> ReservoirBuffer:
 
 
 def _present(buffer, draws):
-    """Present as many samples as there are draws, each with the number of its presentation for a label."""
+    """Present as many samples as there are draws, each with the number of its presentation for a logit."""
     count = len(draws)
-    labels = buffer.presented + np.arange(count)
-    return buffer.add(np.zeros((count, 1, 1, 1), np.uint8), labels, np.zeros((count, 1)), task=1, rng=draws)
+    images, labels = np.zeros((count, 1, 1, 1), np.uint8), np.zeros(count, np.int64)
+    logits = (buffer.presented + np.arange(count, dtype=np.float64))[:, None]
+    return buffer.add(images, labels, logits, task=1, rng=draws)

@@ -1,0 +1,85 @@
+"""The data sets by name, open to others, and files of a user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from sparcl_ref.registry import Registry
+from sparcl_ref.streams.cifar import CIFAR10
+from sparcl_ref.streams.dataset import Dataset
+from sparcl_ref.streams.digits import DIGITS
+from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
+from sparcl_ref.streams.files import user_path, why_unreadable
+from sparcl_ref.streams.mnist import MNIST
+from sparcl_ref.streams.npz import read_data_set
+
+Loader = Callable[[], Dataset]
+
+DATASETS: Registry[Loader] = Registry(
+    "data set", {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10)}
+)
+
+
+def register(name: str, loader: Loader) -> Loader:
+    """Let `load_dataset`, and with it every command, know a data set by name.
+
+    Parameters
+    ----------
+    name : str
+    loader : callable
+        Without arguments; returns a `Dataset`. A function of a module, so that worker processes can be told of it.
+
+    Returns
+    -------
+    callable
+        The loader.
+
+    Raises
+    ------
+    TypeError
+        If the loader cannot be called.
+    ValueError
+        If the name is empty or taken.
+    """
+    if not callable(loader):
+        raise TypeError(f"data set {name!r}: register a function that returns a Dataset, got {type(loader).__name__}")
+    return DATASETS.register(name, loader)
+
+
+def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
+    """Load a data set by name, or a user's own from a file.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+        A name in `DATASETS`: "digits" is in the package, the others of it are found in the folder that the environment
+        variable ``SPARCL_REF_DATA`` names or in the system's. Or the path of an ``.npz`` file with the arrays
+        ``train_x``, ``train_y``, ``test_x`` and ``test_y`` as `Dataset.from_arrays` takes them.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    ValueError
+        If there is no such name or file, or its contents are not a data set; one line that names the file.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise TypeError(f"a data set is loaded by its name or path, got {type(name_or_path).__name__}")
+    if isinstance(name_or_path, str) and name_or_path in DATASETS:
+        dataset = DATASETS[name_or_path]()
+        if not isinstance(dataset, Dataset):
+            raise ValueError(f"data set {name_or_path!r}: its loader returned {type(dataset).__name__}, not a Dataset")
+        return dataset
+    path = user_path(name_or_path)
+    reason = why_unreadable(path)
+    if reason:
+        names = ", ".join(DATASETS)
+        raise ValueError(
+            f"data set {os.fspath(name_or_path)!r}: give one of {names}, or the path of an .npz file; {reason}"
+        )
+    arrays = read_data_set(path)
+    try:
+        return Dataset.from_arrays(path.stem, **arrays)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error

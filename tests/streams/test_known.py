@@ -1,0 +1,127 @@
+"""Where a published data set is looked for, and which of several places is taken."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcl_ref.streams import DATASETS, files
+from sparcl_ref.streams.dataset import mean_and_std
+from sparcl_ref.streams.known import TELLING, KnownDataset
+from sparcl_ref.streams.npz import ARRAYS
+
+SHAPE = (1, 2, 2)
+
+
+def of(train_x, **changed):
+    """A data set of two classes whose one file need not be read."""
+    labels = np.arange(len(train_x)) % 2
+    arrays = dict(zip(ARRAYS, (train_x, labels, train_x, labels), strict=True))
+    return KnownDataset(
+        **{
+            **{"name": "toy", "title": "Toy", "origin": "here", "licence": "MIT", "train": 2, "test": 2, "classes": 2},
+            **{
+                "input_shape": SHAPE,
+                "scale": 1 / 255,
+                "mean": (0.5,),
+                "std": (0.3,),
+                "places": ("toy", "to*", "TOY/raw"),
+            },
+            **{"files": lambda place: [place / "a", place / "b"], "read": lambda found: arrays},
+            **changed,
+        }
+    )
+
+
+TOY = of(np.arange(8, dtype=np.uint8).reshape(2, *SHAPE))
+
+
+def fill(folder, *names, contents=b"1"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(contents)
+    return folder
+
+
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    """A user's data folder, and the system's."""
+    own, system = fill(tmp_path / "own"), fill(tmp_path / "system")
+    monkeypatch.setenv("SPARCL_REF_DATA", str(own))
+    monkeypatch.setattr(files, "SYSTEM_FOLDER", system)
+    return own, system
+
+
+def test_find_takes_the_first_pattern_then_the_alphabet(roots):
+    own, _ = roots
+    for name in ("TOY/raw", "to-b", "to-a", "toy"):
+        assert TOY.load(fill(own / name, "a", "b")).name == "toy"
+        assert TOY.find() == own / name
+
+
+def test_find_takes_the_place_with_most_of_the_files(roots):
+    own, system = roots
+    fill(own / "toy", "c")
+    fill(own / "toy", "a", contents=b"")
+    assert TOY.find() == own / "toy", "so that the error says which file is missing"
+    fill(system / "toy", "a")
+    assert TOY.find() == system / "toy"
+    fill(own / "TOY" / "raw", "b")
+    assert TOY.find() == own / "TOY" / "raw", "the user's own folder comes first"
+    fill(own / "to-z", "a", "b")
+    assert TOY.find() == own / "to-z"
+
+
+def test_find_says_what_it_looked_for(roots, monkeypatch):
+    with pytest.raises(
+        ValueError, match=r"^toy: no toy or to\* or TOY/raw in .*own or .*system; let SPARCL_REF_DATA name"
+    ):
+        TOY.find()
+    monkeypatch.delenv("SPARCL_REF_DATA")
+    with pytest.raises(
+        ValueError, match=r"^toy: set the environment variable SPARCL_REF_DATA to .* contains toy or to\* or"
+    ):
+        TOY.find()
+
+
+def test_what_comes_with_the_package_is_found_without_looking(roots, tmp_path):
+    assert dataclasses.replace(TOY, home=tmp_path / "x").find() == tmp_path / "x"
+
+
+def test_errors_name_the_place(tmp_path):
+    with pytest.raises(ValueError, match=rf"^{tmp_path}: train_y must contain each of the classes 0\.\.2; class 2"):
+        dataclasses.replace(TOY, classes=3).load(tmp_path)
+    with pytest.raises(ValueError, match=rf"^{tmp_path}: Toy has images of shape \(1, 2, 3\), these have \(1, 2, 2\)$"):
+        dataclasses.replace(TOY, input_shape=(1, 2, 3)).load(tmp_path)
+    with pytest.raises(ValueError, match=rf"^{tmp_path}: train_x must be an array of uint8, float32 or float64, got"):
+        of(np.zeros((2, *SHAPE), dtype=np.int16)).load(tmp_path)
+
+
+@given(st.integers(-60, 60), st.sampled_from([2, TELLING - 1, TELLING, 3 * TELLING + 1]))
+def test_images_are_told_by_their_mean_once_there_are_enough(tmp_path_factory, shift, count):
+    images = np.random.default_rng(0).integers(90, 130, (count, *SHAPE)).astype(np.uint8)
+    mean, std = mean_and_std(images, scale=1 / 255)
+    known = of(images, mean=(mean[0] + shift / 1000,), std=std)
+    # Every third image has the mean of all to a thousandth: 40 even values deviate by 0.05, the mean of 4,000 by 0.001.
+    if count >= TELLING and abs(shift) > 32:
+        with pytest.raises(
+            ValueError, match=r": these are not the images of Toy: their mean and standard deviation are "
+        ):
+            known.load(tmp_path_factory.getbasetemp())
+    elif count < TELLING or abs(shift) < 28:
+        assert known.load(tmp_path_factory.getbasetemp()).mean == known.mean
+
+
+def test_every_data_set_of_the_package_says_what_it_is():
+    for name, known in DATASETS.items():
+        assert isinstance(known, KnownDataset)
+        assert known.name == name
+        assert known.title
+        assert known.origin
+        assert known.licence
+        assert len(known.mean) == len(known.std) == known.input_shape[0]
+        assert known.places or known.home
