@@ -49,7 +49,9 @@ def test_in_the_process_of_an_adapter(tmp_path):
         check(str(tmp_path / "mine.py"))
 
 
-def test_in_the_kernel_of_a_tutorial(tmp_path):
+def test_in_the_kernel_of_a_tutorial(tmp_path, monkeypatch):
+    """By `python -m tests.tutorials` too, which pytest has not prepared."""
+    monkeypatch.delenv("PYTHONPATH")
     code = f"import sparcl_ref\nassert sparcl_ref.__file__ == {PACKAGE!r}"
     text = f"{structure.HEAD}\n# Where\n\n```{{code-cell}} ipython3\n{code}\n```\n"
     notebooks.run(notebooks.parse("00-where", text), tmp_path)
