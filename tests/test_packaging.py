@@ -103,3 +103,11 @@ def test_the_citation_names_this_version_and_licence():
     readme = " ".join((ROOT / "README.md").read_text().split())
     people = re.findall(r"given-names: (\w)\w*, family-names: (\w+)", text)
     assert ", ".join(f"{first}. {last}" for first, last in people) in readme
+
+
+def test_the_guide_to_the_tests_names_every_folder_and_nothing_else():
+    named = set(re.findall(r"`([\w/]+(?:/|\.py))`", (ROOT / "tests" / "README.md").read_text()))
+    for name in named:
+        assert (ROOT / "tests" / name).exists(), name
+    folders = {path.parent.relative_to(ROOT / "tests").parts[0] for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert {f"{folder}/" for folder in folders} <= named
