@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sparcl_ref.run import main
+
 TINY_NAMES = [
     "SGD",
     "ER",
@@ -26,6 +28,11 @@ TINY_NAMES = [
 ]
 #: The comparison of --tiny, made small: narrow layers, two epochs.
 SMALL = ("--tiny", "--width", "4", "--epochs", "3", "--batch-size", "64", "--buffer-size", "20")
+
+#: One run where every run of the comparison is more than is asked.
+SINGLE = ("--method", "derpp", "--sparsity", "0.75", "--delta-k", "2", *SMALL[1:])
+#: Against processes that never end, not a limit on how long they may take.
+HANGS_SECONDS = 3600
 
 #: Loaded by every Python process that has its folder on the path: the first connection to the outside ends it.
 NO_NETWORK = """
@@ -57,8 +64,18 @@ def command(*arguments: str, cwd: Path, **environment: str) -> subprocess.Popen:
 
 def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
     process = command(*arguments, cwd=cwd, **environment)
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=HANGS_SECONDS)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def here(capsys, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of the command in this process, for what ends before any work begins."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr()
+    return code, said.out, said.err
 
 
 def without_times(summary: dict) -> dict:
@@ -86,6 +103,7 @@ def tiny(tmp_path_factory) -> tuple[subprocess.CompletedProcess, Path]:
     return done, folder / "runs" / "tiny"
 
 
+@pytest.mark.slow
 def test_tiny_ends_well_and_writes_everything(tiny):
     done, directory = tiny
     assert done.returncode == 0, done.stderr
@@ -99,6 +117,7 @@ def test_tiny_ends_well_and_writes_everything(tiny):
     assert "training" in done.stderr
 
 
+@pytest.mark.slow
 def test_tiny_is_truthful_about_what_it_measured(tiny):
     done, directory = tiny
     summary = read_summary(directory)
@@ -121,6 +140,7 @@ def test_tiny_is_truthful_about_what_it_measured(tiny):
             assert value == pytest.approx(sparsity, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_tiny_costs_what_was_predicted(tiny):
     done, directory = tiny
     for record in read_summary(directory)["methods"]:
@@ -128,6 +148,7 @@ def test_tiny_costs_what_was_predicted(tiny):
         assert f"{record['train_flops']['exact'] / 1e9:,.2f}" in done.stdout.partition("class order")[0]
 
 
+@pytest.mark.slow
 def test_tiny_keeps_a_row_per_epoch(tiny):
     _, directory = tiny
     with open(directory / "metrics.csv", newline="") as file:
@@ -136,13 +157,17 @@ def test_tiny_keeps_a_row_per_epoch(tiny):
     assert [row["name"] for row in rows[:: 5 * 10]] == TINY_NAMES
 
 
-def test_stored_configuration_runs_again_to_the_same_bits(tmp_path):
-    first = run(*SMALL, "--seeds", "2", "--out", "first", cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("arguments", "runs"),
+    [pytest.param(SMALL, 16, id="tiny", marks=pytest.mark.slow), pytest.param(SINGLE, 2, id="single")],
+)
+def test_stored_configuration_runs_again_to_the_same_bits(arguments, runs, tmp_path):
+    first = run(*arguments, "--seeds", "2", "--out", "first", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     again = run("--config", "first/summary.json", "--jobs", "1", "--out", "again", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     one, other = read_summary(tmp_path / "first"), read_summary(tmp_path / "again")
-    assert len(one["methods"]) == 16
+    assert len(one["methods"]) == runs
     assert without_times(one) == without_times(other)
     assert (tmp_path / "first" / "metrics.csv").read_bytes() == (tmp_path / "again" / "metrics.csv").read_bytes()
     changed = run("--config", "first/summary.json", "--lr", "0.01", "--out", "changed", "--json", cwd=tmp_path)
@@ -196,7 +221,8 @@ def test_default_directory_never_overwrites(tmp_path):
         (["--unknown"], "--unknown"),
     ],
 )
-def test_a_wrong_request_is_refused_in_one_line(tmp_path, arguments, says):
+def test_a_wrong_request_is_refused_in_one_line(tmp_path, arguments, says, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a-file").write_text("not a folder")
     (tmp_path / "corrupt.json").write_text('{"schema_version": 1, ')
     stored = {"name": "x", "threads": 1, "runs": [{"method": "sgd"}]}
@@ -208,11 +234,11 @@ def test_a_wrong_request_is_refused_in_one_line(tmp_path, arguments, says):
     images[3, 0, 1, 1] = np.nan
     np.savez(tmp_path / "nan.npz", train_x=images, train_y=labels, test_x=images[:3], test_y=labels[:3])
     before = sorted(path.name for path in tmp_path.iterdir())
-    done = run(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
-    assert says in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    code, out, err = here(capsys, *arguments)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
@@ -230,14 +256,14 @@ def test_ctrl_c_says_so_and_writes_nothing(tmp_path):
     assert "tiny: 8 runs" in process.stdout.readline()
     time.sleep(3)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANGS_SECONDS)
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "sparcl_ref.run: interrupted; nothing was written"
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_help_has_an_example(tmp_path):
-    done = run("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "python -m sparcl_ref.run --tiny" in done.stdout
+def test_help_has_an_example(capsys):
+    code, out, _ = here(capsys, "--help")
+    assert code == 0
+    assert "python -m sparcl_ref.run --tiny" in out

@@ -156,6 +156,7 @@ def test_other_methods_and_parts_switched_off(digits, changes):
     assert min(run.compare.counts[name] for name in ("parameters", "gradients", "running_statistics")) > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [PLAIN, HEAVY], ids=["plain", "momentum-weight_decay"])
 @pytest.mark.parametrize("profile", ["paper", "released"])
 def test_resnet18_event_by_event_from_our_state(digits, profile, changes):

@@ -123,6 +123,7 @@ def conv_shapes(draw) -> ConvShape:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(conv_shapes(), st.sampled_from([0.0, 0.5, 0.95]), st.integers(1, 4), st.integers(0, 99))
 def test_one_compiled_layer_computes_what_conv2d_computes(shape, sparsity, batch, seed):
     rng = np.random.default_rng(seed)

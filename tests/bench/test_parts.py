@@ -37,6 +37,7 @@ def finite(value) -> bool:
     return not isinstance(value, int | float) or (math.isfinite(value) and value >= 0)
 
 
+@pytest.mark.slow
 def test_every_part_that_was_asked_for_is_there(record):
     assert tuple(parts.MODULES) == PARTS
     assert set(record) == {
@@ -46,6 +47,7 @@ def test_every_part_that_was_asked_for_is_there(record):
     assert finite(record)
 
 
+@pytest.mark.slow
 def test_roofs(record):
     names = {row["name"] for row in record["roofs"]}
     levels = ("L1", "L2", "L3", "memory")
@@ -106,6 +108,7 @@ def test_copies_copy():
     np.testing.assert_array_equal(target, [*range(8), 0, 0])
 
 
+@pytest.mark.slow
 def test_step(record):
     rows = record["step"]["contenders"]
     names = [row["name"] for row in rows]
@@ -128,6 +131,7 @@ def test_step(record):
     assert list(record["step"]["gradient_masks"]) == ["numba 0.75", "numba 0.9", "numba 0.95"]
 
 
+@pytest.mark.slow
 def test_profile(record):
     rows = record["profile"]
     assert [row["kind"] for row in rows] == [*profile.KINDS, "all else"]
@@ -137,6 +141,7 @@ def test_profile(record):
         assert (row["gflops_per_second"] is None) == ("convolution" not in row["kind"])
 
 
+@pytest.mark.slow
 def test_layers(record):
     assert len(record["layers"]) == 11
     assert [layer["products"] for layer in record["layers"]] == [2] + [3] * 10
@@ -146,6 +151,7 @@ def test_layers(record):
         assert (len(names) > 4) == (layer["kernel"] == 3 and not layer["first"])
 
 
+@pytest.mark.slow
 def test_kernels(record):
     rows = record["kernels"]
     assert len(rows) == 2 + 3 * 10  # no dX for the stem
@@ -155,6 +161,7 @@ def test_kernels(record):
     assert all(0.05 <= density <= 1 for density in suggestion(rows).values())
 
 
+@pytest.mark.slow
 def test_scaling(record):
     values = {axis: [point["value"] for point in points] for axis, points in record["scaling"].items()}
     assert values == {"density": [0.02, 0.05, 0.1, 0.25, 0.5, 1.0], "width": [16], "batch": [1, 2, 4], "threads": [1]}
@@ -166,6 +173,7 @@ def test_scaling(record):
             assert ours["times_faster"] == pytest.approx(best / ours["median_seconds"])
 
 
+@pytest.mark.slow
 def test_run(record):
     run = record["run"]
     assert run["data_fraction"] == pytest.approx(0.775)
@@ -175,6 +183,7 @@ def test_run(record):
     assert images.train_x.shape == (16, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_text_and_markdown_name_every_contender(record):
     text, table = parts.text(record), page.markdown(record)
     names = [row["name"] for row in record["step"]["contenders"]]
@@ -192,6 +201,7 @@ def test_text_and_markdown_name_every_contender(record):
         assert len(cells) <= 1
 
 
+@pytest.mark.slow
 def test_files_are_written(record, tmp_path):
     parts.write(record, tmp_path)
     assert json.loads((tmp_path / "bench.json").read_text()) == record
@@ -199,6 +209,7 @@ def test_files_are_written(record, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "scaling.png"]
 
 
+@pytest.mark.slow
 def test_figure_has_a_pair_of_panels_per_axis_and_labels_every_ratio(record):
     figure = scaling_figure(record["scaling"], under="tiny")
     assert len(figure.axes) == 2 * len(record["scaling"])

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 
 def digests(density: float, threads: int) -> str:
     """What `tests.fast.step_digest` prints with so many threads, more than cores if need be."""
@@ -20,5 +22,6 @@ def test_sums_over_living_weights_have_the_same_bits_with_any_number_of_threads(
     assert digests(0.1, 2) == digests(0.1, 3) == expected
 
 
+@pytest.mark.slow
 def test_matrix_products_have_the_same_bits_with_the_same_number_of_threads():
     assert digests(1.0, 3) == digests(1.0, 3)

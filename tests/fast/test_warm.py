@@ -35,6 +35,7 @@ def images() -> Dataset:
     return Dataset.from_arrays("small", train_x=x, train_y=y, test_x=x[:8], test_y=y[:8])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_run_compiles_nothing_more(dtype):
     assert fast.prepare(np.dtype(dtype)) > 0

@@ -58,7 +58,8 @@ def child(tree: str, files: list[str], cpu_seconds: float, answer: int) -> None:
     import pytest
 
     recorder = Recorder()
-    options = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider"]
+    # In this very process, and the long checks too.
+    options = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-n", "0", "-m", ""]
     code = int(pytest.main([*options, *files], plugins=[recorder]))
     report = {"code": code, "failed": recorder.failed, "ran": recorder.ran, "cpu": time.process_time()}
     os.write(answer, json.dumps(report).encode())

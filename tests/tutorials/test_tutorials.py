@@ -8,13 +8,18 @@ from tests.tutorials import figures, notebooks, numbers, structure, terms
 
 SERIES = notebooks.series()
 each = pytest.mark.parametrize("notebook", SERIES, ids=lambda notebook: notebook.name)
+#: The others train for a quarter of a minute and more.
+SHORT = ("01", "06")
 
 
 def test_the_series_is_complete():
     assert [notebook.number for notebook in SERIES] == ["00", "01", "02", "03", "04", "05", "06"]
 
 
-@each
+@pytest.mark.parametrize(
+    "notebook",
+    [pytest.param(n, id=n.name, marks=() if n.number in SHORT else pytest.mark.slow) for n in SERIES],
+)
 def test_runs_and_draws_what_is_committed(notebook, tmp_path):
     run = notebooks.run(notebook, tmp_path)
     assert set(run.records) == set(run.pictures) == set(figures.drawn(notebook))

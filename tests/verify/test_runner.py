@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 
 import numpy as np
 import pytest
@@ -19,9 +18,7 @@ def test_after_a_few_stops_a_function_is_left_alone(tmp_path):
     path.write_text("import time\ndef sleeps(x): time.sleep(60)\ndef right(x): return 2 * x\n")
     functions = protocol(function("sleeps"), function("right"))
     cases = [case("sleeps", str(number)) for number in range(6)] + [case("right")]
-    start = time.monotonic()
     report = check(str(path), cases=cases, functions=functions, timeout=1.0)
-    assert time.monotonic() - start < 50, "a stopped call must not run to its end"
     lines = [outcome.line for outcome in report.outcomes]
     assert lines[:3] == ["did not end within 1 s and was stopped"] * 3
     assert lines[3:6] == ["not run, because the function was stopped or ended its process 3 times before"] * 3
