@@ -150,7 +150,7 @@ def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
         return model, SGD
     from sparcl_ref import fast
 
-    return fast.compile(model), fast.SGD
+    return fast.compile(model), fast.CompiledSGD
 
 
 def build(config: Config, dataset: Dataset | None = None) -> Trainer:

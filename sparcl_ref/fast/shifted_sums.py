@@ -19,7 +19,7 @@ WEIGHTS_PER_BLOCK = 14
 
 
 @dataclass(frozen=True)
-class Sweep:
+class ShiftedSums:
     """A window's weights in the order in which a tile meets them: by block of channels read, then channel written.
 
     Attributes
@@ -98,7 +98,7 @@ class Sweep:
         return out
 
 
-def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, seen_bytes: int) -> Sweep:
+def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads: int, seen_bytes: int) -> ShiftedSums:
     """Sort a window's weights.
 
     Parameters
@@ -126,4 +126,4 @@ def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, 
     inner = np.searchsorted(per_output, np.arange(1, threads) * per_output[-1] / threads)
     bounds = np.concatenate([[0], inner, [channels]]).astype(np.int64)
     index = flat[window.taken[order]].astype(np.int32)
-    return Sweep(window.place, index, shift.astype(np.int32), indptr, channels, bounds)
+    return ShiftedSums(window.place, index, shift.astype(np.int32), indptr, channels, bounds)
