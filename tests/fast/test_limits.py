@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import cython_blas
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sparcl_ref.fast import blas, jit
+from sparcl_ref.fast import blas
 from sparcl_ref.fast.geometry import Kernel, forward_window
 from sparcl_ref.fast.layout import Layout
 from sparcl_ref.fast.products import MatrixProducts
@@ -18,18 +18,6 @@ from sparcl_ref.fast.shifted_sums import build_shifted_sums
 KERNEL = Kernel(32, 32)
 #: Numbers in a channel of each, for a batch of one: as many as a 32-bit integer can count, and more.
 FITTING, TOO_LARGE = (Layout(32, 1 << 15, columns) for columns in ((1 << 16) - 1, 1 << 16))
-
-
-def test_functions_are_compiled_where_no_code_can_be_kept(monkeypatch):
-    compile_with = jit.njit
-
-    def without_folders(*, cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_with(**options)
-
-    monkeypatch.setattr(jit, "njit", without_folders)
-    assert jit.compiled()(lambda x: x + 1)(2) == 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
