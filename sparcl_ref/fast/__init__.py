@@ -27,6 +27,8 @@ def compile(model: Network) -> FastNetwork:
 
     Raises
     ------
+    RuntimeError
+        If Numba has been told not to compile.
     ValueError
         If a layer expects another shape than the one before it gives.
     """

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numba import config
 
 from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
 from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_gradient, set_sum
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Node, Pass, enter, leave
+from sparcl_ref.fast.turns import TURN
 from sparcl_ref.models import Network
 
 
@@ -28,9 +30,21 @@ class FastNetwork(Network):
     ----------
     nodes : list of Node
         The steps of a pass, in order of the forward pass.
+
+    Raises
+    ------
+    RuntimeError
+        If Numba has been told not to compile.
+    ValueError
+        If a layer expects another shape than the one before it gives.
     """
 
     def __init__(self, model: Network):
+        if vars(config)["DISABLE_JIT"]:
+            raise RuntimeError(
+                "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
+                "the numpy engine"
+            )
         channels, rows, columns = model.input_shape
         super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
@@ -57,8 +71,9 @@ class FastNetwork(Network):
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
         others = [None] * len(first) if second is None else _parts(second)
-        for parameter, one, other in zip(self._parameters, _parts(first), others, strict=True):
-            set_sum(parameter, one, other)
+        with TURN:
+            for parameter, one, other in zip(self._parameters, _parts(first), others, strict=True):
+                set_sum(parameter, one, other)
 
     def _forward(self, x, mode):
         if x.shape[1:] != self.input_shape:
@@ -79,11 +94,11 @@ class FastNetwork(Network):
         return logits.reshape(len(x), self.classes), True
 
     def forward(self, x, *, mode):
-        with single_threaded():
+        with TURN, single_threaded():
             return super().forward(x, mode=mode)
 
     def backward(self, dy, *, need_dx=True):
-        with single_threaded():
+        with TURN, single_threaded():
             return super().backward(dy, need_dx=need_dx)
 
     def _backward(self, dy, cache, need_dx):

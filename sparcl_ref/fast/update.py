@@ -11,6 +11,7 @@ from numba import prange
 
 from sparcl_ref.fast.gradients import PIECE, packed_gradient
 from sparcl_ref.fast.jit import compiled
+from sparcl_ref.fast.turns import TURN
 from sparcl_ref.layers import Parameter
 from sparcl_ref.optimizers import SGD
 
@@ -68,6 +69,10 @@ def _descend_packed(value, index, grad, rate):
 
 class CompiledSGD(SGD):
     """`sparcl_ref.optimizers.SGD` with the step compiled: same interface, same state, same numbers."""
+
+    def step(self, lr: float) -> None:
+        with TURN:
+            super().step(lr)
 
     def is_finite(self, parameter: Parameter) -> bool:
         packed = packed_gradient(parameter)

@@ -239,6 +239,14 @@ class Parameter:
         self.set_grad_mask(state["grad_mask"])
         self.freeze(state.get("frozen"))  # states of earlier versions have none
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Copies and pickles of arrays can be written to; masks must not."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        for mask in (self._mask, self._grad_mask, self._frozen, self._effective_grad_mask):
+            if mask is not None:
+                mask.flags.writeable = False
+
     def _checked(self, mask: np.ndarray | None, what: str) -> np.ndarray | None:
         if mask is None:
             return None

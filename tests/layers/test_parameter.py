@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -167,9 +170,10 @@ def test_masks_cannot_be_changed_behind_the_parameters_back(masks) -> None:
     np.testing.assert_array_equal(parameter.mask, expected[0])
     np.testing.assert_array_equal(parameter.grad_mask, expected[1])
     np.testing.assert_array_equal(parameter.frozen, expected[1])
-    for stored in (parameter.mask, parameter.grad_mask, parameter.frozen, parameter.effective_grad_mask):
-        with pytest.raises(ValueError, match=r"read-only"):
-            stored[...] = True
+    for owner in (parameter, copy.deepcopy(parameter), pickle.loads(pickle.dumps(parameter))):
+        for stored in (owner.mask, owner.grad_mask, owner.frozen, owner.effective_grad_mask):
+            with pytest.raises(ValueError, match=r"read-only"):
+                stored[...] = True
     with pytest.raises(AttributeError):
         parameter.mask = None
 
