@@ -51,22 +51,9 @@ class ShiftedSums:
         tiles = w.rows * -(-w.run // (WIDE * VECTOR_BYTES // x.itemsize))
         parts = min(self.channels, max(1, -(-4 * (len(self.bounds) - 1) // tiles) if tiles < 16 else 1))
         gather_rows(
-            x,
-            w.source,
-            w.source_row,
-            self.offs,
-            vals,
-            self.indptr,
-            self.channels,
-            y,
-            w.target,
-            w.target_row,
-            w.target_plane,
-            w.rows,
-            w.run,
-            add,
-            parts,
-        )
+            x, w.source, w.source_row, self.offs, vals, self.indptr, self.channels, y, w.target, w.target_row,
+            w.target_plane, w.rows, w.run, add, parts,
+        )  # fmt: skip
 
     def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
         """dL/dW of each weight, in the order of ``index``.
@@ -80,21 +67,9 @@ class ShiftedSums:
         w = self.place
         out = np.empty(len(self.index), dtype=x.dtype)
         dot_rows(
-            x,
-            w.source,
-            w.source_row,
-            self.offs,
-            self.indptr,
-            self.bounds,
-            self.channels,
-            dy,
-            start,
-            row,
-            plane,
-            w.rows,
-            w.run,
-            out,
-        )
+            x, w.source, w.source_row, self.offs, self.indptr, self.bounds, self.channels, dy, start, row, plane,
+            w.rows, w.run, out,
+        )  # fmt: skip
         return out
 
 

@@ -51,9 +51,9 @@ def _uses_gnu_openmp() -> bool:
             return False
     except ValueError:  # none has run
         return False
-    from numba.np.ufunc import omppool
+    from numba.np.ufunc.omppool import openmp_vendor
 
-    return bool(omppool.openmp_vendor == "GNU")
+    return bool(openmp_vendor == "GNU")
 
 
 #: What everything that runs compiled loops has to wait for.
