@@ -100,8 +100,8 @@ def chosen_engine(engine: str, spec: ModelSpec) -> str:
     -------
     {"numpy", "numba"}
         For "auto", numba if an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than
-        `SMALL_FORWARD_MACS` multiply-adds a sample; numpy if some layer says nothing of itself, for the compiled engine knows only the
-        package's own layers.
+        `SMALL_FORWARD_MACS` multiply-adds a sample; numpy if some layer says nothing of itself, for the compiled engine
+        knows only the package's own layers.
     """
     if engine != "auto":
         return engine
@@ -125,7 +125,7 @@ def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
         return model, SGD
     from sparcl_ref import fast
 
-    return fast.compile(model), fast.SGD
+    return fast.compile(model), fast.CompiledSGD
 
 
 def build_method(

@@ -12,8 +12,9 @@ from sparcl_ref.methods import METHODS
 from sparcl_ref.models import MODELS
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.registry import Registry
+from sparcl_ref.streams import AUGMENTATIONS, DATASETS
 
-REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, MODELS)
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, MODELS, DATASETS, AUGMENTATIONS)
 
 #: Position of a registry, name, thing.
 Added = list[tuple[int, str, Any]]

@@ -70,7 +70,9 @@ class SGD:
 
     Masks need no rule of their own here. The gradient is +0.0 wherever none is formed, so a gradient mask silences the
     gradient only: velocity and weight decay of living weights go on. Dead entries are assigned +0.0 in value,
-    gradient and velocity after each step.
+    gradient and velocity after each step; frozen ones keep value and velocity to the bit.
+
+    Engines override `is_finite` and `descend`.
 
     Parameters
     ----------
@@ -132,26 +134,36 @@ class SGD:
         """
         lr = _non_negative("learning rate", lr)
         for parameter in self.parameters:
-            finite = np.isfinite(parameter.grad)
-            if not finite.all():
+            if not self.is_finite(parameter):
+                size, good = parameter.grad.size, np.count_nonzero(np.isfinite(parameter.grad))
                 raise FloatingPointError(
-                    f"{parameter.name}: {finite.size - np.count_nonzero(finite)} of {finite.size} gradient entries are "
-                    f"NaN or infinite; the training diverged: lower the learning rate (now {lr:g}) or check the data"
+                    f"{parameter.name}: {size - good} of {size} gradient entries are NaN or infinite; the training "
+                    f"diverged: lower the learning rate (now {lr:g}) or check the data"
                 )
         for parameter in self.parameters:
-            value, velocity = sgd_update(
-                parameter.value,
-                parameter.grad,
-                parameter.slots.get("momentum"),
-                lr=lr,
-                momentum=self.momentum,
-                nesterov=self.nesterov,
-                weight_decay=self.weight_decay,
-            )
-            parameter.value[...] = value  # in place: engines share the array
-            if velocity is not None:
-                parameter.slots["momentum"] = velocity
-            parameter.clear_dead()
+            kept = parameter.frozen_entries()
+            self.descend(parameter, lr)
+            parameter.restore_frozen(kept)
+
+    def is_finite(self, parameter: Parameter) -> bool:
+        """Whether a gradient holds neither NaN nor infinity."""
+        return bool(np.isfinite(parameter.grad).all())
+
+    def descend(self, parameter: Parameter, lr: float) -> None:
+        """Update one parameter, its dead entries to +0.0; what this does to frozen entries is undone."""
+        value, velocity = sgd_update(
+            parameter.value,
+            parameter.grad,
+            parameter.slots.get("momentum"),
+            lr=lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+        )
+        parameter.value[...] = value  # in place: engines share the array
+        if velocity is not None:
+            parameter.slots["momentum"] = velocity
+        parameter.clear_dead()
 
     def state(self) -> dict[str, Any]:
         """Settings, and the velocity of each parameter that has one, by name; arrays are copies."""

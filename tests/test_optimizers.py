@@ -168,6 +168,50 @@ def test_a_gradient_mask_silences_the_gradient_only():
     assert parameter.grad.tolist() == [4.0, 0.0]
 
 
+@given(problems(), all_settings(), strategies.generators())
+def test_frozen_entries_stay_to_the_bit_and_the_rest_is_torchs(problem, settings, rng):
+    ours = settings.sgd(problem.parameters)
+    for _ in range(3):
+        problem.set_grads()
+        ours.step(0.1)
+    free, before = [], []
+    for parameter in problem.parameters:
+        living = np.ones(parameter.value.shape, dtype=bool) if parameter.mask is None else parameter.mask
+        frozen = living & (rng.random(living.shape) < 0.5)
+        parameter.value[frozen & (rng.random(living.shape) < 0.3)] = -0.0
+        if rng.random() < 0.5:
+            parameter.slots.clear()  # a velocity that begins after freezing
+        parameter.freeze(frozen)
+        free.append(living & ~frozen)
+        velocity = parameter.slots.get("momentum", np.zeros_like(parameter.value))
+        before.append((parameter.value[frozen].tobytes(), velocity[frozen].tobytes()))
+    twins = [torch.nn.Parameter(torch.tensor(p.value[f])) for p, f in zip(problem.parameters, free, strict=True)]
+    theirs = torch.optim.SGD(twins, lr=0.1, **vars(settings))
+    for parameter, twin, learning in zip(problem.parameters, twins, free, strict=True):
+        if "momentum" in parameter.slots:
+            theirs.state[twin]["momentum_buffer"] = torch.tensor(parameter.slots["momentum"][learning])
+    for _ in range(10):
+        for index, (parameter, twin) in enumerate(zip(problem.parameters, twins, strict=True)):
+            whole = np.zeros(parameter.value.shape)
+            whole[free[index]] = twin.detach().numpy()
+            gradient = problem.gradient(index, whole)
+            if parameter.grad_mask is not None:
+                gradient[~parameter.grad_mask] = 0
+            twin.grad = torch.tensor(gradient[free[index]])
+        theirs.step()
+        problem.set_grads()
+        problem.parameters[0].grad[...] += (~free[0]) * 3.0  # past add_grad and its mask
+        ours.step(0.1)
+    for parameter, twin, learning, bits in zip(problem.parameters, twins, free, before, strict=True):
+        assert parameter.value[parameter.frozen].tobytes() == bits[0]
+        if settings.momentum:
+            assert parameter.slots["momentum"][parameter.frozen].tobytes() == bits[1]
+        # As above: both round to 1e-16 of numbers of size one to ten.
+        if learning.any():
+            assert_close(parameter.value[learning], twin.detach().numpy(), call=parameter.name, rtol=1e-12, atol=1e-12)
+        assert_dead_are_zero(parameter)
+
+
 @given(problems(may_mask=False), all_settings())
 def test_no_velocity_is_a_velocity_of_zeros(problem, settings):
     for index, parameter in enumerate(problem.parameters):

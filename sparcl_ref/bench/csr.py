@@ -94,7 +94,9 @@ class CSRConv2d(Conv2d):
         weight = self.weight
         if self._version != weight.version:
             living = self._rows(weight.mask)
-            self._learning = living if weight.grad_mask is None else self._rows(weight.grad_mask)
+            self._learning = (
+                living if weight.effective_grad_mask is weight.mask else self._rows(weight.effective_grad_mask)
+            )
             shape = self.out_channels, self.in_channels * math.prod(self.kernel_size)
             empty = np.zeros(len(living.index), dtype=weight.value.dtype)
             self._matrix = csr_matrix((empty, living.columns, living.starts), shape=shape)

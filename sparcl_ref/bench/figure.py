@@ -31,7 +31,7 @@ def scaling_figure(record: dict[str, list[dict[str, Any]]], *, under: str, theme
     with style.applied(theme):
         figure = canvas.new_figure(HEIGHT)
         canvas.title(figure, "A SparCL-DER++ step against dense PyTorch", under=under, theme=theme)
-        wide = (canvas.WIDTH - LEFT - 0.25 - GAP_X * (len(record) - 1)) / len(record)
+        wide = (style.WIDTH - LEFT - 0.25 - GAP_X * (len(record) - 1)) / len(record)
         top = max(1.0, *(row["times_faster"] for points in record.values() for row in _ours(points)))
         speed = max(row["useful_gflops_per_second"] for points in record.values() for row in _ours(points))
         for column, (axis, points) in enumerate(record.items()):

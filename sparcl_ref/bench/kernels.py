@@ -47,16 +47,16 @@ def _one_shape(
     x = rng.standard_normal((batch, shape.fan_in, shape.size, shape.size), dtype=np.float32)
     dy = rng.standard_normal((batch, shape.fan_out, shape.out_size, shape.out_size), dtype=np.float32)
     ways = {
-        density: OneLayer(build_layer(shape, sparsity=1 - density), shape, x, dy).sweeps(products=False)
+        str(density): OneLayer(build_layer(shape, sparsity=1 - density), shape, x, dy).ways(products=False)
         for density in densities
     }
-    ways[None] = OneLayer(build_layer(shape), shape, x, dy).sweeps(products=True)
+    ways["products"] = OneLayer(build_layer(shape), shape, x, dy).ways(products=True)
     for kind in KINDS[:1] + KINDS[2:] if shape.first else KINDS:
-        contenders = [Contender(str(density), way[kind], around=single_threaded) for density, way in ways.items()]
+        contenders = [Contender(name, way[kind], around=single_threaded) for name, way in ways.items()]
         seconds = interleaved(contenders, rounds=rounds)
         whole = shape.flops(shape.weights, batch)
         sums = [_speed(seconds[str(d)], whole * d, peak) | {"density": d} for d in densities]
-        products = _speed(seconds["None"], whole, peak)
+        products = _speed(seconds["products"], whole, peak)
         medians = [row["median_seconds"] for row in sums]
         yield {
             "name": shape.name,

@@ -106,14 +106,14 @@ def _contender(name: str, threads: int) -> tuple[Callable[[int, int], Callable[[
         def build(width: int, batch: int):
             return pytorch.training_step(pytorch.resnet18(width), step_data(batch), pytorch.FORMATS[name])
     else:
-        from sparcl_ref.bench import ours
+        from sparcl_ref.bench import engines
 
         if kind == "numba":
             from sparcl_ref import fast
 
         def build(width: int, batch: int):
-            network = ours.sparse_resnet18(width, sparsity=float(last))
-            return ours.training_step(network, step_data(batch), engine=kind)
+            network = engines.sparse_resnet18(width, sparsity=float(last))
+            return engines.training_step(network, step_data(batch), engine=kind)
 
     def warm_up() -> None:
         if kind == "numba":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sparcl_ref.bench.shapes import ConvShape
@@ -58,17 +60,17 @@ class OneLayer:
         if self._need_dx:
             self._pool.give(run.grads.pop(self._input), self._input.gradient, run.batch)
 
-    def sweeps(self, *, products: bool):
+    def ways(self, *, products: bool) -> dict[str, Callable[[], object]]:
         """Forward, dX and dW as three calls without arguments, by matrix products or by sums over living weights."""
         node, weight, batch = self.node, self.node.layer.weight, self._run.batch
         # The node chooses between the two by density; here both are wanted at every density.
-        forward, backward = (node._dense_sweeps if products else node._sparse_sweeps)(weight.mask, batch)
+        forward, backward = (node.matrix_products if products else node.shifted_sums)(weight.mask, batch)
         upstream = self._output.gradient
         start = upstream.halo[0] * upstream.row(batch) + upstream.column(upstream.halo[1]) * batch
 
         def dx() -> None:
-            for sweep in backward:
-                sweep.gather(self.dy, weight.value, self.dx, add=False)
+            for phase in backward:
+                phase.gather(self.dy, weight.value, self.dx, add=False)
 
         return {
             "forward": lambda: forward.gather(self.x, weight.value, self.y, add=False),

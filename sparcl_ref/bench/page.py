@@ -60,12 +60,12 @@ def _step(record: Record) -> str:
     header = ("contender", "median, s", "spread", "times faster", "useful GFLOP/s", "of peak")
     tables = [_table("A DER++ step", header, rows)]
     if record["gradient_masks"]:
-        rows = [
+        gains = [
             (name, f"{ratio['median']:.3f}", f"{ratio['lower_quartile']:.3f} to {ratio['upper_quartile']:.3f}")
             for name, ratio in record["gradient_masks"].items()
         ]
         caption = "Seconds without gradient masks over seconds with, same round"
-        tables.append(_table(caption, ("contender", "median", "quartiles"), rows))
+        tables.append(_table(caption, ("contender", "median", "quartiles"), gains))
     return "\n\n".join(tables)
 
 

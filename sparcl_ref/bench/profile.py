@@ -12,7 +12,7 @@ import numpy as np
 
 from sparcl_ref import fast
 from sparcl_ref.bench.data import CLASSES, step_data
-from sparcl_ref.bench.ours import sparse_resnet18
+from sparcl_ref.bench.engines import sparse_resnet18
 from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.fast.conv import SparseConv
@@ -37,7 +37,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     network = fast.compile(model)
     x, dy = step_data(request.batch).new, np.full((request.batch, CLASSES), 1e-3, dtype=np.float32)
     spent: dict[str, float] = defaultdict(float)
-    for node in network._nodes:
+    for node in network.nodes:
         # An attribute of the object hides the method of its class: the network itself stays as it is.
         for direction in ("forward", "backward"):
             setattr(node, direction, _timed(getattr(node, direction), _kind(node, direction), spent))
@@ -52,7 +52,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
         seconds = {kind: spent[kind] for kind in KINDS}
         rounds.append({**seconds, "all else": whole - sum(seconds.values())})
     medians = {kind: statistics.median(found[kind] for found in rounds[1:]) for kind in rounds[0]}
-    work = {**_traffic(network._nodes, request.batch), **_flops(model, request.batch)}
+    work = {**_traffic(network.nodes, request.batch), **_flops(model, request.batch)}
     return [
         {
             "kind": kind,
@@ -93,7 +93,7 @@ def _traffic(nodes: list[Node], batch: int) -> dict[str, int]:
             layout = node.output.layout
             numbers = layout.channels * layout.rows * layout.columns * batch
             added = isinstance(node, NormAdd)
-            doubled = added and node.shortcut is not None
+            doubled = isinstance(node, NormAdd) and node.shortcut is not None
             arrays["batch-norm forward"] += numbers * (2 + added + 2 * doubled)
             arrays["batch-norm backward"] += numbers * (5 + 3 * doubled)
     return {kind: 4 * numbers for kind, numbers in arrays.items()}

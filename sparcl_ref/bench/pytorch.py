@@ -7,6 +7,7 @@ everything is computed densely.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ Losses = dict[str, float]
 
 class MaskedConv2d(nn.Conv2d):
     """A convolution whose weight is multiplied by a fixed mask in every forward pass."""
+
+    mask: torch.Tensor
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -87,7 +90,7 @@ def load_parameters(model: nn.Module, parameters: Iterable[Parameter]) -> None:
 
 def training_step(model: nn.Module, data: StepData, memory_format: torch.memory_format) -> Callable[[], Losses]:
     """A DER++ step: three passes, each forward and backward, and an update; it returns the three losses."""
-    model.to(memory_format=memory_format)
+    _use_format(model, memory_format)
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE)
     new, replayed = (torch.from_numpy(x).contiguous(memory_format=memory_format) for x in (data.new, data.replayed))
     labels, old_labels = torch.from_numpy(data.new_labels), torch.from_numpy(data.replayed_labels)
@@ -124,7 +127,7 @@ def convolution_step(
     kind = nn.Conv2d if weight.mask is None else MaskedConv2d
     layer = kind(shape.fan_in, shape.fan_out, shape.kernel, shape.stride, shape.kernel // 2, bias=False)
     load_parameters(layer, [weight])
-    layer.to(memory_format=memory_format)
+    _use_format(layer, memory_format)
     inputs = torch.from_numpy(x).contiguous(memory_format=memory_format).requires_grad_(not shape.first)
     upstream = torch.from_numpy(dy).contiguous(memory_format=memory_format)
 
@@ -134,3 +137,8 @@ def convolution_step(
         layer(inputs).backward(upstream)
 
     return step
+
+
+def _use_format(module: Any, memory_format: torch.memory_format) -> None:
+    """Reorder a module's parameters; Any, because PyTorch's types leave out this argument of `nn.Module.to`."""
+    module.to(memory_format=memory_format)

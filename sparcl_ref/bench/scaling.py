@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from sparcl_ref.bench.data import step_data
 from sparcl_ref.bench.pytorch import BASELINE, LEAST_WIDTH
 from sparcl_ref.bench.request import SPARSITIES, Request
-from sparcl_ref.bench.roofs import numba_threads
+from sparcl_ref.bench.roofline import numba_threads
 from sparcl_ref.bench.step import our_contender, torch_contenders
 from sparcl_ref.bench.timing import Contender, compared, interleaved
 from sparcl_ref.text import columns

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sparcl_ref.bench import ours, pytorch
+import torch
+
+from sparcl_ref.bench import engines, pytorch
 from sparcl_ref.bench.csr import with_csr
 from sparcl_ref.bench.data import StepData, step_data
 from sparcl_ref.bench.request import SPARSITIES, Request
@@ -56,16 +58,16 @@ def step_contenders(width: int, batch: int, sparsities: Sequence[float]) -> list
 
 def torch_contenders(width: int, data: StepData, *, sparsity: float = 0.0) -> list[Contender]:
     """PyTorch in both memory formats, masked-dense if ``sparsity`` > 0, from the weights that ours start from."""
-    network = ours.sparse_resnet18(width, sparsity=sparsity)
+    network = engines.sparse_resnet18(width, sparsity=sparsity)
     found = []
     for name, memory_format in pytorch.FORMATS.items():
-        model = pytorch.resnet18(width, conv=pytorch.MaskedConv2d if sparsity else pytorch.nn.Conv2d)
+        model = pytorch.resnet18(width, conv=pytorch.MaskedConv2d if sparsity else torch.nn.Conv2d)
         pytorch.load_parameters(model, network.parameters())
         found.append(
             Contender(
                 f"{name} masked-dense {sparsity:g}" if sparsity else name,
                 pytorch.training_step(model, data, memory_format),
-                ours.useful_flops(network, len(data.new)),
+                engines.useful_flops(network, len(data.new)),
             )
         )
     return found
@@ -73,16 +75,16 @@ def torch_contenders(width: int, data: StepData, *, sparsity: float = 0.0) -> li
 
 def our_contender(name: str, engine: str, width: int, data: StepData, **masks: Any) -> Contender:
     """An engine of ours; ``masks`` as for `sparse_resnet18`."""
-    network = ours.sparse_resnet18(width, **masks)
-    useful = ours.useful_flops(network, len(data.new))
-    return Contender(name, ours.training_step(network, data, engine=engine), useful)
+    network = engines.sparse_resnet18(width, **masks)
+    useful = engines.useful_flops(network, len(data.new))
+    return Contender(name, engines.training_step(network, data, engine=engine), useful)
 
 
 def _csr_contender(width: int, data: StepData, sparsity: float) -> Contender:
     """The numpy engine, its masked convolutions by SciPy's sparse matrices."""
-    network = with_csr(ours.sparse_resnet18(width, sparsity=sparsity))
-    useful = ours.useful_flops(network, len(data.new))
-    return Contender(f"scipy csr {sparsity:g}", ours.training_step(network, data, engine="numpy"), useful)
+    network = with_csr(engines.sparse_resnet18(width, sparsity=sparsity))
+    useful = engines.useful_flops(network, len(data.new))
+    return Contender(f"scipy csr {sparsity:g}", engines.training_step(network, data, engine="numpy"), useful)
 
 
 def text(record: dict[str, Any]) -> str:

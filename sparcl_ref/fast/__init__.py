@@ -6,11 +6,11 @@ Importing this package imports Numba; nothing else in sparcl_ref does.
 from __future__ import annotations
 
 from sparcl_ref.fast.network import FastNetwork
-from sparcl_ref.fast.update import SGD
-from sparcl_ref.fast.warm import prepare
+from sparcl_ref.fast.precompile import prepare
+from sparcl_ref.fast.update import CompiledSGD
 from sparcl_ref.models import Network
 
-__all__ = ["SGD", "FastNetwork", "compile", "prepare"]
+__all__ = ["CompiledSGD", "FastNetwork", "compile", "prepare"]
 
 
 def compile(model: Network) -> FastNetwork:
@@ -27,6 +27,8 @@ def compile(model: Network) -> FastNetwork:
 
     Raises
     ------
+    RuntimeError
+        If Numba has been told not to compile.
     ValueError
         If a layer expects another shape than the one before it gives.
     """

@@ -50,8 +50,8 @@ class Compiler:
         """Compile a layer that reads x; returns what it produces."""
         if isinstance(layer, Sequential):
             return self._chain(_flattened(layer), x)
-        if isinstance(layer, Residual) and _fusible(layer):
-            return self._residual(layer, x)
+        if isinstance(layer, Residual) and (fused := self._residual(layer, x)) is not None:
+            return fused
         if isinstance(layer, Conv2d | Linear):
             return self._convolution(layer, x)
         shape = x.layout
@@ -65,7 +65,8 @@ class Compiler:
             features = shape.channels * shape.rows * shape.columns
             return self._append(Flat([x], _value(features, 1, 1, flat=True)))
         if isinstance(layer, MaxPool2d):
-            size = layer._window.output_size(layer._label, (shape.rows, shape.columns))
+            window = Window(layer.kernel_size, layer.stride, layer.padding)
+            size = window.output_size(layer.label, (shape.rows, shape.columns))
             return self._append(MaxPool([x], _value(shape.channels, *size), layer))
         return self._append(Reference([x], self._probe(layer, x), layer))
 
@@ -87,16 +88,21 @@ class Compiler:
                 position += 1
         return x
 
-    def _residual(self, block: Residual, x: Value) -> Value:
-        *body, last = _flattened(block.body)
+    def _residual(self, block: Residual, x: Value) -> Value | None:
+        """None if a branch does not end in batch-norm, which sum and ReLU could join."""
+        body = _before_norm(block.body)
+        if body is None:
+            return None
         if block.shortcut is None:
-            return self._append(_norm_add(block, [self._chain(body, x), x], last, None))
+            return self._append(_norm_add(block, [self._chain(body[0], x), x], body[1], None))
+        short = _before_norm(block.shortcut)
+        if short is None:
+            return None
         # The shortcut first, so that backward comes to it last: the body then writes all of dL/dx, and a strided
         # shortcut adds to the few entries that it saw instead of clearing the others.
-        *short, side_norm = _flattened(block.shortcut)
-        side = self._chain(short, x)
-        y = self._chain(body, x)
-        return self._append(_norm_add(block, [y, side], last, side_norm))
+        side = self._chain(short[0], x)
+        y = self._chain(body[0], x)
+        return self._append(_norm_add(block, [y, side], body[1], short[1]))
 
     def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:
         kernel, packing = kernel_of(layer), self.packings[layer.weight]
@@ -108,7 +114,7 @@ class Compiler:
             x = self._append(Move([x], _like(x)))
         self._strides[x] = stride
         window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
-        size = window.output_size(layer._label, (x.layout.rows, x.layout.columns))
+        size = window.output_size(layer.label, (x.layout.rows, x.layout.columns))
         return self._append(
             SparseConv([x], _value(kernel.out_channels, *size, flat=isinstance(layer, Linear)), layer, packing)
         )
@@ -117,7 +123,7 @@ class Compiler:
         """What a layer without a twin produces, found by trying it on zeros."""
         shape = (x.layout.channels,) if x.flat else (x.layout.channels, x.layout.rows, x.layout.columns)
         y = layer.forward(np.zeros((1, *shape), dtype=self.dtype), mode="eval")
-        layer._cache = None
+        layer.forget()
         return _value(*(*y.shape[1:], 1, 1)[:3], flat=y.ndim == 2)
 
     def fix_layouts(self) -> None:
@@ -134,9 +140,9 @@ class Compiler:
             value.gradient = value.layout
         for node in self.nodes:
             if isinstance(node, SparseConv):
-                x, y = node.inputs[0].layout, node.output.layout
-                halo = node.kernel.gradient_halo((x.rows, x.columns), (y.rows, y.columns))
-                node.output.gradient = Layout(y.channels, y.rows, y.columns, halo)
+                read, written = node.inputs[0].layout, node.output.layout
+                halo = node.kernel.gradient_halo((read.rows, read.columns), (written.rows, written.columns))
+                node.output.gradient = Layout(written.channels, written.rows, written.columns, halo)
 
 
 def _value(channels: int, rows: int, columns: int, *, flat: bool = False) -> Value:
@@ -149,7 +155,7 @@ def _expect(layer: Layer, x: Value, channels: int, *, flat: bool = False) -> Non
     if (channels, flat) != (x.layout.channels, x.flat):
         expected, got = ("features" if kind else "channels" for kind in (flat, x.flat))
         raise ValueError(
-            f"fast.compile: {layer._label} expects {channels} {expected}, but gets {x.layout.channels} {got}"
+            f"fast.compile: {layer.label} expects {channels} {expected}, but gets {x.layout.channels} {got}"
         )
 
 
@@ -165,7 +171,7 @@ def _norm_add(block: Residual, inputs: list[Value], layer: BatchNorm2d, shortcut
         _expect(shortcut, side, shortcut.num_features)
     shapes = [(value.layout.channels, value.layout.rows, value.layout.columns) for value in inputs]
     if shapes[0] != shapes[1]:
-        raise ValueError(f"fast.compile: {block._label}: body and shortcut must give the same shape, got {shapes}")
+        raise ValueError(f"fast.compile: {block.label}: body and shortcut must give the same shape, got {shapes}")
     return NormAdd(inputs, _like(y), layer, shortcut)
 
 
@@ -180,9 +186,7 @@ def _flattened(layer: Layer) -> list[Layer]:
     return [inner for child in layer.children().values() for inner in _flattened(child)]
 
 
-def _fusible(block: Residual) -> bool:
-    """Whether body and shortcut end in batch-norm, so that sum and ReLU can join it."""
-    return all(
-        branch is None or isinstance((_flattened(branch) or [None])[-1], BatchNorm2d)
-        for branch in (block.body, block.shortcut)
-    )
+def _before_norm(branch: Layer) -> tuple[list[Layer], BatchNorm2d] | None:
+    """The layers of a branch before its last, and the last, if that is a batch-norm."""
+    *layers, last = _flattened(branch) or [branch]
+    return (layers, last) if isinstance(last, BatchNorm2d) else None

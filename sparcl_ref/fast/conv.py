@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sparcl_ref.fast.dense import DenseSweep, tap_indices
 from sparcl_ref.fast.geometry import Kernel, backward_windows, forward_window
 from sparcl_ref.fast.gradients import Packing
 from sparcl_ref.fast.loops import scatter_add
 from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
 from sparcl_ref.fast.nodes import Node, Pass, Value
-from sparcl_ref.fast.sweep import Sweep, build_sweep
+from sparcl_ref.fast.products import MatrixProducts, tap_indices
+from sparcl_ref.fast.shifted_sums import ShiftedSums, build_shifted_sums
 from sparcl_ref.layers import Conv2d, Linear, Parameter
 
 #: Densities of living weights from which on layers are computed by matrix products, not sums over the living: for
@@ -42,17 +43,20 @@ def kernel_of(layer: Conv2d | Linear) -> Kernel:
     )
 
 
+Products = ShiftedSums | MatrixProducts
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Sweeps of one layer for one state of its masks and one batch size.
+    """How one layer is computed, for one state of its masks and one batch size.
 
     ``place`` says where in the packed gradient each of ``weight``'s numbers belongs; None if all weights have one.
     """
 
     version: int
-    forward: Sweep | DenseSweep
-    backward: tuple[Sweep | DenseSweep, ...]
-    weight: Sweep | DenseSweep
+    forward: Products
+    backward: tuple[Products, ...]
+    weight: Products
     place: np.ndarray | None
 
 
@@ -92,13 +96,13 @@ class SparseConv(Node):
             self.layer.bias.add_grad(layout.images(dy, run.batch).sum(axis=(1, 2, 3)))
         if need_dx:
             dx, add = run.new_grad(self.inputs[0])
-            for sweep in plan.backward:
-                sweep.gather(dy, self.layer.weight.value, dx, add=add)
+            for products in plan.backward:
+                products.gather(dy, self.layer.weight.value, dx, add=add)
 
     def _add_gradient(self, plan: Plan, dw: np.ndarray) -> None:
         """Put the numbers that ``plan.weight`` gave where they belong."""
         weight, packed = self.layer.weight, self.packing.current
-        if isinstance(plan.weight, DenseSweep):
+        if isinstance(plan.weight, MatrixProducts):
             if packed is None:
                 weight.add_grad(dw.reshape(weight.value.shape))
             else:
@@ -119,48 +123,52 @@ class SparseConv(Node):
         return plan
 
     def _build(self, weight: Parameter, batch: int) -> Plan:
-        def sweeps(active, threshold):
+        def way(active: int, threshold: float) -> Callable[..., tuple[Products, tuple[Products, ...]]]:
             dense = prefers_products(self.kernel, active, threshold)
-            return self._dense_sweeps if dense else self._sparse_sweeps
+            return self.matrix_products if dense else self.shifted_sums
 
-        ways = sweeps(weight.active, DENSE_FROM), sweeps(weight.grad_active, DENSE_GRADIENT_FROM)
+        ways = way(weight.active, DENSE_FROM), way(weight.grad_active, DENSE_GRADIENT_FROM)
         forward, backward = ways[0](weight.mask, batch)
         learning = forward
-        if ways[1] != ways[0] or weight.grad_mask is not None:
+        if ways[1] != ways[0] or weight.effective_grad_mask is not weight.mask:
             learning, _ = ways[1](weight.effective_grad_mask, batch, only_forward=True)
         index, place = self.packing.index, None
-        if index is not None and isinstance(learning, Sweep):
+        if index is not None and isinstance(learning, ShiftedSums):
             place = np.searchsorted(index, learning.index).astype(np.int32)
         return Plan(weight.version, forward, backward, learning, place)
 
-    def _sparse_sweeps(self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False):
-        """Forward and backward sweeps over the entries of a mask."""
+    def shifted_sums(
+        self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
+    ) -> tuple[ShiftedSums, tuple[ShiftedSums, ...]]:
+        """Forward and backward sums over the entries of a mask."""
         kernel, x, y = self.kernel, self.inputs[0], self.output
         flat = np.arange(math.prod(kernel.weight_shape)) if mask is None else np.flatnonzero(mask)
         item = self.layer.weight.value.itemsize
         tile = WIDE * VECTOR_BYTES // item
         reach = [d * (k - 1) for k, d in zip(kernel.kernel, kernel.dilation, strict=True)]
         seen = kernel.kernel[0] * (tile + reach[1] * batch // kernel.stride[1]) * item
-        forward = build_sweep(
+        forward = build_shifted_sums(
             forward_window(kernel, x.layout, y.layout, batch, flat),
             flat, channels=kernel.out_channels, reads=kernel.in_channels, seen_bytes=seen,
         )  # fmt: skip
         windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)
         backward = tuple(
-            build_sweep(window, flat, channels=kernel.in_channels, reads=kernel.out_channels, seen_bytes=seen)
+            build_shifted_sums(window, flat, channels=kernel.in_channels, reads=kernel.out_channels, seen_bytes=seen)
             for window in windows
         )
         return forward, backward
 
-    def _dense_sweeps(self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False):
-        """Forward and backward sweeps over all entries; those outside the mask are zero."""
+    def matrix_products(
+        self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
+    ) -> tuple[MatrixProducts, tuple[MatrixProducts, ...]]:
+        """Forward and backward products over all entries; those outside the mask are zero."""
         kernel, x, y = self.kernel, self.inputs[0], self.output
         taps = tap_indices(kernel)
         window = forward_window(kernel, x.layout, y.layout, batch, taps)
-        forward = DenseSweep(kernel, window, backward=False, plane=x.layout.plane(batch))
+        forward = MatrixProducts(kernel, window, backward=False, plane=x.layout.plane(batch))
         windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, taps)
         plane = y.gradient.plane(batch)
-        return forward, tuple(DenseSweep(kernel, window, backward=True, plane=plane) for window in windows)
+        return forward, tuple(MatrixProducts(kernel, window, backward=True, plane=plane) for window in windows)
 
 
 def prefers_products(kernel: Kernel, active: int, threshold: float) -> bool:

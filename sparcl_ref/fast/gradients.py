@@ -9,13 +9,57 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numba import prange
 
-from sparcl_ref.fast.update import sum_into
-from sparcl_ref.layers import PackedGradient, Parameter
+from sparcl_ref.fast.jit import compiled
+from sparcl_ref.layers import Parameter
+
+#: Entries per piece of work.
+PIECE = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class PackedGradient:
+    """The gradient of some entries of a parameter; of all others it is +0.0.
+
+    Attributes
+    ----------
+    index : ndarray of int, shape (n,)
+        Flat indices, ascending.
+    values : ndarray of float, shape (n,)
+    """
+
+    index: np.ndarray
+    values: np.ndarray
+
+    def spread(self, shape: tuple[int, ...]) -> np.ndarray:
+        """As an array of the parameter's shape."""
+        grad = np.zeros(shape, dtype=self.values.dtype)
+        grad.reshape(-1)[self.index] = self.values
+        return grad
+
 
 Part = np.ndarray | PackedGradient
+
+
+def packed_gradient(parameter: Parameter) -> PackedGradient | None:
+    """The parameter's gradient if it is packed, else None."""
+    deferred = parameter.deferred_grad
+    return deferred if isinstance(deferred, PackedGradient) else None
+
+
+@compiled(parallel=True)
+def sum_into(target, first, second):
+    """``target = first + second``."""
+    for piece in prange(-(-target.size // PIECE)):
+        low, high = piece * PIECE, min(target.size, (piece + 1) * PIECE)
+        total, one, other = target[low:high], first[low:high], second[low:high]
+        for i in range(high - low):
+            total[i] = one[i] + other[i]
 
 
 class Packing:
@@ -46,12 +90,12 @@ class Packing:
         if index is None:
             self.parameter.grad = np.zeros_like(value)
         else:
-            self.parameter.packed_grad = PackedGradient(index, np.zeros(len(index), dtype=value.dtype))
+            self.parameter.defer_grad(PackedGradient(index, np.zeros(len(index), dtype=value.dtype)))
 
     @property
     def current(self) -> PackedGradient | None:
         """The parameter's gradient if it is packed by the masks as they are now, else None."""
-        packed = self.parameter.packed_grad
+        packed = packed_gradient(self.parameter)
         return packed if packed is not None and packed.index is self.index else None
 
 
@@ -71,22 +115,24 @@ class TakenGradients(Sequence[np.ndarray]):
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, place):
+    def __getitem__(self, place: Any) -> Any:
         if isinstance(place, slice):
             return [self[position] for position in range(*place.indices(len(self)))]
-        part = self.parts[place]
-        return part.spread(self._shapes[place]) if isinstance(part, PackedGradient) else part
+        return _spread(self.parts[place], self._shapes[place])
 
 
 def set_sum(parameter: Parameter, one: Part, other: Part | None) -> None:
     """Set a gradient to one part, or to the sum of two, packed if they are packed alike."""
-    parts = [part for part in (one, other) if part is not None]
-    if all(isinstance(part, PackedGradient) and part.index is one.index for part in parts):
-        values = np.add(one.values, other.values) if other is not None else one.values.copy()
-        parameter.packed_grad = PackedGradient(one.index, values)
-        return
-    first, *rest = (part.spread(parameter.value.shape) if isinstance(part, PackedGradient) else part for part in parts)
-    if rest:
-        sum_into(parameter.grad.reshape(-1), first.reshape(-1), rest[0].reshape(-1))
+    if isinstance(one, PackedGradient) and other is None:
+        parameter.defer_grad(PackedGradient(one.index, one.values.copy()))
+    elif isinstance(one, PackedGradient) and isinstance(other, PackedGradient) and one.index is other.index:
+        parameter.defer_grad(PackedGradient(one.index, np.add(one.values, other.values)))
+    elif other is None:
+        parameter.grad[...] = one
     else:
-        parameter.grad[...] = first
+        first, second = (_spread(part, parameter.value.shape).reshape(-1) for part in (one, other))
+        sum_into(parameter.grad.reshape(-1), first, second)
+
+
+def _spread(part: Part, shape: tuple[int, ...]) -> np.ndarray:
+    return part.spread(shape) if isinstance(part, PackedGradient) else part

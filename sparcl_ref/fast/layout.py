@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Pair = tuple[int, int]
 ALIGNMENT = 64
@@ -141,9 +142,9 @@ class Pool:
         self._free = {key: buffers for key, buffers in self._free.items() if key[0] in self._batches}
 
 
-def aligned_zeros(size: int, dtype: np.dtype) -> np.ndarray:
+def aligned_zeros(size: int, dtype: DTypeLike) -> np.ndarray:
     """Zeros that begin at a cache line, so that no vector straddles two."""
-    dtype = np.dtype(dtype)
-    raw = np.zeros(size * dtype.itemsize + ALIGNMENT, dtype=np.uint8)
+    kind = np.dtype(dtype)
+    raw = np.zeros(size * kind.itemsize + ALIGNMENT, dtype=np.uint8)
     skip = -raw.ctypes.data % ALIGNMENT
-    return raw[skip : skip + size * dtype.itemsize].view(dtype)
+    return raw[skip : skip + size * kind.itemsize].view(kind)

@@ -5,8 +5,7 @@ out as LLVM vectors, eight consecutive vectors of the output stay in registers w
 the only memory read per multiplication is the input itself. Vectors are as wide as the machine's registers: 64 bytes
 with AVX-512, else 32, which LLVM splits where registers are narrower still.
 
-Nothing here checks bounds: offsets come from `sparcl_ref.fast.sweep`, which derives them from the layouts. After a
-change here, empty Numba's cache: it looks only at the file of the loop that these are compiled into.
+Nothing here checks bounds: offsets come from `sparcl_ref.fast.shifted_sums`, which derives them from the layouts.
 """
 
 from __future__ import annotations

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numba import config
 
 from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
-from sparcl_ref.fast.gradients import Packing, TakenGradients, set_sum
+from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_gradient, set_sum
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Node, Pass, enter, leave
+from sparcl_ref.fast.turns import TURN
 from sparcl_ref.models import Network
 
 
@@ -23,18 +25,36 @@ class FastNetwork(Network):
     ----------
     model : Network
         The reference model, which stays usable.
+
+    Attributes
+    ----------
+    nodes : list of Node
+        The steps of a pass, in order of the forward pass.
+
+    Raises
+    ------
+    RuntimeError
+        If Numba has been told not to compile.
+    ValueError
+        If a layer expects another shape than the one before it gives.
     """
 
     def __init__(self, model: Network):
-        super().__init__(model.name, model.body, input_shape=model.input_shape, classes=model.classes)
+        if vars(config)["DISABLE_JIT"]:
+            raise RuntimeError(
+                "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
+                "the numpy engine"
+            )
+        channels, rows, columns = model.input_shape
+        super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
         packings = {parameter: Packing(parameter) for parameter in self._parameters}
         self._packings = list(packings.values())
-        compiler = Compiler(self.input_shape, self.dtype, packings)
+        compiler = Compiler((channels, rows, columns), self.dtype, packings)
         self._output = compiler.add(model.body, compiler.input)
         compiler.fix_layouts()
         self._input = compiler.input
-        self._nodes = compiler.nodes
+        self.nodes = compiler.nodes
         self._pool = Pool(self.dtype)
         self._run: Pass | None = None
 
@@ -44,16 +64,16 @@ class FastNetwork(Network):
 
     def take_grads(self) -> TakenGradients:
         """Hand over all gradients and start new ones at zero; masked ones stay packed until they are looked at."""
-        parts = [p.grad if p.packed_grad is None else p.packed_grad for p in self._parameters]
+        packed = [packed_gradient(parameter) for parameter in self._parameters]
+        parts = [p.grad if found is None else found for p, found in zip(self._parameters, packed, strict=True)]
         self.zero_grads()
         return TakenGradients(parts, [p.value.shape for p in self._parameters])
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
-        ones, others = (getattr(taken, "parts", taken) for taken in (first, second))
-        for parameter, one, other in zip(
-            self._parameters, ones, [None] * len(ones) if others is None else others, strict=True
-        ):
-            set_sum(parameter, one, other)
+        others = [None] * len(first) if second is None else _parts(second)
+        with TURN:
+            for parameter, one, other in zip(self._parameters, _parts(first), others, strict=True):
+                set_sum(parameter, one, other)
 
     def _forward(self, x, mode):
         if x.shape[1:] != self.input_shape:
@@ -68,17 +88,17 @@ class FastNetwork(Network):
             return super()._forward(x, mode)
         run = self._run = Pass(len(x), mode, self.dtype.type(0), self._pool)
         enter(x, run.new(self._input), self._input.layout)
-        for node in self._nodes:
+        for node in self.nodes:
             node.forward(run)
         logits = leave(run.arrays[self._output], self._output.layout, len(x))
         return logits.reshape(len(x), self.classes), True
 
     def forward(self, x, *, mode):
-        with single_threaded():
+        with TURN, single_threaded():
             return super().forward(x, mode=mode)
 
     def backward(self, dy, *, need_dx=True):
-        with single_threaded():
+        with TURN, single_threaded():
             return super().backward(dy, need_dx=need_dx)
 
     def _backward(self, dy, cache, need_dx):
@@ -87,10 +107,10 @@ class FastNetwork(Network):
             return super()._backward(dy, cache, need_dx)
         enter(dy, run.new_grad(self._output)[0], self._output.gradient)
         needed = {self._input} if need_dx else set()
-        for node in self._nodes:
+        for node in self.nodes:
             if need_dx or needed.intersection(node.inputs) or self._trains(node):
                 needed.add(node.output)
-        for node in reversed(self._nodes):
+        for node in reversed(self.nodes):
             if node.output in needed:
                 node.backward(run, any(value in needed for value in node.inputs))
             run.drop(node.output)
@@ -103,3 +123,8 @@ class FastNetwork(Network):
     def _trains(node: Node) -> bool:
         layer = getattr(node, "layer", None)
         return layer is not None and any(True for _ in layer.named_parameters())
+
+
+def _parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:
+    """Gradients as they were taken, packed or not."""
+    return gradients.parts if isinstance(gradients, TakenGradients) else gradients

@@ -35,7 +35,7 @@ class Norm(Node):
         if measure:
             if count < 2:
                 raise ValueError(
-                    f"{layer._label}: {run.mode} mode needs more than one value per channel to estimate a variance, "
+                    f"{layer.label}: {run.mode} mode needs more than one value per channel to estimate a variance, "
                     f"got {count}; use another batch size"
                 )
             mean, var = np.empty_like(mean), np.empty_like(var)
@@ -45,7 +45,7 @@ class Norm(Node):
             layer.bias.value, relu, beside, *other, target, *place, run.zero,
         )  # fmt: skip
         if run.mode == "train":
-            layer._track(mean, var * (count / (count - 1)))
+            layer.track(mean, var * (count / (count - 1)))
         run.notes[self, layer] = mean.copy(), r, r.dtype.type(1 / count if measure else 0)
 
     def _backward(self, run: Pass, layer: BatchNorm2d, y: Value, relu: bool) -> None:

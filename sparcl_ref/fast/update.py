@@ -1,4 +1,4 @@
-"""Gradient bookkeeping and the update, in single passes over memory by all threads.
+"""The update, in single passes over memory by all threads.
 
 The reference forms several temporaries of the model's size per step. Here every array is read and written once; the
 numbers are the same, bit for bit, since each entry's operations and their order are.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from sparcl_ref import optimizers
+from sparcl_ref.fast.gradients import PIECE, packed_gradient
 from sparcl_ref.fast.jit import compiled
-
-#: Entries per piece of work.
-PIECE = 1 << 15
+from sparcl_ref.fast.turns import TURN
+from sparcl_ref.layers import Parameter
+from sparcl_ref.optimizers import SGD
 
 
 @compiled(parallel=True, fastmath={"reassoc"})
@@ -67,38 +67,29 @@ def _descend_packed(value, index, grad, rate):
         value[index[k]] -= rate * grad[k]
 
 
-@compiled(parallel=True)
-def sum_into(target, first, second):
-    """``target = first + second``."""
-    for piece in prange(-(-target.size // PIECE)):
-        low, high = piece * PIECE, min(target.size, (piece + 1) * PIECE)
-        total, one, other = target[low:high], first[low:high], second[low:high]
-        for i in range(high - low):
-            total[i] = one[i] + other[i]
-
-
-class SGD(optimizers.SGD):
+class CompiledSGD(SGD):
     """`sparcl_ref.optimizers.SGD` with the step compiled: same interface, same state, same numbers."""
 
     def step(self, lr: float) -> None:
-        lr = optimizers._non_negative("learning rate", lr)
-        for parameter in self.parameters:
-            packed = parameter.packed_grad
-            if not _all_finite(parameter.grad.reshape(-1) if packed is None else packed.values):
-                super().step(lr)  # words the error
-        for parameter in self.parameters:
-            kind = parameter.value.dtype.type
-            packed = parameter.packed_grad
-            if packed is not None and not self.momentum and not self.weight_decay:
-                # Without either, only entries with a gradient move, and the dead are zero already.
-                _descend_packed(parameter.value.reshape(-1), packed.index, packed.values, kind(lr))
-                continue
-            if self.momentum and "momentum" not in parameter.slots:
-                parameter.slots["momentum"] = np.zeros_like(parameter.value)
-            velocity = parameter.slots.get("momentum", parameter.grad)
-            masked = parameter.mask is not None
-            alive = parameter.mask if masked else np.zeros(1, dtype=bool)
-            _descend(
-                parameter.value.reshape(-1), parameter.grad.reshape(-1), velocity.reshape(-1), alive.reshape(-1),
-                masked, kind(lr), kind(self.momentum), kind(self.weight_decay), self.nesterov,
-            )  # fmt: skip
+        with TURN:
+            super().step(lr)
+
+    def is_finite(self, parameter: Parameter) -> bool:
+        packed = packed_gradient(parameter)
+        return bool(_all_finite(parameter.grad.reshape(-1) if packed is None else packed.values))
+
+    def descend(self, parameter: Parameter, lr: float) -> None:
+        kind = parameter.value.dtype.type
+        packed = packed_gradient(parameter)
+        if packed is not None and not self.momentum and not self.weight_decay:
+            # Without either, only entries with a gradient move, and the dead are zero already.
+            _descend_packed(parameter.value.reshape(-1), packed.index, packed.values, kind(lr))
+            return
+        if self.momentum and "momentum" not in parameter.slots:
+            parameter.slots["momentum"] = np.zeros_like(parameter.value)
+        velocity = parameter.slots.get("momentum", parameter.grad)
+        alive = np.zeros(1, dtype=bool) if parameter.mask is None else parameter.mask
+        _descend(
+            parameter.value.reshape(-1), parameter.grad.reshape(-1), velocity.reshape(-1), alive.reshape(-1),
+            parameter.mask is not None, kind(lr), kind(self.momentum), kind(self.weight_decay), self.nesterov,
+        )  # fmt: skip

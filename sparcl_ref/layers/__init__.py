@@ -8,7 +8,7 @@ from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, NotStatedErro
 from sparcl_ref.layers.dropout import Dropout
 from sparcl_ref.layers.flatten import Flatten
 from sparcl_ref.layers.linear import Linear
-from sparcl_ref.layers.parameter import PackedGradient, Parameter
+from sparcl_ref.layers.parameter import Parameter
 from sparcl_ref.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from sparcl_ref.layers.relu import ReLU
 from sparcl_ref.layers.residual import Residual
@@ -30,7 +30,6 @@ __all__ = [
     "MaxPool2d",
     "MultiplyAdds",
     "NotStatedError",
-    "PackedGradient",
     "Parameter",
     "ReLU",
     "Residual",

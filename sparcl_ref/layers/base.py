@@ -103,6 +103,10 @@ class Layer:
             )
         return dx
 
+    def forget(self) -> None:
+        """Drop what the last `forward` kept for `backward`, which has to wait for another forward pass then."""
+        self._cache = None
+
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, Any]:
         """Return the output and whatever `_backward` needs, by reference: arrays are never changed in place."""
         raise NotImplementedError  # pragma: no cover
@@ -178,8 +182,12 @@ class Layer:
                 yield f"{prefix}.{name}" if prefix else name, array
 
     @property
-    def _label(self) -> str:
+    def label(self) -> str:
         """How errors call this layer."""
+        return self._label
+
+    @property
+    def _label(self) -> str:
         return type(self).__name__
 
 

@@ -124,7 +124,7 @@ class _BatchNorm(Layer):
             centred = flat - mean[:, np.newaxis]
             var = _channel_sums(centred, centred) / count
             if mode == "train":
-                self._track(mean, var * (count / (count - 1)))
+                self.track(mean, var * (count / (count - 1)))
         else:
             centred = flat - self.running_mean[:, np.newaxis]
             var = self.running_var
@@ -133,7 +133,8 @@ class _BatchNorm(Layer):
         y += self.bias.value[:, np.newaxis]
         return y.reshape(x.shape), (centred, r, from_batch)
 
-    def _track(self, mean: np.ndarray, unbiased_var: np.ndarray) -> None:
+    def track(self, mean: np.ndarray, unbiased_var: np.ndarray) -> None:
+        """Move the running estimates towards a batch's, as `forward` does in train mode; engines call it, too."""
         for running, new in ((self.running_mean, mean), (self.running_var, unbiased_var)):
             running *= 1 - self.momentum
             running += self.momentum * new

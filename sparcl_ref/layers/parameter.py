@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
-class PackedGradient:
-    """The gradient of some entries of a parameter; of all others it is +0.0.
-
-    Attributes
-    ----------
-    index : ndarray of int, shape (n,)
-        Flat indices, ascending.
-    values : ndarray of float, shape (n,)
-    """
-
-    index: np.ndarray
-    values: np.ndarray
+class DeferredGradient(Protocol):
+    """A gradient in an engine's own form, until someone wants an array."""
 
     def spread(self, shape: tuple[int, ...]) -> np.ndarray:
-        """As an array of the parameter's shape."""
-        grad = np.zeros(shape, dtype=self.values.dtype)
-        grad.reshape(-1)[self.index] = self.values
-        return grad
+        """As a new array of the parameter's shape and dtype."""
+
+
+#: Copies of the frozen entries of the value and of each slot.
+FrozenEntries = tuple[np.ndarray, dict[str, np.ndarray]]
 
 
 class Parameter:
@@ -38,8 +27,8 @@ class Parameter:
         Dotted name, equal to the key in PyTorch's ``state_dict`` of the same model.
     value, grad : ndarray
         Same shape and dtype. Backward passes *add* to ``grad``.
-    packed_grad : PackedGradient or None
-        The gradient as the numbers of a few entries, while an engine keeps it so; reading ``grad`` spreads it out.
+    deferred_grad : DeferredGradient or None
+        The gradient as an engine gave it to `defer_grad`, until ``grad`` is read or set.
     sparsifiable : bool
         Whether SparCL may prune it: convolution and linear weights except the stem, 1x1 shortcuts and the classifier.
     slots : dict of str to ndarray
@@ -49,21 +38,30 @@ class Parameter:
     grad_mask : ndarray of bool or None
         Living entries whose gradient is formed, read-only, a subset of ``mask``; None means "as ``mask``".
         Changed by `set_grad_mask` only.
+    frozen : ndarray of bool or None
+        Living entries that belong to an earlier task, read-only: no gradient is formed for them, and no step of an
+        optimiser changes their value or state. Changed by `freeze` only.
+    effective_grad_mask : ndarray of bool or None
+        Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries; None means everywhere.
     version : int
-        Goes up at every change of either mask, so that an engine knows when to rebuild what it derived from them.
+        Goes up at every change of one of the three, so that an engine knows when to rebuild what it derived from them.
     """
 
-    __slots__ = ("_grad", "_grad_mask", "_mask", "_packed", "name", "slots", "sparsifiable", "value", "version")
+    __slots__ = (
+        "_effective_grad_mask", "_frozen", "_grad", "_grad_mask", "_mask", "name", "slots", "sparsifiable", "value",
+        "version",
+    )  # fmt: skip
 
     def __init__(self, name: str, value: np.ndarray, *, sparsifiable: bool = False):
         self.name = name
         self.value = value
-        self._grad: np.ndarray | None = np.zeros_like(value)
-        self._packed: PackedGradient | None = None
+        self._grad: np.ndarray | DeferredGradient = np.zeros_like(value)
         self.sparsifiable = sparsifiable
         self.slots: dict[str, np.ndarray] = {}
         self._mask: np.ndarray | None = None
         self._grad_mask: np.ndarray | None = None
+        self._frozen: np.ndarray | None = None
+        self._effective_grad_mask: np.ndarray | None = None
         self.version = 0
 
     def __repr__(self) -> str:
@@ -71,22 +69,21 @@ class Parameter:
 
     @property
     def grad(self) -> np.ndarray:
-        if self._grad is None:
-            self._grad = self._packed.spread(self.value.shape)
-            self._packed = None
+        if not isinstance(self._grad, np.ndarray):
+            self._grad = self._grad.spread(self.value.shape)
         return self._grad
 
     @grad.setter
     def grad(self, grad: np.ndarray) -> None:
-        self._grad, self._packed = grad, None
+        self._grad = grad
 
     @property
-    def packed_grad(self) -> PackedGradient | None:
-        return self._packed
+    def deferred_grad(self) -> DeferredGradient | None:
+        return None if isinstance(self._grad, np.ndarray) else self._grad
 
-    @packed_grad.setter
-    def packed_grad(self, packed: PackedGradient) -> None:
-        self._grad, self._packed = None, packed
+    def defer_grad(self, deferred: DeferredGradient) -> None:
+        """Set the gradient to what an engine will spread out when ``grad`` is read; it replaces what was there."""
+        self._grad = deferred
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -97,9 +94,12 @@ class Parameter:
         return self._grad_mask
 
     @property
+    def frozen(self) -> np.ndarray | None:
+        return self._frozen
+
+    @property
     def effective_grad_mask(self) -> np.ndarray | None:
-        """Where the gradient is formed: ``grad_mask`` if set, else ``mask``; None means everywhere."""
-        return self._mask if self._grad_mask is None else self._grad_mask
+        return self._effective_grad_mask
 
     @property
     def active(self) -> int:
@@ -126,11 +126,16 @@ class Parameter:
         TypeError
             If the mask is not boolean.
         ValueError
-            If its shape differs from the value's.
+            If its shape differs from the value's, or a frozen entry would die.
         """
-        self._mask = self._checked(mask, "mask")
-        self._grad_mask = None
-        self.version += 1
+        checked = self._checked(mask, "mask")
+        if checked is not None and self._frozen is not None and np.any(self._frozen & ~checked):
+            raise ValueError(
+                f"{self.name}: the mask must keep frozen entries alive; it would kill "
+                f"{np.count_nonzero(self._frozen & ~checked)} of {np.count_nonzero(self._frozen)}"
+            )
+        self._mask, self._grad_mask = checked, None
+        self._masks_changed()
         self.clear_dead()
 
     def set_grad_mask(self, grad_mask: np.ndarray | None) -> None:
@@ -152,7 +157,30 @@ class Parameter:
         if checked is not None and self._mask is not None and np.any(checked & ~self._mask):
             raise ValueError(f"{self.name}: the gradient mask must be a subset of the mask; it is set on dead entries")
         self._grad_mask = checked
-        self.version += 1
+        self._masks_changed()
+
+    def freeze(self, frozen: np.ndarray | None) -> None:
+        """Say which living entries keep their value to the bit from now on; their gradient becomes +0.0.
+
+        Parameters
+        ----------
+        frozen : ndarray of bool, shape of ``value``, or None
+            All frozen entries, also those that were frozen before; None lets every entry go.
+
+        Raises
+        ------
+        TypeError
+            If the mask is not boolean.
+        ValueError
+            If its shape differs from the value's, or it is set on dead entries.
+        """
+        checked = self._checked(frozen, "frozen mask")
+        if checked is not None and self._mask is not None and np.any(checked & ~self._mask):
+            raise ValueError(f"{self.name}: the frozen mask must be a subset of the mask; it is set on dead entries")
+        self._frozen = checked
+        self._masks_changed()
+        if checked is not None:
+            self.grad[checked] = 0.0
 
     def add_grad(self, dw: np.ndarray) -> None:
         """Add a gradient where one is formed; everywhere else ``grad`` stays exactly +0.0."""
@@ -169,6 +197,19 @@ class Parameter:
             for array in (self.value, self.grad, *self.slots.values()):
                 array[dead] = 0.0
 
+    def frozen_entries(self) -> FrozenEntries | None:
+        """What `restore_frozen` needs after someone has written to value or optimiser state; None if none is frozen."""
+        if self._frozen is None:
+            return None
+        return self.value[self._frozen], {key: array[self._frozen] for key, array in self.slots.items()}
+
+    def restore_frozen(self, entries: FrozenEntries | None) -> None:
+        """Give frozen entries the bits that `frozen_entries` found; state that is new since then is +0.0 there."""
+        if entries is not None:
+            self.value[self._frozen] = entries[0]
+            for key, array in self.slots.items():
+                array[self._frozen] = entries[1].get(key, 0.0)
+
     def take_grad(self) -> np.ndarray:
         """Hand over the gradient and start a new one at zero, so that two losses' gradients can be told apart."""
         taken = self.grad
@@ -183,6 +224,7 @@ class Parameter:
             "slots": {key: array.copy() for key, array in self.slots.items()},
             "mask": None if self._mask is None else self._mask.copy(),
             "grad_mask": None if self._grad_mask is None else self._grad_mask.copy(),
+            "frozen": None if self._frozen is None else self._frozen.copy(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -192,8 +234,18 @@ class Parameter:
         self.value[...] = state["value"]
         self.grad[...] = state["grad"]
         self.slots = {key: np.array(array, dtype=self.value.dtype) for key, array in state["slots"].items()}
+        self._frozen = None  # what is replaced binds no longer
         self.set_mask(state["mask"])
         self.set_grad_mask(state["grad_mask"])
+        self.freeze(state.get("frozen"))  # states of earlier versions have none
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        """Copies and pickles of arrays can be written to; masks must not."""
+        for name, value in state[1].items():
+            setattr(self, name, value)
+        for mask in (self._mask, self._grad_mask, self._frozen, self._effective_grad_mask):
+            if mask is not None:
+                mask.flags.writeable = False
 
     def _checked(self, mask: np.ndarray | None, what: str) -> np.ndarray | None:
         if mask is None:
@@ -203,6 +255,19 @@ class Parameter:
             raise TypeError(f"{self.name}: the {what} must be an array of bool, got dtype {mask.dtype}")
         if mask.shape != self.value.shape:
             raise ValueError(f"{self.name}: the {what} must have shape {self.value.shape}, got {mask.shape}")
-        frozen = mask.copy()
-        frozen.flags.writeable = False
-        return frozen
+        return _read_only(mask)
+
+    def _masks_changed(self) -> None:
+        """Derive where the gradient is formed, and tell engines."""
+        formed = self._mask if self._grad_mask is None else self._grad_mask
+        if self._frozen is not None:
+            formed = _read_only(~self._frozen if formed is None else formed & ~self._frozen)
+        self._effective_grad_mask = formed
+        self.version += 1
+
+
+def _read_only(mask: np.ndarray) -> np.ndarray:
+    """A copy that cannot be written to."""
+    copy = np.array(mask)
+    copy.flags.writeable = False
+    return copy

@@ -48,7 +48,8 @@ class MaxPool2d(_Pool2d):
 
     Backward. A small change of the largest entry changes the output by as much; a small change of any other entry
     changes nothing. So dy goes to the entry that won, and where windows overlap an entry collects from each one it
-    won. Among equals the first in row-major order of the window wins, as in PyTorch.
+    won. Among equals the first in row-major order of the window wins. NaN is the largest of all, and of several the
+    last wins. Both are PyTorch's choices.
 
     Parameters
     ----------
@@ -90,11 +91,18 @@ class MaxPool2d(_Pool2d):
         x, y = cache
         padded = pad(x, self._window, -np.inf)
         dpadded = np.zeros_like(padded)
+        inside = pad(np.ones((1, 1, *x.shape[2:]), dtype=bool), self._window, False)
         open_windows = np.ones(y.shape, dtype=bool)  # those whose winner has not been met
-        for rows, columns in self._taps(y):
-            won = open_windows & (padded[:, :, rows, columns] == y)
-            dpadded[:, :, rows, columns] += dy * won
+        taps = [np.s_[:, :, rows, columns] for rows, columns in self._taps(y)]
+        for seen in taps:
+            won = open_windows & inside[seen] & (padded[seen] == y)
+            dpadded[seen] += np.where(won, dy, 0)
             open_windows ^= won
+        if open_windows.any():  # NaN equals nothing
+            for seen in reversed(taps):
+                won = open_windows & np.isnan(padded[seen])
+                dpadded[seen] += np.where(won, dy, 0)
+                open_windows ^= won
         return crop(dpadded, self._window, (x.shape[2], x.shape[3]))
 
 

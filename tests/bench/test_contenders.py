@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.bench import ours, pytorch
+from sparcl_ref.bench import engines, pytorch
 from sparcl_ref.bench.data import step_data
 from sparcl_ref.bench.kernels import crossing
 from sparcl_ref.bench.layers import layer_contenders
@@ -57,7 +57,7 @@ def test_dense_and_sparse_contenders_start_from_different_networks(steps):
 
 
 def test_masked_dense_trains_living_weights_only():
-    network = ours.sparse_resnet18(WIDTH, sparsity=0.9)
+    network = engines.sparse_resnet18(WIDTH, sparsity=0.9)
     model = pytorch.resnet18(WIDTH, conv=pytorch.MaskedConv2d)
     pytorch.load_parameters(model, network.parameters())
     before = [p.detach().clone() for p in model.parameters()]
@@ -75,11 +75,11 @@ def test_masked_dense_trains_living_weights_only():
 
 def test_parameters_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="shape"):
-        pytorch.load_parameters(pytorch.resnet18(32), ours.sparse_resnet18(16).parameters())
+        pytorch.load_parameters(pytorch.resnet18(32), engines.sparse_resnet18(16).parameters())
 
 
 def test_gradient_masks_have_the_size_of_dgm():
-    network = ours.sparse_resnet18(WIDTH, sparsity=0.9, masked_gradients=True)
+    network = engines.sparse_resnet18(WIDTH, sparsity=0.9, masked_gradients=True)
     for parameter in network.sparsifiable():
         # s = .9 and q = .2 (1 - s): .92 of the gradient is masked.
         assert parameter.grad_active == pytest.approx(0.08 * parameter.value.size, abs=1)
@@ -90,7 +90,7 @@ def test_useful_flops_are_those_of_three_passes():
     spec = describe_model("resnet18", input_shape=(3, 32, 32), classes=10, width=WIDTH)
     stem = 3 * WIDTH * 9 * 32 * 32
     macs = 3 * BATCH * (3 * spec.forward_macs - stem)
-    assert ours.useful_flops(ours.sparse_resnet18(WIDTH), BATCH) == 2 * macs
+    assert engines.useful_flops(engines.sparse_resnet18(WIDTH), BATCH) == 2 * macs
 
 
 def test_the_distinct_convolutions_are_those_of_resnet18():
@@ -147,7 +147,7 @@ def test_one_compiled_layer_computes_what_conv2d_computes(shape, sparsity, batch
     for products in (False, True):
         if products and shape.fan_in % 2:  # both ways are right for every shape; one of them is enough for half
             continue
-        calls = one.sweeps(products=products)
+        calls = one.ways(products=products)
         calls["forward"]()
         got = one._output.layout.images(one.y, batch).transpose(3, 0, 1, 2)
         np.testing.assert_allclose(got, y, rtol=0, atol=1e-10)

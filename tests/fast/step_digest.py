@@ -21,7 +21,7 @@ def digest(dtype: str, density: float) -> str:
         parameter.set_mask(mask)
         parameter.set_grad_mask(mask & (rng.random(mask.shape) < 0.8))
     network = fast.compile(model)
-    optimizer = fast.SGD(network.parameters(), momentum=0.0 if density < 1 else 0.9)
+    optimizer = fast.CompiledSGD(network.parameters(), momentum=0.0 if density < 1 else 0.9)
     found = hashlib.sha256()
     for batch in (7, 3, 33):
         taken = []

@@ -9,7 +9,7 @@ import pytest
 
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import build
-from sparcl_ref.fast import SGD, FastNetwork
+from sparcl_ref.fast import CompiledSGD, FastNetwork
 from sparcl_ref.streams import Dataset
 
 RUN = Config(
@@ -44,7 +44,7 @@ def dataset() -> Dataset:
 def test_a_run_of_three_tasks_is_the_reference_run(dataset):
     ours, reference = (build(dataclasses.replace(RUN, engine=engine), dataset) for engine in ("numba", "numpy"))
     assert isinstance(ours.model, FastNetwork)
-    assert isinstance(ours.optimizer, SGD)
+    assert isinstance(ours.optimizer, CompiledSGD)
     compared = 0
     for mine, theirs in zip(ours.events(), reference.events(), strict=True):
         assert (mine.kind, mine.task, mine.epoch, mine.step) == (theirs.kind, theirs.task, theirs.epoch, theirs.step)
@@ -71,7 +71,7 @@ def test_who_looks_at_a_run_does_not_change_it(dataset, profile, momentum):
     packed = 0
     while not unseen.done:
         unseen.advance()
-        packed += any(parameter.packed_grad is not None for parameter in unseen.model.sparsifiable())
+        packed += any(parameter.deferred_grad is not None for parameter in unseen.model.sparsifiable())
         assert not seen.done
         seen.advance()
         seen.state()

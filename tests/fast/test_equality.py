@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparcl_ref import fast
-from sparcl_ref.fast import conv, sweep
+from sparcl_ref.fast import conv, shifted_sums
 from sparcl_ref.layers import (
     BatchNorm2d,
     Conv2d,
@@ -98,8 +98,8 @@ def test_so_it_does_with_sums_forward_and_products_for_the_weights(geometry, dty
 @FEW
 def test_so_it_does_in_blocks_of_few_channels(geometry, dtype, data):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "BLOCK_BYTES", 1)
-        patch.setattr(sweep, "WEIGHTS_PER_BLOCK", 1)
+        patch.setattr(shifted_sums, "BLOCK_BYTES", 1)
+        patch.setattr(shifted_sums, "WEIGHTS_PER_BLOCK", 1)
         check_convolution(geometry, dtype, data)
 
 

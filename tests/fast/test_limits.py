@@ -9,27 +9,15 @@ import pytest
 from scipy.linalg import cython_blas
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sparcl_ref.fast import blas, jit
-from sparcl_ref.fast.dense import DenseSweep
+from sparcl_ref.fast import blas
 from sparcl_ref.fast.geometry import Kernel, forward_window
 from sparcl_ref.fast.layout import Layout
-from sparcl_ref.fast.sweep import build_sweep
+from sparcl_ref.fast.products import MatrixProducts
+from sparcl_ref.fast.shifted_sums import build_shifted_sums
 
 KERNEL = Kernel(32, 32)
 #: Numbers in a channel of each, for a batch of one: as many as a 32-bit integer can count, and more.
 FITTING, TOO_LARGE = (Layout(32, 1 << 15, columns) for columns in ((1 << 16) - 1, 1 << 16))
-
-
-def test_functions_are_compiled_where_no_code_can_be_kept(monkeypatch):
-    compile_with = jit.njit
-
-    def without_folders(*, cache=False, **options):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return compile_with(**options)
-
-    monkeypatch.setattr(jit, "njit", without_folders)
-    assert jit.compiled()(lambda x: x + 1)(2) == 3
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -46,20 +34,20 @@ def test_channels_too_large_for_blas_are_refused():
     def window(layout):
         return forward_window(KERNEL, layout, layout, 1, np.arange(1))
 
-    DenseSweep(KERNEL, window(FITTING), backward=False, plane=FITTING.plane(1))
+    MatrixProducts(KERNEL, window(FITTING), backward=False, plane=FITTING.plane(1))
     with pytest.raises(ValueError, match=r"fewer than 2\*\*31 numbers; use smaller batches"):
-        DenseSweep(KERNEL, window(TOO_LARGE), backward=False, plane=TOO_LARGE.plane(1))
+        MatrixProducts(KERNEL, window(TOO_LARGE), backward=False, plane=TOO_LARGE.plane(1))
     narrow = dataclasses.replace(window(FITTING), place=window(TOO_LARGE).place)
     with pytest.raises(ValueError, match=r"fewer than 2\*\*31 numbers"):
-        DenseSweep(KERNEL, narrow, backward=False, plane=FITTING.plane(1))
+        MatrixProducts(KERNEL, narrow, backward=False, plane=FITTING.plane(1))
 
 
 def test_shifts_too_large_for_32_bits_are_refused():
     flat = np.array([0, 1])  # the second weight reads the second channel, which begins behind 2**31 numbers
     near, far = (forward_window(KERNEL, TOO_LARGE, TOO_LARGE, 1, flat[:count]) for count in (1, 2))
-    assert build_sweep(near, flat, channels=32, reads=32, seen_bytes=64).offs.tolist() == [0]
+    assert build_shifted_sums(near, flat, channels=32, reads=32, seen_bytes=64).offs.tolist() == [0]
     with pytest.raises(ValueError, match=r"fewer than 2\*\*31 numbers; use smaller batches"):
-        build_sweep(far, flat, channels=32, reads=32, seen_bytes=64)
+        build_shifted_sums(far, flat, channels=32, reads=32, seen_bytes=64)
 
 
 def threads_of_blas():

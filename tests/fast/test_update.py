@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sparcl_ref import fast, optimizers
+from sparcl_ref.fast.gradients import Packing
+from sparcl_ref.layers import Parameter
 from sparcl_ref.methods import Batch, DERpp
 from sparcl_ref.models import build_model
 from sparcl_ref.replay import ReservoirBuffer
+from tests import strategies
+from tests.helpers import assert_positive_zero
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -18,7 +24,7 @@ from sparcl_ref.replay import ReservoirBuffer
 )
 def test_same_bits_as_the_reference_optimiser(settings, dtype):
     values = []
-    for kind in (optimizers.SGD, fast.SGD):
+    for kind in (optimizers.SGD, fast.CompiledSGD):
         rng = np.random.default_rng(0)
         model = build_model("convnet", input_shape=(1, 8, 8), classes=3, width=8, dtype=dtype, rng=rng)
         for parameter in model.sparsifiable():
@@ -35,13 +41,54 @@ def test_same_bits_as_the_reference_optimiser(settings, dtype):
         assert not np.signbit(got[got == 0]).any()
 
 
+@given(strategies.shapes(), strategies.dtypes(), st.integers(0, 3), strategies.generators())
+def test_frozen_entries_stay_to_the_bit_and_the_rest_descends(shape, dtype, which, rng):
+    settings = ({}, {"momentum": 0.9}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}, {"weight_decay": 0.1})
+    momentum, decay = settings[which].get("momentum", 0.0), settings[which].get("weight_decay", 0.0)
+    parameter = Parameter("w", rng.standard_normal(shape).astype(dtype))
+    mask = rng.random(shape) < 0.7
+    if rng.random() < 0.7:
+        parameter.set_mask(mask)
+    frozen = (rng.random(shape) < 0.5) & (mask if parameter.mask is not None else True)
+    parameter.value[frozen & (rng.random(shape) < 0.3)] = -0.0
+    velocity = np.zeros(shape, dtype=dtype)
+    if momentum and rng.random() < 0.5:
+        velocity = parameter.slots["momentum"] = rng.standard_normal(shape).astype(dtype)
+        parameter.clear_dead()
+    parameter.freeze(frozen)
+    packing = Packing(parameter)
+    expected, velocity = parameter.value.astype(np.float64), velocity.astype(np.float64)
+    bits = [array[frozen].tobytes() for array in (parameter.value, *parameter.slots.values())]
+    free = (mask if parameter.mask is not None else np.ones(shape, dtype=bool)) & ~frozen
+    optimizer = fast.CompiledSGD([parameter], **settings[which])
+    for _ in range(4):
+        gradient = rng.standard_normal(shape).astype(dtype)
+        if rng.random() < 0.5:  # as the engine leaves it, or as anyone may write it
+            packing.start()
+            packing.current.values[...] = gradient[free]
+        else:
+            parameter.grad = gradient.copy()
+        optimizer.step(0.1)
+        for place in zip(*np.nonzero(free), strict=True):  # the rule, number by number
+            slope = float(gradient[place]) + decay * expected[place]
+            velocity[place] = momentum * velocity[place] + slope
+            ahead = slope + momentum * velocity[place] if settings[which].get("nesterov") else velocity[place]
+            expected[place] -= 0.1 * ahead
+    assert parameter.value[frozen].tobytes() == bits[0]
+    if momentum:
+        assert parameter.slots["momentum"][frozen].tobytes() == (bits[1] if bits[1:] else bytes(len(bits[0])))
+    # Four steps of at most six roundings each, of numbers of size one to ten.
+    np.testing.assert_allclose(parameter.value[free], expected[free], rtol=0, atol=240 * np.finfo(dtype).eps)
+    assert_positive_zero(parameter.value, call="dead", where=~(free | frozen))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_gradient_that_is_not_finite_changes_nothing(bad):
     model = build_model("mlp", input_shape=(1, 4, 4), classes=3, width=8, rng=np.random.default_rng(0))
     model.parameters()[-1].grad[1] = bad
     before = model.state_dict()
     with pytest.raises(FloatingPointError, match=r"linear\.bias: 1 of 3 gradient entries"):
-        fast.SGD(model.parameters()).step(0.1)
+        fast.CompiledSGD(model.parameters()).step(0.1)
     for name, value in model.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -56,7 +103,7 @@ def test_derpp_steps_agree_in_both_engines():
             parameter.set_mask(mask)
             parameter.set_grad_mask(mask & (rng.random(mask.shape) < 0.8))
         network = fast.compile(model) if compiled else model
-        optimizer = (fast.SGD if compiled else optimizers.SGD)(network.parameters(), momentum=0.5)
+        optimizer = (fast.CompiledSGD if compiled else optimizers.SGD)(network.parameters(), momentum=0.5)
         buffer = ReservoirBuffer(20, image_shape=(3, 8, 8), image_dtype=np.float64, classes=4, logits_dtype=np.float64)
         method = DERpp(network, buffer=buffer, prepare=lambda images: images, rng=rng, replay_batch_size=6)
         losses = []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -113,6 +116,8 @@ def test_setting_a_gradient_mask_leaves_values_and_gradients_alone() -> None:
         lambda p: p.set_mask(None),
         lambda p: p.set_grad_mask(np.zeros(SHAPE, dtype=bool)),
         lambda p: p.set_grad_mask(None),
+        lambda p: p.freeze(np.ones(SHAPE, dtype=bool)),
+        lambda p: p.freeze(None),
         lambda p: p.load_state(p.state()),
     ],
 )
@@ -133,6 +138,10 @@ def test_every_change_of_a_mask_is_a_new_version(change) -> None:
         (lambda p: p.set_mask(np.zeros((1, 3), dtype=bool)), ValueError),  # would broadcast
         (lambda p: p.set_grad_mask(np.ones(SHAPE, dtype=bool)), ValueError),  # no subset
         (lambda p: p.set_grad_mask(np.zeros(SHAPE, dtype=np.uint8)), TypeError),
+        (lambda p: p.freeze(np.zeros(SHAPE, dtype=np.uint8)), TypeError),
+        (lambda p: p.freeze(np.zeros((1, 3), dtype=bool)), ValueError),
+        (lambda p: p.freeze(np.arange(6).reshape(SHAPE) > 3), ValueError),  # no subset
+        (lambda p: p.set_mask(np.arange(6).reshape(SHAPE) > 0), ValueError),  # the frozen first entry would die
     ],
 )
 def test_a_refused_mask_changes_nothing(set_it, error) -> None:
@@ -140,8 +149,9 @@ def test_a_refused_mask_changes_nothing(set_it, error) -> None:
     mask = np.arange(6).reshape(SHAPE) < 4
     parameter.set_mask(mask)
     parameter.set_grad_mask(mask)
+    parameter.freeze(np.arange(6).reshape(SHAPE) < 1)
     before, version = parameter.state(), parameter.version
-    with pytest.raises(error, match=r"^weight: the (gradient )?mask must "):
+    with pytest.raises(error, match=r"^weight: the (gradient |frozen )?mask must "):
         set_it(parameter)
     np.testing.assert_equal(parameter.state(), before)
     assert parameter.version == version
@@ -153,13 +163,17 @@ def test_masks_cannot_be_changed_behind_the_parameters_back(masks) -> None:
     mask, grad_mask = masks
     parameter.set_mask(mask)
     parameter.set_grad_mask(grad_mask)
+    frozen = grad_mask.copy()
+    parameter.freeze(frozen)
     expected = mask.copy(), grad_mask.copy()
-    mask[...], grad_mask[...] = ~mask, ~grad_mask
+    mask[...], grad_mask[...], frozen[...] = ~mask, ~grad_mask, ~frozen
     np.testing.assert_array_equal(parameter.mask, expected[0])
     np.testing.assert_array_equal(parameter.grad_mask, expected[1])
-    for stored in (parameter.mask, parameter.grad_mask, parameter.effective_grad_mask):
-        with pytest.raises(ValueError, match=r"read-only"):
-            stored[...] = True
+    np.testing.assert_array_equal(parameter.frozen, expected[1])
+    for owner in (parameter, copy.deepcopy(parameter), pickle.loads(pickle.dumps(parameter))):
+        for stored in (owner.mask, owner.grad_mask, owner.frozen, owner.effective_grad_mask):
+            with pytest.raises(ValueError, match=r"read-only"):
+                stored[...] = True
     with pytest.raises(AttributeError):
         parameter.mask = None
 
@@ -186,7 +200,7 @@ def test_taken_gradients_are_whole_and_the_next_starts_at_zero() -> None:
     assert_positive_zero(parameter.grad, call="gradient after take_grad")
 
 
-@given(own.nested_masks(SHAPE), st.sampled_from(["none", "mask", "both"]), own.generators())
+@given(own.nested_masks(SHAPE), st.sampled_from(["none", "mask", "both", "frozen"]), own.generators())
 def test_state_round_trip_replaces_everything(masks, which, rng) -> None:
     source = Parameter("weight", drawn(rng))
     source.slots["momentum"] = drawn(rng)
@@ -195,14 +209,19 @@ def test_state_round_trip_replaces_everything(masks, which, rng) -> None:
         source.set_mask(masks[0])
     if which == "both":
         source.set_grad_mask(masks[1])
+    if which == "frozen":
+        source.freeze(masks[1])
     state = source.state()
     target = Parameter("weight", drawn(rng))
     target.slots["second"] = drawn(rng)
     target.set_mask(~masks[0])
+    target.freeze(~masks[0])  # what is replaced binds no longer
     target.load_state(state)
     np.testing.assert_equal(target.state(), state)
     assert (target.mask is None) == (which == "none")
     assert (target.grad_mask is None) == (which != "both")
+    assert (target.frozen is None) == (which != "frozen")
+    np.testing.assert_array_equal(target.effective_grad_mask, source.effective_grad_mask)
     # Neither side can reach the other through the state.
     for owner in (source, target):
         for array in (owner.value, owner.grad, *owner.slots.values()):
@@ -212,3 +231,102 @@ def test_state_round_trip_replaces_everything(masks, which, rng) -> None:
     target.load_state(state)
     state["slots"]["momentum"][...] = 99
     assert not np.any(target.slots["momentum"] == 99)
+
+
+@given(own.shapes(min_dims=0), st.sampled_from(["none", "mask", "both"]), st.sampled_from(WILD), own.generators())
+def test_no_gradient_is_formed_for_frozen_entries(shape, which, wild, rng) -> None:
+    parameter = Parameter("weight", drawn(rng, shape))
+    learning = np.ones(shape, dtype=bool)
+    if which != "none":
+        learning = rng.random(shape) < 0.7
+        parameter.set_mask(learning)
+    frozen = learning & (rng.random(shape) < 0.5)
+    if which == "both":
+        learning = learning & (rng.random(shape) < 0.7)
+        parameter.set_grad_mask(learning)
+    value = parameter.value.copy()
+    parameter.grad[...] = wild
+    parameter.freeze(frozen)
+    assert_positive_zero(parameter.grad, call="gradient at freezing", where=frozen)
+    np.testing.assert_array_equal(parameter.grad[~frozen], wild)
+    parameter.grad = np.zeros(shape)
+    parameter.add_grad(np.full(shape, wild))
+    np.testing.assert_array_equal(parameter.effective_grad_mask, learning & ~frozen)
+    assert parameter.grad_active == np.sum(learning & ~frozen)
+    assert_positive_zero(parameter.grad, call="gradient", where=~(learning & ~frozen))
+    np.testing.assert_array_equal(parameter.grad[learning & ~frozen], wild)
+    np.testing.assert_array_equal(parameter.value, value)
+    parameter.freeze(None)
+    assert parameter.frozen is None
+    assert parameter.grad_active == np.sum(learning)
+
+
+def test_masks_may_change_around_frozen_entries() -> None:
+    parameter, place = Parameter("fc.weight", np.ones(SHAPE)), np.arange(6).reshape(SHAPE)
+    parameter.freeze(place < 2)
+    parameter.set_mask(place < 4)
+    parameter.set_grad_mask(place < 3)
+    assert parameter.grad_active == 1  # two of the three are frozen
+    parameter.set_mask(place != 2)
+    assert parameter.grad_active == 3
+    with pytest.raises(ValueError, match=r"^fc\.weight: the mask must keep frozen entries alive; .* kill 1 of 2$"):
+        parameter.set_mask(place != 1)
+
+
+@given(own.nested_masks(SHAPE), own.dtypes())
+def test_frozen_entries_come_back_with_their_bits(masks, dtype) -> None:
+    mask, frozen = masks
+    odd = np.resize(np.array([-0.0, np.nan, -np.nan, np.inf, 5e-324, -1.5]), SHAPE).astype(dtype)
+    parameter = Parameter("weight", odd.copy())
+    parameter.slots["momentum"] = odd.copy()
+    parameter.set_mask(mask)
+    assert parameter.frozen_entries() is None
+    parameter.restore_frozen(None)
+    parameter.freeze(frozen)
+    kept = parameter.frozen_entries()
+    parameter.value[...] = 7
+    parameter.slots["momentum"] = np.full(SHAPE, 7, dtype=dtype)
+    parameter.slots["second"] = np.full(SHAPE, 7, dtype=dtype)
+    parameter.restore_frozen(kept)
+    for array in (parameter.value, parameter.slots["momentum"]):
+        assert array[frozen].tobytes() == odd[frozen].tobytes()
+        assert (array[~frozen] == 7).all()
+    assert_positive_zero(parameter.slots["second"], call="new state", where=frozen)
+
+
+class Deferred:
+    """A gradient that counts how often it is spread."""
+
+    def __init__(self, number: float):
+        self.number = number
+        self.spreads = 0
+
+    def spread(self, shape):
+        self.spreads += 1
+        return np.full(shape, self.number)
+
+
+def test_a_deferred_gradient_is_spread_once_when_it_is_read() -> None:
+    parameter, deferred = Parameter("weight", np.ones(SHAPE)), Deferred(2.0)
+    assert parameter.deferred_grad is None
+    parameter.add_grad(np.ones(SHAPE))
+    parameter.defer_grad(deferred)
+    assert parameter.deferred_grad is deferred
+    parameter.freeze(None)
+    assert deferred.spreads == 0
+    parameter.add_grad(np.ones(SHAPE))
+    np.testing.assert_array_equal(parameter.grad, 3.0)
+    assert deferred.spreads == 1
+    assert parameter.deferred_grad is None
+    parameter.defer_grad(deferred)
+    parameter.grad = np.zeros(SHAPE)
+    assert parameter.deferred_grad is None
+    assert deferred.spreads == 1
+
+
+@pytest.mark.parametrize("change", ["set_mask", "freeze"])
+def test_a_deferred_gradient_obeys_a_new_mask(change) -> None:
+    parameter, place = Parameter("weight", np.ones(SHAPE)), np.arange(6).reshape(SHAPE)
+    parameter.defer_grad(Deferred(2.0))
+    getattr(parameter, change)(place < 2)
+    np.testing.assert_array_equal(parameter.grad, 2.0 * ((place < 2) == (change == "set_mask")))

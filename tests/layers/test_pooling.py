@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from torch.nn import functional
 
-from sparcl_ref.layers import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from sparcl_ref import fast
+from sparcl_ref.layers import AvgPool2d, Flatten, GlobalAvgPool2d, Linear, MaxPool2d, Sequential
+from sparcl_ref.models import Network
 from tests import strategies as own
 from tests.layers.common import check_against_torch, check_derivatives, spaced
 
@@ -26,6 +31,38 @@ def test_max_pool_with_ties_against_torch(g: own.PoolGeometry, rng: np.random.Ge
     x = rng.integers(-2, 0, g.input_shape, endpoint=True).astype(np.float64)
     dy = rng.standard_normal(g.output_shape)
     check_against_torch(layer, lambda x: functional.max_pool2d(x, g.kernel_size, g.stride, g.padding), x, dy)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@given(own.pool_geometries(), own.dtypes(), own.generators())
+def test_max_pool_of_special_values_against_torch(compiled, g: own.PoolGeometry, dtype, rng) -> None:
+    """In both engines, also where upstream gradients are not finite: they reach the winner and nobody else."""
+    values = np.array([np.nan, -np.inf, np.inf, -0.0, 0.0, -1.0])
+    values = values[rng.random(6) < 0.5] if rng.random() < 0.7 else values[:2]
+    x = rng.choice(values if len(values) else [-np.inf], g.input_shape).astype(dtype)
+    dy = rng.choice([np.nan, np.inf, 1.0, -2.0, 3.0, 0.5], g.output_shape).astype(dtype)
+    layer = MaxPool2d(g.kernel_size, stride=g.stride, padding=g.padding)
+    if compiled:
+        layer = compiled_alone(layer, g, dtype)
+    y = layer.forward(x, mode="train")
+    dx = layer.backward(dy.reshape(y.shape))
+    twin = torch.tensor(x, requires_grad=True)
+    expected = functional.max_pool2d(twin, g.kernel_size, g.stride, g.padding)
+    expected.backward(torch.tensor(dy))
+    np.testing.assert_array_equal(y.reshape(g.output_shape), expected.detach().numpy())
+    np.testing.assert_array_equal(dx, twin.grad.numpy())
+
+
+def compiled_alone(layer, g: own.PoolGeometry, dtype):
+    """A compiled network of one layer, and of a parameter that nothing reads: an engine takes its dtype from one."""
+    idle = Linear(1, 1, dtype=dtype)
+
+    class WithParameter(Sequential):
+        def own_parameters(self):
+            return idle.own_parameters()
+
+    body, classes = WithParameter([layer, Flatten()]), math.prod(g.output_shape[1:])
+    return fast.compile(Network("pool", body, input_shape=g.input_shape[1:], classes=classes))
 
 
 @given(own.pool_geometries(), own.generators())

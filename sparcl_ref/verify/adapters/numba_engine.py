@@ -110,4 +110,4 @@ def global_avg_pool2d_backward(dy, x):
 
 def sgd_step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_decay):
     settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-    return numpy_training.sgd_step(value, grad, velocity, mask, grad_mask, lr, **settings, engine=fast.SGD)
+    return numpy_training.sgd_step(value, grad, velocity, mask, grad_mask, lr, **settings, engine=fast.CompiledSGD)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numba
 import numpy as np
 
 from sparcl_ref.bench import registers
-from sparcl_ref.bench.machine import describe_machine
+from sparcl_ref.bench.environment import describe_machine
 from sparcl_ref.bench.request import Request
 from sparcl_ref.bench.timing import Contender, interleaved, spread
 from sparcl_ref.fast.layout import aligned_zeros
@@ -50,7 +51,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
         ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s"), ``median, min, max``.
     """
     caches = describe_machine()["cache_bytes"]
-    records = []
+    records: list[dict[str, Any]] = []
     for threads in range(1, request.threads + 1):
         actions: dict[tuple[str, int | None, str], tuple[Callable[[int], object], float]] = {
             ("multiply-adds in registers", None, "GFLOP/s"): _peak(threads)
@@ -110,10 +111,7 @@ def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]
     """Records of actions that take turns, each repeated until it is long enough for the clock."""
     with numba_threads(threads):
         passes = {key: _calibrate(action) for key, (action, _) in actions.items()}
-        contenders = [
-            Contender(str(key), lambda action=action, count=passes[key]: action(count))
-            for key, (action, _) in actions.items()
-        ]
+        contenders = [Contender(str(key), partial(action, passes[key])) for key, (action, _) in actions.items()]
         seconds = interleaved(contenders, rounds=rounds)
     for key, (_, work) in actions.items():
         found = spread(seconds[str(key)])

@@ -13,8 +13,8 @@ from sparcl_ref.fast.geometry import Kernel, Rectangle, Window
 
 
 @dataclass(frozen=True)
-class DenseSweep:
-    """A window's taps, each a matrix of weights; the dense counterpart of `sparcl_ref.fast.sweep.Sweep`.
+class MatrixProducts:
+    """A window's taps, each a matrix of weights; the dense counterpart of `sparcl_ref.fast.shifted_sums.ShiftedSums`.
 
     Attributes
     ----------

@@ -9,10 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sparcl_ref.bench import memory, page, parts, profile, registers, roofs, whole_run
+from sparcl_ref.bench import memory, page, profile, registers, roofline, whole_run
+from sparcl_ref.bench import record as bench
+from sparcl_ref.bench.environment import cache_bytes, describe_machine
 from sparcl_ref.bench.figure import scaling_figure
 from sparcl_ref.bench.kernels import suggestion
-from sparcl_ref.bench.machine import cache_bytes, describe_machine
 from sparcl_ref.bench.request import PARTS, Request
 from sparcl_ref.report.canvas import png
 
@@ -24,8 +25,8 @@ TINY = Request(parts=BROAD, threads=1, rounds=1, width=16, batch=2)
 @pytest.fixture(scope="module")
 def record():
     """All parts but memory."""
-    record = parts.measure(TINY)
-    return record | {"run": parts.measure(replace(TINY, parts=("run",), quick=True))["run"]}
+    record = bench.measure(TINY)
+    return record | {"run": bench.measure(replace(TINY, parts=("run",), quick=True))["run"]}
 
 
 def finite(value) -> bool:
@@ -39,7 +40,7 @@ def finite(value) -> bool:
 
 @pytest.mark.slow
 def test_every_part_that_was_asked_for_is_there(record):
-    assert tuple(parts.MODULES) == PARTS
+    assert tuple(bench.MODULES) == PARTS
     assert set(record) == {
         "schema_version", "machine", "request", "compile_seconds", "peak_gflops_per_second", "seconds", *BROAD, "run"
     }  # fmt: skip
@@ -57,7 +58,7 @@ def test_roofs(record):
         "dot products, operand from L1",
         *(f"copy within {level}" for level in levels),
         *(f"multiply-adds, operand from {level}, random rows" for level in levels),
-        *(f"sums of {weights} weights, operand from L1" for weights in roofs.BLOCKS),
+        *(f"sums of {weights} weights, operand from L1" for weights in roofline.BLOCKS),
     }
     assert all(row["min"] <= row["median"] <= row["max"] and row["threads"] == 1 for row in record["roofs"])
     assert all((row["bytes_per_thread"] is None) == ("registers" in row["name"]) for row in record["roofs"])
@@ -65,9 +66,9 @@ def test_roofs(record):
 
 def test_working_sets_fit_their_level_and_no_lower_one():
     caches = {"L1": 32 * 2**10, "L2": 2**20, "L3": 64 * 2**20}
-    sets = roofs.working_sets(caches)
+    sets = roofline.working_sets(caches)
     assert sets["L1"] <= caches["L1"] < sets["L2"] <= caches["L2"] < sets["L3"] <= caches["L3"] < sets["memory"]
-    assert "memory" not in roofs.working_sets(caches, quick=True)
+    assert "memory" not in roofline.working_sets(caches, quick=True)
 
 
 def test_multiply_adds_in_registers_are_counted_right():
@@ -185,7 +186,7 @@ def test_run(record):
 
 @pytest.mark.slow
 def test_text_and_markdown_name_every_contender(record):
-    text, table = parts.text(record), page.markdown(record)
+    text, table = bench.text(record), page.markdown(record)
     names = [row["name"] for row in record["step"]["contenders"]]
     names += [layer["name"] for layer in record["layers"]]
     names += [row["name"] for row in record["roofs"]]
@@ -203,7 +204,7 @@ def test_text_and_markdown_name_every_contender(record):
 
 @pytest.mark.slow
 def test_files_are_written(record, tmp_path):
-    parts.write(record, tmp_path)
+    bench.write(record, tmp_path)
     assert json.loads((tmp_path / "bench.json").read_text()) == record
     assert (tmp_path / "scaling.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.json", "scaling.png"]

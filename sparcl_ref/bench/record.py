@@ -13,13 +13,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from sparcl_ref import fast
-from sparcl_ref.bench import kernels, layers, memory, profile, roofs, scaling, step, whole_run
-from sparcl_ref.bench.machine import describe_machine
+from sparcl_ref.bench import kernels, layers, memory, profile, roofline, scaling, step, whole_run
+from sparcl_ref.bench.environment import describe_machine
 from sparcl_ref.bench.request import Request
 
 SCHEMA_VERSION = 1
 MODULES = {
-    "roofs": roofs,
+    "roofs": roofline,
     "step": step,
     "profile": profile,
     "layers": layers,
@@ -52,8 +52,8 @@ def measure(request: Request, *, note: Callable[[str], None] = lambda line: None
     note("compiling, or loading what was compiled before ...")
     with threadpool_limits(limits=request.threads):
         compile_seconds = fast.prepare("float32")
-        peak = roofs.register_peak(request.threads, rounds=PEAK_ROUNDS)
-        record = {
+        peak = roofline.register_peak(request.threads, rounds=PEAK_ROUNDS)
+        record: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "machine": machine,
             "request": {**asdict(request), "parts": list(request.parts)},

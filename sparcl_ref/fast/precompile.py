@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from sparcl_ref.fast.network import FastNetwork
-from sparcl_ref.fast.update import SGD
+from sparcl_ref.fast.update import CompiledSGD
 from sparcl_ref.models import build_model
 
 #: Small networks that together hold every step the engine has; the last is wide enough for matrix products.
@@ -16,7 +17,7 @@ MODELS = (("resnet18", (3, 8, 8), 4), ("convnet", (1, 8, 8), 8), ("mlp", (1, 8, 
 MOMENTA = (0.0, 0.9)
 
 
-def prepare(dtype: np.dtype | type) -> float:
+def prepare(dtype: DTypeLike) -> float:
     """Compile all that training in a dtype runs, or load it where an earlier run left it.
 
     Machine code is kept beside the package, or in the folder that the environment variable ``NUMBA_CACHE_DIR`` names.
@@ -41,7 +42,7 @@ def _train_once(name: str, input_shape: tuple[int, int, int], width: int, dtype:
     """Two passes, an update and an evaluation, first dense, then with masks of both kinds."""
     rng = np.random.default_rng(0)
     network = FastNetwork(build_model(name, input_shape=input_shape, classes=2, width=width, dtype=dtype, rng=rng))
-    optimizer = SGD(network.parameters(), momentum=momentum)
+    optimizer = CompiledSGD(network.parameters(), momentum=momentum)
     images = rng.standard_normal((3, *input_shape)).astype(dtype)
     for masked in (False, True):
         for parameter in network.sparsifiable() if masked else ():

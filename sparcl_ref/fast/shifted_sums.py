@@ -19,7 +19,7 @@ WEIGHTS_PER_BLOCK = 14
 
 
 @dataclass(frozen=True)
-class Sweep:
+class ShiftedSums:
     """A window's weights in the order in which a tile meets them: by block of channels read, then channel written.
 
     Attributes
@@ -51,22 +51,9 @@ class Sweep:
         tiles = w.rows * -(-w.run // (WIDE * VECTOR_BYTES // x.itemsize))
         parts = min(self.channels, max(1, -(-4 * (len(self.bounds) - 1) // tiles) if tiles < 16 else 1))
         gather_rows(
-            x,
-            w.source,
-            w.source_row,
-            self.offs,
-            vals,
-            self.indptr,
-            self.channels,
-            y,
-            w.target,
-            w.target_row,
-            w.target_plane,
-            w.rows,
-            w.run,
-            add,
-            parts,
-        )
+            x, w.source, w.source_row, self.offs, vals, self.indptr, self.channels, y, w.target, w.target_row,
+            w.target_plane, w.rows, w.run, add, parts,
+        )  # fmt: skip
 
     def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
         """dL/dW of each weight, in the order of ``index``.
@@ -80,25 +67,13 @@ class Sweep:
         w = self.place
         out = np.empty(len(self.index), dtype=x.dtype)
         dot_rows(
-            x,
-            w.source,
-            w.source_row,
-            self.offs,
-            self.indptr,
-            self.bounds,
-            self.channels,
-            dy,
-            start,
-            row,
-            plane,
-            w.rows,
-            w.run,
-            out,
-        )
+            x, w.source, w.source_row, self.offs, self.indptr, self.bounds, self.channels, dy, start, row, plane,
+            w.rows, w.run, out,
+        )  # fmt: skip
         return out
 
 
-def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, seen_bytes: int) -> Sweep:
+def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads: int, seen_bytes: int) -> ShiftedSums:
     """Sort a window's weights.
 
     Parameters
@@ -126,4 +101,4 @@ def build_sweep(window: Window, flat: np.ndarray, *, channels: int, reads: int, 
     inner = np.searchsorted(per_output, np.arange(1, threads) * per_output[-1] / threads)
     bounds = np.concatenate([[0], inner, [channels]]).astype(np.int64)
     index = flat[window.taken[order]].astype(np.int32)
-    return Sweep(window.place, index, shift.astype(np.int32), indptr, channels, bounds)
+    return ShiftedSums(window.place, index, shift.astype(np.int32), indptr, channels, bounds)

@@ -43,9 +43,10 @@ def cache_bytes(folder: Path = CACHES) -> dict[str, int]:
     """Sizes of the data caches of the first core by level, ``{"L1": ..., "L2": ..., "L3": ...}``, as far as known."""
     sizes = {}
     for place in sorted(folder.glob("index*")):
-        if (place / "type").read_text().strip() != "Instruction":
-            number, unit = re.fullmatch(r"(\d+)([KMG]?)", (place / "size").read_text().strip()).groups()
-            sizes[f"L{(place / 'level').read_text().strip()}"] = int(number) * UNITS[unit]
+        kind, level, size = ((place / name).read_text().strip() for name in ("type", "level", "size"))
+        found = re.fullmatch(r"(\d+)([KMG]?)", size)
+        if kind != "Instruction" and found:
+            sizes[f"L{level}"] = int(found[1]) * UNITS[found[2]]
     return sizes
 
 

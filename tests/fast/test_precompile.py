@@ -61,7 +61,7 @@ def test_nor_does_anything_else_that_can_be_asked_of_a_network(model, dtype):
     rng = np.random.default_rng(1)
     shape = (2, 7, 9)
     network = fast.compile(build_model(model, input_shape=shape, classes=3, width=6, dtype=np.dtype(dtype), rng=rng))
-    optimizer = fast.SGD(network.parameters(), momentum=0.5, nesterov=True, weight_decay=1e-3)
+    optimizer = fast.CompiledSGD(network.parameters(), momentum=0.5, nesterov=True, weight_decay=1e-3)
     for density in (1.0, 0.5, 0.0):
         for parameter in network.sparsifiable():
             parameter.set_mask(rng.random(parameter.value.shape) < density)
