@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from sparcl_ref.report import canvas, style
+from sparcl_ref.report import style
+from sparcl_ref.report.figures import canvas
 from sparcl_ref.report.style import LIGHT, Theme
 
 TITLES = {"density": "density of weights", "width": "width", "batch": "batch size", "threads": "threads"}
@@ -31,7 +32,7 @@ def scaling_figure(record: dict[str, list[dict[str, Any]]], *, under: str, theme
     with style.applied(theme):
         figure = canvas.new_figure(HEIGHT)
         canvas.title(figure, "A SparCL-DER++ step against dense PyTorch", under=under, theme=theme)
-        wide = (canvas.WIDTH - LEFT - 0.25 - GAP_X * (len(record) - 1)) / len(record)
+        wide = (style.WIDTH - LEFT - 0.25 - GAP_X * (len(record) - 1)) / len(record)
         top = max(1.0, *(row["times_faster"] for points in record.values() for row in _ours(points)))
         speed = max(row["useful_gflops_per_second"] for points in record.values() for row in _ours(points))
         for column, (axis, points) in enumerate(record.items()):
