@@ -140,7 +140,7 @@ def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) 
         ((x - border.x0) / inch, (y - border.y0) / inch)
         for x, y in axes.transData.transform([(point.flops, point.row.accuracy) for point in points])
     ]
-    levels = spread_labels([y for _, y in places], LINE)
+    levels = spread_labels([y for _, y in places], LINE, 0.1, border.height / inch)
     halo = [withStroke(linewidth=3.5, foreground=theme.background)]
     for (row, _, _), (x, y), level in zip(points, places, levels, strict=True):
         accuracy = numbers.percent(row.accuracy)

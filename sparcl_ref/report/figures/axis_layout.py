@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 #: An entry this far (in accuracy) below the best would squeeze the others into a thin band of a shared axis.
@@ -24,11 +25,14 @@ def padded_range(values: Sequence[float], *, pad: float = 0.06, least: float = 0
     return max(low - room, -0.02), min(high + room, 1.02)
 
 
-def spread_labels(positions: Sequence[float], gap: float) -> list[float]:
+def spread_labels(
+    positions: Sequence[float], gap: float, low: float = -math.inf, high: float = math.inf
+) -> list[float]:
     """Positions at least ``gap`` apart, in the same order, as near as possible to the given ones (least squares).
 
-    Subtracting ``gap`` times the rank turns "at least gap apart" into "not decreasing", which is isotonic regression:
-    neighbours out of order are pooled into a block at their mean.
+    They stay within ``low`` and ``high`` if there is room for all; else they begin at ``low``. Subtracting ``gap``
+    times the rank turns "at least gap apart" into "not decreasing", which is isotonic regression: neighbours out of
+    order are pooled into a block at their mean, and bounds only clip its solution.
     """
     order = sorted(range(len(positions)), key=lambda index: positions[index])
     blocks: list[tuple[float, int]] = []
@@ -38,7 +42,8 @@ def spread_labels(positions: Sequence[float], gap: float) -> list[float]:
             other, others = blocks.pop()
             mean, count = (mean * count + other * others) / (count + others), count + others
         blocks.append((mean, count))
-    levels = [mean for mean, count in blocks for _ in range(count)]
+    high = max(low, high - (len(positions) - 1) * gap)
+    levels = [min(max(mean, low), high) for mean, count in blocks for _ in range(count)]
     result = [0.0] * len(positions)
     for rank, (index, level) in enumerate(zip(order, levels, strict=True)):
         result[index] = level + rank * gap

@@ -60,7 +60,8 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *,
     name = record["name"] + (": untrained, trained" if joint and not first else "")
     if text_width(axes.figure, name) > side:
         name = name.replace(" (", "\n(", 1)
-    axes.set_title(name, fontsize=LABEL)
+    longest = max(text_width(axes.figure, line) for line in name.split("\n"))
+    axes.set_title(name, fontsize=LABEL * min(1, side / longest))
     axes.set_xticks(range(tasks), [str(task + 1) for task in range(tasks)])
     names = ["untrained", *(["trained"] if joint else [f"after {task}" for task in range(1, rows)])]
     axes.set_yticks(range(rows), names if first else [""] * rows)

@@ -160,7 +160,7 @@ def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool, theme: Theme)
     """Name and final value at the right, pushed apart, each tied to the end of its line."""
     height = axes.get_window_extent().height / axes.figure.dpi
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height)
+    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height, low, high)
     transform = axes.get_yaxis_transform()
     for curve, place in zip(curves, places, strict=True):
         start = (curve.seen[-1] - left) / (right - left)

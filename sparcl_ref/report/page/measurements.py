@@ -136,8 +136,8 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
         ]
         listing = [element("div", element("dt", text), element("dd", _mean_and_std(value))) for text, value in measures]
         facts = [
-            ("Train FLOPs, exact", numbers.quantity(row.exact_flops, "")),
-            ("Memory, exact", numbers.quantity(row.memory_bytes["exact"].mean, "B")),
+            *((f"Training, {name}", numbers.quantity(row.train_flops[name].mean, "FLOPs")) for name in CONVENTIONS),
+            *((f"Memory, {name}", numbers.quantity(row.memory_bytes[name].mean, "B")) for name in CONVENTIONS),
             ("Seconds", numbers.seconds(row.wall_seconds.mean)),
             ("Updates", numbers.DASH if row.steps.mean is None else f"{row.steps.mean:,.0f}"),
             ("Head", row.head),

@@ -57,3 +57,20 @@ def test_labels_are_as_near_as_a_general_optimiser_gets_them(positions):
     limits = [{"type": "ineq", "fun": lambda x, i=i: x[i + 1] - x[i] - gap} for i in range(len(positions) - 1)]
     best = minimize(lambda x: np.sum((x - start) ** 2), start, constraints=limits, tol=1e-14).x
     np.testing.assert_allclose(sorted(spread_labels(positions, gap)), best, rtol=0, atol=1e-6)
+
+
+@given(positions=POSITIONS, gap=st.floats(0.01, 0.1))
+def test_labels_stay_within_bounds_and_are_the_nearest_that_do(positions, gap):
+    placed = spread_labels(positions, gap, 0.0, 1.0)
+    assert min(placed) >= 0
+    assert max(placed) <= 1 + 1e-9
+    start, found = np.sort(positions), np.sort(placed)
+    assert all(np.diff(found) >= gap - 1e-9)
+    limits = [{"type": "ineq", "fun": lambda x, i=i: x[i + 1] - x[i] - gap} for i in range(len(start) - 1)]
+    best = minimize(lambda x: np.sum((x - start) ** 2), found, bounds=[(0, 1)] * len(start), constraints=limits)
+    # The general optimiser starts from our answer and must not find anything better.
+    assert np.sum((found - start) ** 2) <= best.fun + 1e-6
+
+
+def test_labels_without_room_begin_at_the_bottom():
+    assert spread_labels([0.5, 0.5, 0.5], 0.5, 0.0, 0.8) == pytest.approx([0.0, 0.5, 1.0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref.report.figures.matrices import accuracy_matrices
-from sparcl_ref.report.style import NARROW
+from sparcl_ref.report.style import NARROW, WIDTH
 from tests.report import example
 from tests.report.figures.reading import NAMES, records
 
@@ -64,3 +64,13 @@ def test_a_single_matrix_keeps_its_size_and_narrow_drawings_have_two_side_by_sid
     assert len({round(axes.get_position().x0, 6) for axes in narrow.axes}) == 2
     for figure in (one, many, narrow):
         assert all(axes.get_position().x1 <= 1 for axes in figure.axes)
+
+
+def test_names_never_reach_into_the_next_matrix():
+    every = [{**record, "name": f"SparCL-DER++ .{index} with a long name"} for index, record in enumerate(records())]
+    for width in (WIDTH, NARROW):
+        figure = accuracy_matrices(every, width=width)
+        for axes in figure.axes:
+            extent = axes._left_title.get_window_extent(figure.canvas.get_renderer())
+            # Matrices stand 0.22 inches apart, and hinting makes small letters a little wider than they should be.
+            assert extent.width <= axes.bbox.width + 0.1 * figure.dpi

@@ -68,6 +68,8 @@ def test_twenty_five_entries_have_a_line_of_text_each():
         # Text of 10.5 points is 0.146 inches high.
         assert min(np.diff(heights)) / axes.figure.dpi > 0.15
         assert len(heights) == 25
+        assert axes.bbox.y0 - 1 <= heights[0]
+        assert heights[-1] <= axes.bbox.y1 + 1
 
 
 def test_entries_close_together_share_one_panel():

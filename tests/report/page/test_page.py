@@ -181,6 +181,17 @@ def test_narrow_screens_keep_accuracy_and_cost(summary):
     assert all(classes[11 * index + i] for index in range(len(rows)) for i in range(11) if i not in shown)
 
 
+def test_what_a_narrow_table_leaves_out_stands_in_the_box_of_its_entry(summary):
+    text = page(summary).text
+    box = text[text.index("SparCL-DER++ .75", text.index("Entry by entry")) :]
+    box = box[: box.index("Class-IL accuracy")]
+    row = next(row for row in aggregate(summary["methods"]) if row.name == "SparCL-DER++ .75")
+    assert f"{100 * row.task_il_accuracy.mean:.1f} % Task-IL" in box
+    assert f"Forgetting {100 * row.forgetting.mean:.1f}" in box
+    assert "Training, paper 64.0 GFLOPs Training, exact 123 GFLOPs Memory, paper 5.41 MB Memory, exact 5.90 MB" in box
+    assert "Seconds 12.2" in box
+
+
 def test_unknown_costs_are_called_so_everywhere(summary):
     bare = copy.deepcopy(summary)
     for record in bare["methods"]:
