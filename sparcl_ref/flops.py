@@ -159,8 +159,8 @@ def show_run(options: argparse.Namespace, wanted: Request) -> str:
 
 def write_figure(directory: Path, record: dict[str, Any]) -> Path:
     """Draw the waterfall of a statement into a directory."""
-    from sparcl_ref.report.canvas import png
-    from sparcl_ref.report.waterfall import cost_waterfall
+    from sparcl_ref.report.figures.canvas import png
+    from sparcl_ref.report.figures.waterfall import cost_waterfall
 
     path = directory / "cost_waterfall.png"
     path.write_bytes(png(cost_waterfall(record["savings"], name=f"{record['name']}, {record['model']['name']}")))

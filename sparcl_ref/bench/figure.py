@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from sparcl_ref.report import canvas, style
+from sparcl_ref.report import style
+from sparcl_ref.report.figures import canvas
 from sparcl_ref.report.style import LIGHT, Theme
 
 TITLES = {"density": "density of weights", "width": "width", "batch": "batch size", "threads": "threads"}

@@ -96,7 +96,7 @@ def write(record: dict[str, Any], folder: Path) -> None:
     (folder / "bench.json").write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
     if "scaling" in record:
         from sparcl_ref.bench.figure import scaling_figure
-        from sparcl_ref.report.canvas import png
+        from sparcl_ref.report.figures.canvas import png
 
         request = record["request"]
         width = "half the width of" if request["quick"] else "width"

@@ -18,10 +18,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from sparcl_ref.report import style
 from sparcl_ref.report.style import LIGHT, Theme
+from sparcl_ref.report.summary import finite, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -80,13 +79,13 @@ def drawing(
         raise ValueError(f"figure {name!r}: within must be a finite number of at least 0, got {within}")
     if len(size) != 2 or not all(0 < side <= 20 for side in size):
         raise ValueError(f"figure {name!r}: size must be width and height in inches, above 0 up to 20, got {size}")
-    record = {"within": float(within), "data": plain(data, f"figure {name!r}: data")}
+    record = {"within": float(within), "data": plain(data, place=f"figure {name!r}: data", number=rounded)}
     return _drawing(name, record, size)
 
 
 @contextmanager
 def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> Iterator[tuple[Figure, Theme]]:
-    from sparcl_ref.report import canvas
+    from sparcl_ref.report.figures import canvas
 
     width, height = size
     with style.applied(LIGHT):
@@ -102,39 +101,9 @@ def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> It
     _show(picture, width)
 
 
-def plain(value: Any, where: str) -> Any:
-    """A value as JSON values: numbers to `DIGITS` significant digits, NaN as None.
-
-    Parameters
-    ----------
-    value
-        See `drawing`.
-    where : str
-        How errors call the value.
-
-    Raises
-    ------
-    ValueError
-        For an infinite number.
-    TypeError
-        For a kind of value or key that has no place in JSON.
-    """
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError(f"{where}: keys must be strings, got {key!r}")
-        return {key: plain(item, f"{where}[{key!r}]") for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        if math.isinf(value):
-            raise ValueError(f"{where}: expected finite numbers, got {value}")
-        return None if math.isnan(value) else float(f"{value:.{DIGITS}g}")
-    raise TypeError(f"{where}: expected numbers, strings, arrays, lists or mappings, got {type(value).__name__}")
+def rounded(value: float, place: str) -> float | None:
+    """A number to `DIGITS` significant digits, NaN as None; infinite ones are refused."""
+    return None if math.isnan(value) else float(f"{finite(value, place):.{DIGITS}g}")
 
 
 def as_text(record: Mapping[str, Any]) -> str:

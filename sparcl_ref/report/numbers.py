@@ -1,4 +1,7 @@
-"""How numbers are written: percentages, counts with a unit, ratios. Undefined is a dash, and zero has no sign."""
+"""How numbers are written: percentages, counts with a unit, ratios. Undefined is a dash, and zero has no sign.
+
+A cost that is None has not been said by some layer: it is "unknown", which is not the same as undefined.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 DASH = "-"
+UNKNOWN = "unknown"
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
@@ -19,24 +23,21 @@ class Spread(NamedTuple):
         None where the quantity is not defined.
     std : float or None
         With ddof = 1; None for fewer than two values.
-    count : int
-        Number of values that are defined.
     """
 
     mean: float | None
     std: float | None
-    count: int
 
 
 def spread(values: Iterable[float | None]) -> Spread:
     """Mean and standard deviation (ddof = 1) of the values that are not None."""
     known = [float(value) for value in values if value is not None]
     if not known:
-        return Spread(None, None, 0)
+        return Spread(None, None)
     mean = math.fsum(known) / len(known)
     if len(known) == 1:
-        return Spread(mean, None, 1)
-    return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)), len(known))
+        return Spread(mean, None)
+    return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in known) / (len(known) - 1)))
 
 
 def fixed(value: float | None, decimals: int = 1) -> str:
@@ -51,11 +52,6 @@ def fixed(value: float | None, decimals: int = 1) -> str:
 def percent(fraction: float | None, decimals: int = 1) -> str:
     """A fraction in percent, without the sign for it."""
     return fixed(None if fraction is None else 100 * fraction, decimals)
-
-
-def percent_spread(value: Spread) -> str:
-    """Mean and, where there is one, standard deviation in percent: "91.4" or "91.4 ±0.8"."""
-    return percent(value.mean) if value.std is None else f"{percent(value.mean)} ±{percent(value.std)}"
 
 
 def significant(value: float | None, digits: int = 3) -> str:
@@ -81,10 +77,15 @@ def prefix_for(values: Iterable[float | None]) -> tuple[float, str]:
     return float(1000**index), PREFIXES[index]
 
 
+def scaled(value: float | None, divisor: float) -> str:
+    """A cost in a unit that a whole column shares."""
+    return UNKNOWN if value is None else significant(value / divisor)
+
+
 def quantity(value: float | None, unit: str, *, digits: int = 3) -> str:
-    """A number with a prefix and its unit: 1.39e11 FLOPs are "139 GFLOPs"."""
+    """A cost with a prefix and its unit: 1.39e11 FLOPs are "139 GFLOPs"."""
     if value is None:
-        return DASH
+        return UNKNOWN
     divisor, prefix = prefix_for([value])
     return f"{significant(value / divisor, digits)} {prefix}{unit}"
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from sparcl_ref.report.table import Row
 
-#: Figures are this many inches wide; at `DPI` that is 1600 pixels, made to be shown at 1000 or less.
-WIDTH = 10.0
-DPI = 160
+#: Figures are this many inches wide, on a page for narrow screens `NARROW`; a page shows at most `CSS_PIXELS` per inch.
+WIDTH, NARROW = 10.0, 4.2
+DPI, NARROW_DPI, CSS_PIXELS = 160, 180, 100
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,9 @@ class Theme:
     accent : str
         Of links and marks.
     dense : dict of str to str
-        Colour of each dense method.
+        Colours of five dense methods, see `looks`.
+    spare : tuple of str
+        Colours of all other dense methods, in order of appearance.
     warm : tuple of str
         Ends and middle of the ramp for SparCL entries.
     strata : tuple of str
@@ -53,6 +55,7 @@ class Theme:
     faint: str
     accent: str
     dense: dict[str, str]
+    spare: tuple[str, ...]
     warm: tuple[str, ...]
     strata: tuple[str, ...]
     bedrock: str
@@ -68,6 +71,7 @@ LIGHT = Theme(
     faint="#dfe3e8",
     accent="#0a62a8",
     dense={"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
+    spare=("#880ce9", "#c20a36", "#8277f8", "#49089b", "#6e356c"),
     warm=("#6f2402", "#cf5a00", "#ee9d26"),
     strata=("#3b2a7e", "#1f8a8c", "#e0a800"),
     bedrock="#39424f",
@@ -82,6 +86,7 @@ DARK = Theme(
     faint="#323943",
     accent="#7cc0f4",
     dense={"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
+    spare=("#9b2af4", "#a2e90c", "#a55050", "#336899", "#6d57c7"),
     warm=("#ffd08a", "#f58a35", "#c84a16"),
     strata=("#9c86f0", "#3fb8b4", "#ffd84d"),
     bedrock="#6f7885",
@@ -91,7 +96,7 @@ THEMES = (LIGHT, DARK)
 
 #: What stands for a rehearsal method, dense or under SparCL.
 MARKERS = {"sgd": "X", "joint": "*", "er": "s", "der": "D", "derpp": "o"}
-FALLBACK_MARKER = "^"
+SPARE_MARKERS = ("^", "v", "P", "<", ">", "p", "h")
 
 
 @dataclass(frozen=True)
@@ -107,13 +112,20 @@ def looks(rows: Sequence[Row], theme: Theme) -> list[Look]:
     """How each row is drawn.
 
     Dense entries take their method's colour, dashed with the single head; SparCL entries share the warm ramp in order
-    of appearance, dashed with the full head.
+    of appearance, dashed with the full head. A method takes the next spare colour and marker in order of appearance,
+    over again when they are used up. Five methods have fixed ones instead: they stand on committed pages and in
+    tutorials, where a reader should know them again whatever else was run. Nothing depends on their being there.
     """
     ramp = iter(shades(theme.warm, sum(row.sparse for row in rows)))
+    others = list(dict.fromkeys(row.method for row in rows if row.method not in MARKERS))
+
+    def of_method(known: dict[str, str], spare: tuple[str, ...], method: str) -> str:
+        return known[method] if method in known else spare[others.index(method) % len(spare)]
+
     return [
         Look(
-            colour=next(ramp) if row.sparse else theme.dense.get(row.method, theme.muted),
-            marker=MARKERS.get(row.method, FALLBACK_MARKER),
+            colour=next(ramp) if row.sparse else of_method(theme.dense, theme.spare, row.method),
+            marker=of_method(MARKERS, SPARE_MARKERS, row.method),
             dash="-" if (row.head == "single") == row.sparse else "--",
         )
         for row in rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,23 @@ RECORD_KEYS = (
 )  # fmt: skip
 
 
-def plain(value: Any, *, place: str = "summary") -> Any:
-    """A value made of dict, list, str, int, finite float, bool and None alone; NumPy's scalars and arrays become these.
+def finite(value: float, place: str) -> float:
+    """A number as it is, if JSON can hold it."""
+    if not math.isfinite(value):
+        raise ValueError(f"{place} is {value}, which JSON cannot hold; use None for what is undefined")
+    return value
+
+
+def plain(value: Any, *, place: str = "summary", number: Callable[[float, str], float | None] = finite) -> Any:
+    """A value made of dict, list, str, int, float, bool and None alone; NumPy's scalars and arrays become these.
 
     Parameters
     ----------
     value : object
     place : str
         What an error calls the value.
+    number : callable
+        Takes a float and its place and gives what is to be kept of it.
 
     Raises
     ------
@@ -50,15 +59,13 @@ def plain(value: Any, *, place: str = "summary") -> Any:
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"{place} is {value}, which JSON cannot hold; use None for what is undefined")
-        return value
+        return number(value, place)
     if isinstance(value, Mapping):
         if odd := [key for key in value if not isinstance(key, str)]:
             raise TypeError(f"{place} has the key {odd[0]!r}; keys must be strings")
-        return {key: plain(item, place=f"{place}.{key}") for key, item in value.items()}
+        return {key: plain(item, place=f"{place}.{key}", number=number) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item, place=f"{place}[{index}]") for index, item in enumerate(value)]
+        return [plain(item, place=f"{place}[{index}]", number=number) for index, item in enumerate(value)]
     raise TypeError(f"{place} is a {type(value).__name__}, which JSON cannot hold")
 
 

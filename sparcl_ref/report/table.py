@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sparcl_ref import text
 from sparcl_ref.report import numbers
-from sparcl_ref.report.numbers import DASH, Spread, spread
+from sparcl_ref.report.numbers import Spread, spread
 
 Record = dict[str, Any]
 CONVENTIONS = ("paper", "exact")
+#: Columns of the printed table that go, one after the other, where all do not fit.
+EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "Task-IL", "forgetting", "seconds")
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,15 @@ class Row:
     Attributes
     ----------
     name, method, head : str
+    joint : bool
+        Whether all tasks were learned at once.
     sparsity : float or None
         As asked for; None for a dense method.
     seeds : tuple of int
     class_il_accuracy, task_il_accuracy, forgetting, backward_transfer, forward_transfer, learning_accuracy : Spread
         Fractions.
     train_flops, memory_bytes : dict of str to Spread
-        By convention, "paper" and "exact".
+        By convention, "paper" and "exact"; undefined where the cost is unknown.
     steps, wall_seconds : Spread
     """
 
@@ -35,6 +41,7 @@ class Row:
     method: str
     sparsity: float | None
     head: str
+    joint: bool
     seeds: tuple[int, ...]
     class_il_accuracy: Spread
     task_il_accuracy: Spread
@@ -51,6 +58,18 @@ class Row:
     def sparse(self) -> bool:
         """Whether SparCL was on."""
         return self.sparsity is not None
+
+    @property
+    def accuracy(self) -> float:
+        """Class-IL accuracy after the last task, mean over seeds: the one measurement that every record has."""
+        mean = self.class_il_accuracy.mean
+        assert mean is not None
+        return mean
+
+    @property
+    def exact_flops(self) -> float | None:
+        """Train FLOPs in the exact convention, mean over seeds; None where unknown."""
+        return self.train_flops["exact"].mean
 
 
 def group_by_entry(records: Sequence[Record]) -> list[list[Record]]:
@@ -90,7 +109,7 @@ def _row(group: list[Record]) -> Row:
         return spread(record[key] for record in group)
 
     def by_convention(key: str) -> dict[str, Spread]:
-        return {name: spread(record[key][name] for record in group) for name in CONVENTIONS}
+        return {name: spread((record[key] or {}).get(name) for record in group) for name in CONVENTIONS}
 
     first = group[0]
     return Row(
@@ -98,6 +117,7 @@ def _row(group: list[Record]) -> Row:
         method=first["method"],
         sparsity=first["sparsity"],
         head=first["head"],
+        joint=is_joint(first),
         seeds=tuple(record["seed"] for record in group),
         class_il_accuracy=over_seeds("class_il_accuracy"),
         task_il_accuracy=over_seeds("task_il_accuracy"),
@@ -112,47 +132,42 @@ def _row(group: list[Record]) -> Row:
     )
 
 
-def cost_reference(rows: Sequence[Row]) -> Row | None:
-    """The entry that "times fewer" refers to: dense DER++, the one with the full head if there are several."""
-    dense = [row for row in rows if row.method == "derpp" and not row.sparse]
-    return min(dense, key=lambda row: row.head != "full", default=None)
+def dense_reference(rows: Sequence[Row]) -> Row | None:
+    """The dense entry that SparCL is held against, in accuracy and in cost; None if none has SparCL over its method.
+
+    Of several it is the one whose method most SparCL entries have, then the one whose head most of these have, then the
+    first. Measurements have no say in it.
+    """
+
+    def kinship(row: Row) -> tuple[int, int]:
+        over = [each for each in rows if each.sparse and each.method == row.method]
+        return len(over), sum(each.head == row.head for each in over)
+
+    dense = [row for row in rows if not row.sparse and kinship(row) > (0, 0)]
+    return max(dense, key=kinship, default=None)
 
 
 def times_fewer(row: Row, reference: Row | None, convention: str) -> float | None:
-    """How many times fewer train FLOPs a row took than the reference; below 1 it took more. None if undefined."""
+    """How many times fewer train FLOPs a row took than the reference; below 1 it took more. None if unknown."""
     if reference is None:
         return None
     own, other = row.train_flops[convention].mean, reference.train_flops[convention].mean
     return other / own if own and other else None
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the printed table: a heading in two lines, its cells, and the side they are aligned to."""
-
-    heading: tuple[str, str]
-    cells: tuple[str, ...]
-    align: str = ">"
-
-    @property
-    def width(self) -> int:
-        return max(map(len, (*self.heading, *self.cells)))
-
-    def lines(self) -> list[str]:
-        """Heading, rule and cells, all of one width."""
-        texts = (*self.heading, "-" * self.width, *self.cells)
-        return [f"{text:{self.align}{self.width}}" for text in texts]
+def times(value: float | None, sign: str = "x") -> str:
+    """A cell that says how many times."""
+    return numbers.UNKNOWN if value is None else numbers.ratio(value) + sign
 
 
-def format_table(rows: Sequence[Row], *, width: int = 110) -> str:
+def format_table(rows: Sequence[Row], *, width: int = 80) -> str:
     """Rows as aligned text for a terminal, with a caption that says what the columns mean.
 
     Parameters
     ----------
     rows : sequence of Row
     width : int
-        Train FLOPs and memory are shown in both conventions where that fits into so many characters, else train FLOPs
-        alone in both, else both in the exact convention only.
+        Columns are left out, the least needed first, until the rest fits into so many characters. Names are never cut.
 
     Returns
     -------
@@ -161,67 +176,58 @@ def format_table(rows: Sequence[Row], *, width: int = 110) -> str:
     """
     if not rows:
         return "no results"
-    reference = cost_reference(rows)
-    choices = ((CONVENTIONS, CONVENTIONS), (CONVENTIONS, CONVENTIONS[1:]), (CONVENTIONS[1:], CONVENTIONS[1:]))
-    for flops_in, memory_in in choices:
-        columns = _columns(rows, reference, flops_in, memory_in)
-        if sum(column.width + 2 for column in columns) - 2 <= width:
+    reference = dense_reference(rows)
+    columns = _columns(rows, reference)
+    lines = _aligned(columns)
+    for name in EXPENDABLE:
+        if len(lines[2]) <= width:
             break
-    lines = ["  ".join(cells).rstrip() for cells in zip(*(column.lines() for column in columns), strict=True)]
-    return "\n".join([*lines, "", *_caption(rows, reference, flops_in, memory_in)])
+        columns.pop(name, None)
+        lines = _aligned(columns)
+    caption = f"Accuracy after the last task; {seeds_phrase(rows)}. FLOPs are those of training"
+    caption += "." if reference is None else f", times fewer than {reference.name}."
+    if "paper FLOPs" in columns:
+        caption += " paper: the paper's way of counting;"
+    caption += " exact: what a sparse engine has to do in this very run."
+    return "\n".join([*lines, "", *textwrap.wrap(caption, width, break_long_words=False)])
 
 
-def _columns(
-    rows: Sequence[Row], reference: Row | None, flops_in: Sequence[str], memory_in: Sequence[str]
-) -> list[Column]:
-    columns = [
-        Column(("", "method"), tuple(row.name for row in rows), "<"),
-        Column(("", "sparsity"), tuple(numbers.sparsity(row.sparsity) for row in rows)),
-        Column(("Class-IL", "%"), _percents(row.class_il_accuracy for row in rows)),
-        Column(("Task-IL", "%"), _percents(row.task_il_accuracy for row in rows)),
-        Column(("forgetting", "points"), _percents(row.forgetting for row in rows)),
-    ]
-    per, prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in flops_in)
-    for name in flops_in:
-        cells = _scaled((row.train_flops[name] for row in rows), per)
-        columns.append(Column((f"{prefix}FLOPs", name), cells))
+def _aligned(columns: dict[str, list[str]]) -> list[str]:
+    """Lines of a table whose headings are two storeys high, with a rule under them."""
+    above, *cells = zip(*columns.values(), strict=True)
+    lines = text.columns(above, cells).split("\n")
+    return [*lines[:2], "-" * max(map(len, lines)), *lines[2:]]
+
+
+def _columns(rows: Sequence[Row], reference: Row | None) -> dict[str, list[str]]:
+    """Two lines of heading and the cells of each column, by name."""
+    columns = {
+        "method": ["", "method", *(row.name for row in rows)],
+        "Class-IL": ["Class-", "IL, %", *_percents(row.class_il_accuracy for row in rows)],
+        "Task-IL": ["Task-", "IL, %", *_percents(row.task_il_accuracy for row in rows)],
+        "forgetting": ["forgot", "points", *_percents(row.forgetting for row in rows)],
+    }
+    per, prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in CONVENTIONS)
+    for name in CONVENTIONS:
+        cells = (numbers.scaled(row.train_flops[name].mean, per) for row in rows)
+        columns[f"{name} FLOPs"] = [f"{prefix}FLOPs", name, *cells]
         if reference is not None:
-            fewer = (times_fewer(row, reference, name) for row in rows)
-            cells = tuple(numbers.ratio(value) + ("" if value is None else "x") for value in fewer)
-            columns.append(Column(("times", "fewer"), cells))
-    per, prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in memory_in)
-    for name in memory_in:
-        columns.append(Column((f"{prefix}B", name), _scaled((row.memory_bytes[name] for row in rows), per)))
-    columns.append(Column(("", "seconds"), tuple(numbers.seconds(row.wall_seconds.mean) for row in rows)))
+            cells = (times(times_fewer(row, reference, name)) for row in rows)
+            columns[f"{name} fewer"] = ["times", "fewer", *cells]
+    per, prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in CONVENTIONS)
+    for name in CONVENTIONS:
+        cells = (numbers.scaled(row.memory_bytes[name].mean, per) for row in rows)
+        columns[f"{name} memory"] = [f"{prefix}B", name, *cells]
+    columns["seconds"] = ["", "sec", *(numbers.seconds(row.wall_seconds.mean) for row in rows)]
     return columns
 
 
-def _percents(values) -> tuple[str, ...]:
+def _percents(values: Iterable[Spread]) -> list[str]:
     """Cells whose means stand under each other although some have a standard deviation and some have none."""
     values = list(values)
     tails = ["" if value.std is None else f" ±{numbers.percent(value.std)}" for value in values]
     room = max(map(len, tails))
-    return tuple(numbers.percent(value.mean) + f"{tail:{room}}" for value, tail in zip(values, tails, strict=True))
-
-
-def _scaled(values, divisor: float) -> tuple[str, ...]:
-    return tuple(DASH if value.mean is None else numbers.significant(value.mean / divisor) for value in values)
-
-
-def _caption(
-    rows: Sequence[Row], reference: Row | None, flops_in: Sequence[str], memory_in: Sequence[str]
-) -> list[str]:
-    lines = [f"Accuracy after the last task, mean over tasks; {seeds_phrase(rows)}."]
-    what = "FLOPs: train FLOPs" if len(flops_in) > 1 else "FLOPs: train FLOPs in the exact convention"
-    if reference is None:
-        lines.append(f"{what}. No dense DER++ among the methods, so nothing to count times fewer from.")
-    else:
-        lines.append(f"{what}; times fewer than {reference.name}.")
-    if len(flops_in) > 1:
-        lines.append("paper: the paper's way of counting; exact: what a sparse engine has to do in this very run.")
-    if len(flops_in) != len(memory_in):
-        lines.append("Memory in the exact convention.")
-    return lines
+    return [numbers.percent(value.mean) + f"{tail:{room}}" for value, tail in zip(values, tails, strict=True)]
 
 
 def seeds_phrase(rows: Sequence[Row]) -> str:

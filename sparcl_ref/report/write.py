@@ -1,28 +1,28 @@
-"""The files of a run: written aside first, then moved into place, so that nobody ever finds half of one."""
+"""The files of a run: data first, then what is drawn from them; each alone, and none of them ever half."""
 
 from __future__ import annotations
 
 import csv
+import io
 import os
-import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.report.summary import FIGURE_NAMES, to_json
-from sparcl_ref.report.table import aggregate
+from sparcl_ref.text import one_line
 
 COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
 FIGURES = tuple(f"figures/{name}.png" for name in FIGURE_NAMES)
-OUTPUTS = (*FIGURES, "metrics.csv", "masks.npz", "report.html", "summary.json")
-PARTIAL = ".partial-"
+DATA, DRAWN = ("summary.json", "metrics.csv", "masks.npz"), (*FIGURES, "report.html")
+OUTPUTS = (*DATA, *DRAWN)
 
 
 def check_writable(directory: str | Path) -> None:
@@ -69,12 +69,11 @@ def write_run(
     summary: Mapping[str, Any],
     epochs: Sequence[Mapping[str, Any]],
     masks: Mapping[str, Mapping[str, Any]],
-) -> list[Path]:
-    """Write all that is to be kept of a run, or nothing.
+) -> list[str]:
+    """Write all that is to be kept of a run: the data, then the figures and the page.
 
-    Everything is written into a temporary folder on the same file system and then moved. Results of an earlier run in
-    the directory are replaced, or removed where this run has no counterpart (the mask, if it is dense); other files
-    stay.
+    Each file appears whole or not at all, and one that fails takes no other with it. Results of an earlier run in the
+    directory are replaced, or removed where this run has no counterpart; other files stay.
 
     Parameters
     ----------
@@ -89,100 +88,103 @@ def write_run(
 
     Returns
     -------
-    list of Path
-        The files written.
+    list of str
+        A line for each figure that could not be drawn or written, and for the page if that could not.
 
     Raises
     ------
     ValueError, TypeError
-        If the summary holds what JSON cannot.
+        If there are no records, or the summary holds what JSON cannot. Nothing is written then.
     OSError
-        If writing fails. The directory is then as it was before.
+        If data could not be written, named in one line; all else has been tried by then.
     """
-    from sparcl_ref.report.html import render
-    from sparcl_ref.report.illustrations import illustrate
-
     if not summary["methods"]:
         raise ValueError("there is nothing to write: the summary holds no records under 'methods'")
     directory, text = Path(directory), to_json(summary)
-    rows, illustrations = aggregate(summary["methods"]), illustrate(summary["methods"], masks)
-    page = render(summary, rows, illustrations)
-    with _staging(directory) as staged:
-        (staged / "figures").mkdir()
-        for each in illustrations:
-            (staged / "figures" / f"{each.name}.png").write_bytes(each.light)
-        _write_csv(staged / "metrics.csv", epochs)
-        if masks:
-            _write_masks(staged / "masks.npz", masks)
-        (staged / "report.html").write_text(page, encoding="utf-8", newline="\n")
-        (staged / "summary.json").write_text(text, encoding="utf-8", newline="\n")
-        _move(staged, directory)
-    return [directory / name for name in OUTPUTS if (directory / name).exists()]
-
-
-@contextmanager
-def _staging(directory: Path) -> Iterator[Path]:
-    """A folder to prepare results in; gone afterwards, with whatever is left in it and every folder that is empty."""
-    created = []
-    temporary = None
+    directory.mkdir(parents=True, exist_ok=True)
+    lost: list[str] = []
+    warnings: list[str] = []
+    contents: list[Callable[[], bytes | None]]
+    contents = [text.encode, lambda: _csv(epochs), lambda: _npz(masks) if masks else None]
+    for name, content in zip(DATA, contents, strict=True):
+        try:
+            _put(directory / name, content())
+        except Exception as error:
+            lost.append(f"{name} ({getattr(error, 'strerror', None) or one_line(error)})")
+    # Whatever an earlier run has drawn would stand beside data that it does not show.
+    for name in DRAWN:
+        with suppress(OSError):
+            (directory / name).unlink(missing_ok=True)
+    figures = _draw(directory, summary["methods"], masks, warnings)
     try:
-        for path in (*reversed(directory.parents), directory):
-            if not path.exists():
-                path.mkdir()
-                created.append(path)
-        # Inside the directory: its parent may be another file system, between which nothing moves at once.
-        temporary = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=directory))
-        yield temporary
+        from sparcl_ref.report.page import render
+
+        files = [name for name in DATA if (directory / name).exists()]
+        _put(directory / "report.html", render(summary, figures, files).encode())
+    except Exception as error:
+        warnings.append(f"report.html was not written: {one_line(error)}")
+    if lost:
+        raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
+    return warnings
+
+
+def _draw(
+    directory: Path, records: Sequence[dict[str, Any]], masks: Mapping[str, Mapping[str, Any]], warnings: list[str]
+) -> list[Any]:
+    """Draw the figures one by one and write a file of each; returns those that could be drawn."""
+    try:
+        # Draws in Matplotlib, which fails at its import where its settings are not to its liking.
+        from sparcl_ref.report.figures.illustrations import draw, sketches
+
+        planned = sketches(records, masks)
+    except Exception as error:
+        warnings.append(f"no figures were drawn: {one_line(error)}")
+        return []
+    drawn = []
+    for sketch in planned:
+        try:
+            drawn.append(draw(sketch))
+            (directory / "figures").mkdir(exist_ok=True)
+            _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
+        except Exception as error:
+            warnings.append(f"figures/{sketch.name}.png was not written: {one_line(error)}")
+    return drawn
+
+
+def _put(path: Path, content: bytes | None) -> None:
+    """Give a file its content at once, or take it away for None; what was there stays if that fails."""
+    if content is None:
+        path.unlink(missing_ok=True)
+        return
+    # Beside it: another folder may be another file system, between which nothing moves at once.
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
-        for path in reversed(created):
-            # Fails for a folder that now holds results, which is as it should be.
-            with suppress(OSError):
-                path.rmdir()
+        partial.unlink(missing_ok=True)
 
 
-def _move(staged: Path, directory: Path) -> None:
-    """Put prepared files in their places and take away what they replace; if that is interrupted, put all back."""
-    aside = staged / "replaced"
-    (aside / "figures").mkdir(parents=True)
-    before = {name for name in OUTPUTS if (directory / name).exists()}
-    had_figures = (directory / "figures").is_dir()
-    try:
-        (directory / "figures").mkdir(exist_ok=True)
-        for name in OUTPUTS:
-            if name in before:
-                os.replace(directory / name, aside / name)
-            if (staged / name).exists():
-                os.replace(staged / name, directory / name)
-    except BaseException:
-        for name in OUTPUTS:
-            if (aside / name).exists():
-                os.replace(aside / name, directory / name)
-            elif name not in before:
-                (directory / name).unlink(missing_ok=True)
-        if not had_figures:
-            (directory / "figures").rmdir()
-        raise
-
-
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     extra = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue().encode()
 
 
-def _write_masks(path: Path, masks: Mapping[str, Mapping[str, Any]]) -> None:
-    arrays: dict[str, np.ndarray] = {}
+def _npz(masks: Mapping[str, Mapping[str, Any]]) -> bytes:
+    arrays: dict[str, Any] = {}
     for key, mask in masks.items():
         arrays[f"{key}/layer"] = np.array(mask["layer"])
         arrays[f"{key}/shape"] = np.array(mask["shape"], dtype=np.int64)
         arrays[f"{key}/labels"] = np.array(mask["labels"], dtype=np.int64).reshape(-1, 2)
         # Eight weights to a byte: a large network's snapshots would otherwise take gigabytes to write.
         arrays[f"{key}/alive_bits"] = np.packbits(np.asarray(mask["alive"], dtype=bool), axis=1)
-    np.savez_compressed(path, **arrays)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()
 
 
 def load_masks(path: str | Path) -> dict[str, dict[str, Any]]:

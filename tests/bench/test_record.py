@@ -15,7 +15,7 @@ from sparcl_ref.bench.environment import cache_bytes, describe_machine
 from sparcl_ref.bench.figure import scaling_figure
 from sparcl_ref.bench.kernels import suggestion
 from sparcl_ref.bench.request import PARTS, Request
-from sparcl_ref.report.canvas import png
+from sparcl_ref.report.figures.canvas import png
 
 #: What is measured in this process at full breadth; memory needs others, and a run takes long.
 BROAD = tuple(part for part in PARTS if part not in ("memory", "run"))

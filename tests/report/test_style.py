@@ -45,7 +45,7 @@ def cie_lab(colour: str, vision: str) -> np.ndarray:
 @pytest.mark.parametrize("vision", VISION)
 @pytest.mark.parametrize("theme", style.THEMES, ids=lambda theme: theme.name)
 def test_colours_that_stand_for_different_things_are_far_apart_for_everyone(theme, vision):
-    entries = [*theme.dense.values(), *style.shades(theme.warm, 4)]
+    entries = [*theme.dense.values(), *theme.spare, *style.shades(theme.warm, 4)]
     layers = [theme.bedrock, theme.surface, *style.shades(theme.strata, 5)]
     for group in (entries, layers):
         for one, other in itertools.combinations(group, 2):
@@ -96,9 +96,33 @@ def test_looks_tell_all_entries_apart():
     assert by_name["SparCL-DER++ .95"] == style.Look(style.LIGHT.warm[-1], "o", "-")
 
 
-def test_an_unknown_method_still_has_a_look():
-    rows = aggregate([{**example.record(example.ENTRIES[0], 0), "method": "gem"}])
-    assert style.looks(rows, style.LIGHT) == [style.Look(style.LIGHT.muted, style.FALLBACK_MARKER, "-")]
+def test_methods_that_nobody_has_heard_of_get_looks_of_their_own_in_order_of_appearance():
+    names = ["gem", "derpp", "agem", "gem", "icarl"]
+    rows = aggregate([{**example.record(example.ENTRIES[0], 0), "name": str(i), "method": name}
+                      for i, name in enumerate(names)])  # fmt: skip
+    gem, derpp, agem, again, icarl = style.looks(rows, style.LIGHT)
+    assert (gem.colour, agem.colour, icarl.colour) == style.LIGHT.spare[:3]
+    assert (gem.marker, agem.marker, icarl.marker) == style.SPARE_MARKERS[:3]
+    assert again == gem
+    assert derpp == style.Look(style.LIGHT.dense["derpp"], "o", "-")
+
+
+def test_sparcl_over_such_a_method_shares_its_marker():
+    dense = {**example.record(example.ENTRIES[1], 0), "name": "GEM", "method": "gem"}
+    sparse = {**example.record(example.ENTRIES[4], 0), "name": "SparCL-GEM .75", "method": "gem"}
+    one, other = style.looks(aggregate([dense, sparse]), style.DARK)
+    assert one.marker == other.marker == style.SPARE_MARKERS[0]
+    assert other.colour == style.shades(style.DARK.warm, 1)[0]
+
+
+def test_looks_do_not_run_out():
+    rows = aggregate([{**example.record(example.ENTRIES[0], 0), "name": str(i), "method": f"new {i}"}
+                      for i in range(25)])  # fmt: skip
+    looks = style.looks(rows, style.LIGHT)
+    # Five colours and seven markers go round at different times.
+    assert len(set(looks)) == 25
+    assert len({look.marker for look in looks}) == len(style.SPARE_MARKERS)
+    assert not set(style.SPARE_MARKERS) & set(style.MARKERS.values())
 
 
 def test_the_look_overrides_the_users_settings_and_gives_them_back():

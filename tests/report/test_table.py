@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import statistics
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from sparcl_ref.report.table import (
     CONVENTIONS,
     aggregate,
-    cost_reference,
+    dense_reference,
     format_table,
     group_by_entry,
     is_joint,
@@ -73,8 +72,8 @@ def test_records_are_left_alone():
 
 def test_one_seed_has_no_deviation_and_joint_training_no_forgetting():
     row = aggregate([example.joint_record()])[0]
-    assert row.class_il_accuracy == (0.972, None, 1)
-    assert row.forgetting == (None, None, 0)
+    assert row.class_il_accuracy == (0.972, None)
+    assert row.forgetting == (None, None)
 
 
 def test_same_name_with_other_settings_is_another_entry():
@@ -97,77 +96,111 @@ def test_joint_training_is_known_by_its_two_rows():
     assert not is_joint({"class_il_matrix": [[0.1], [0.9]]})
 
 
-def test_times_fewer_refers_to_dense_derpp_with_the_full_head():
+def test_savings_are_counted_against_the_dense_entry_most_like_the_sparse_ones():
+    every = records()
+    reference = dense_reference(aggregate(every[::-1]))
+    assert reference.name == "DER++ (single head)"
+    assert dense_reference(aggregate([every[2], *every[4:]])).name == "DER++ (full head)"
+    # Two SparCL entries over ER, one over DER++.
+    assert dense_reference(aggregate([*every[:6], {**every[4], "name": "another"}])).name == "ER"
+    assert dense_reference(aggregate(every[:4])) is None
+    assert dense_reference(aggregate(every[4:])) is None
+    assert dense_reference([]) is None
+
+
+def test_the_reference_does_not_depend_on_what_was_measured():
+    every = records()
+    every[3]["class_il_accuracy"], every[3]["train_flops"] = 0.1, None
+    assert dense_reference(aggregate(every)).name == "DER++ (single head)"
+
+
+def test_times_fewer():
     rows = aggregate(records())
-    reference = cost_reference(rows[::-1])
-    assert reference.name == "DER++ (full head)"
+    reference = dense_reference(rows)
     by_name = {row.name: row for row in rows}
     assert times_fewer(by_name["SparCL-DER++ .90"], reference, "exact") == pytest.approx(4.79e11 / 6.2e10)
     assert times_fewer(by_name["SparCL-DER++ .90"], reference, "paper") == pytest.approx(2.70e11 / 2.8e10)
     assert times_fewer(reference, reference, "exact") == 1
 
 
-def test_times_fewer_is_undefined_without_a_reference_or_without_flops():
+@pytest.mark.parametrize("flops", [None, {}, {"paper": 0, "exact": None}])
+def test_times_fewer_is_undefined_without_a_reference_or_without_flops(flops):
     rows = aggregate(records())
-    assert cost_reference(rows[:2]) is None
     assert times_fewer(rows[0], None, "exact") is None
-    free = copy.deepcopy(records()[0])
-    free["train_flops"] = {"paper": 0, "exact": None}
-    row = aggregate([free])[0]
-    assert times_fewer(row, cost_reference(rows), "paper") is None
-    assert times_fewer(row, cost_reference(rows), "exact") is None
+    row = aggregate([{**records()[0], "train_flops": flops}])[0]
+    assert times_fewer(row, dense_reference(rows), "paper") is None
+    assert times_fewer(row, dense_reference(rows), "exact") is None
+    assert row.exact_flops is None
 
 
-def cells(line: str, rule: str) -> list[str]:
-    """The parts of a line that stand over the dashes of the rule."""
-    edges = [0, *(i for i in range(1, len(rule)) if rule[i] == "-" and rule[i - 1] == " "), max(len(rule), len(line))]
-    return [line[a:b].strip() for a, b in itertools.pairwise(edges)]
+def test_a_cost_that_is_unknown_for_some_seeds_is_the_mean_over_the_others():
+    one, other = records(seeds=2)[:2]
+    other["train_flops"] = None
+    assert aggregate([one, other])[0].exact_flops == one["train_flops"]["exact"]
+
+
+def split(line: str) -> list[str]:
+    """The cells of a line, which are two blanks apart; for lines without empty cells and deviations."""
+    return line.split("  ") if "   " not in line else [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
 def test_the_table_shows_what_the_records_say():
     text = format_table(aggregate(records(joint=True)), width=130)
     lines = text.split("\n")
-    rule = lines[2]
-    above = ["", "", "Class-IL", "Task-IL", "forgetting", "GFLOPs", "times", "GFLOPs", "times", "MB", "MB", ""]
-    below = ["method", "sparsity", "%", "%", "points", "paper", "fewer", "exact", "fewer", "paper", "exact", "seconds"]
-    assert cells(lines[0], rule) == above
-    assert cells(lines[1], rule) == below
-    found = {name: rest for name, *rest in (cells(line, rule) for line in lines[3:12])}
-    assert found["DER++ (full head)"][0] == "-"
-    assert found["DER++ (full head)"][4:] == ["270", "1.0x", "479", "1.0x", "6.31", "6.81", "13.9"]
-    assert found["SparCL-DER++ .90"][0] == "0.90"
-    assert found["SparCL-DER++ .90"][4:] == ["28.0", "9.6x", "62.0", "7.7x", "5.19", "5.60", "12.0"]
-    assert found["Joint"][1:4] == ["97.2", f"{100 * records(joint=True)[-1]['task_il_accuracy']:.1f}", "-"]
+    assert split(lines[0]) == ["Class-", "Task-", "forgot", "GFLOPs", "times", "GFLOPs", "times", "MB", "MB"]
+    below = ["method", "IL, %", "IL, %", "points", "paper", "fewer", "exact", "fewer", "paper", "exact", "sec"]
+    assert split(lines[1]) == below
+    found = {name: rest for name, *rest in map(split, lines[3:12])}
+    assert found["DER++ (full head)"][3:] == ["270", "1.0x", "479", "1.0x", "6.31", "6.81", "13.9"]
+    assert found["SparCL-DER++ .90"][3:] == ["28.0", "9.6x", "62.0", "7.7x", "5.19", "5.60", "12.0"]
+    assert found["Joint"][:3] == ["97.2", f"{100 * records(joint=True)[-1]['task_il_accuracy']:.1f}", "-"]
     assert "one seed" in text
-    assert "times fewer than DER++ (full head)" in text
+    assert "times fewer than DER++ (single head)" in text
+
+
+def test_an_unknown_cost_is_called_unknown():
+    every = records()
+    every[1]["train_flops"] = every[1]["memory_bytes"] = None
+    every[5]["train_flops"] = {"paper": 6.4e10, "exact": None}
+    lines = format_table(aggregate(every), width=130).split("\n")
+    found = {name: rest for name, *rest in map(split, lines[3:11])}
+    assert found["ER"][3:] == [*["unknown"] * 6, "9.6"]
+    assert found["SparCL-DER++ .75"][3:7] == ["64.0", "4.2x", "unknown", "unknown"]
+    every = [{**each, "train_flops": None, "memory_bytes": None} for each in every]
+    assert "unknown" in format_table(aggregate(every))
 
 
 def test_columns_are_aligned_and_lines_have_no_blanks_at_their_end():
     for seeds in (1, 3):
         lines = format_table(aggregate(records(seeds=seeds, joint=True))).split("\n")
         assert all(line == line.rstrip() for line in lines)
-        rule, body = lines[2], lines[3:12]
-        gaps = [index for index, character in enumerate(rule) if character == " "]
-        assert gaps
-        for line in body:
-            assert len(line) <= len(rule)
-            # Nothing but the left-aligned names may reach into a gap, and these do not either.
-            assert all(line[index] == " " for index in gaps if index < len(line))
+        assert set(lines[2]) == {"-"}
+        # Every number ends where the one above it ends.
+        assert len({len(line) for line in lines[1:12]}) == 1
 
 
 @pytest.mark.parametrize(
-    ("width", "flops", "memory"),
-    [(130, ["paper", "exact"], ["paper", "exact"]), (110, ["paper", "exact"], ["exact"]), (100, ["exact"], ["exact"])],
+    ("width", "left_out"),
+    [
+        (130, []),
+        (91, ["paper MB"]),
+        (80, ["paper MB", "paper times"]),
+        (72, ["paper MB", "paper times", "exact MB"]),
+        (60, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "Task-"]),
+        (20, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "Task-", "forgot", "sec"]),
+    ],
 )
-def test_a_narrow_table_drops_the_paper_convention_of_memory_then_of_flops(width, flops, memory):
-    text = format_table(aggregate(records(seeds=5)), width=width)
-    lines = text.split("\n\n")[0].split("\n")
-    assert max(map(len, lines)) <= width
-    units, conventions = cells(lines[0], lines[2]), cells(lines[1], lines[2])
-    assert [how for unit, how in zip(units, conventions, strict=True) if unit == "GFLOPs"] == flops
-    assert [how for unit, how in zip(units, conventions, strict=True) if unit == "MB"] == memory
-    assert ("FLOPs: train FLOPs in the exact convention" in text) == (flops == ["exact"])
-    assert ("Memory in the exact convention" in text) == (len(flops) > len(memory))
+def test_a_narrow_table_leaves_columns_out_in_a_stated_order(width, left_out):
+    text = format_table(aggregate(records()), width=width)
+    head, names = text.split("\n")[:2]
+    assert ("paper" in text.split("\n\n")[1]) == ("paper GFLOPs" not in left_out)
+    assert head.count("MB") == 2 - sum("MB" in name for name in left_out)
+    assert head.count("times") == 2 - sum("times" in name for name in left_out)
+    assert head.count("GFLOPs") == 2 - sum("GFLOPs" in name for name in left_out)
+    assert "Class-" in head
+    assert all((name in head) == (name not in left_out) for name in ("Task-", "forgot"))
+    assert ("sec" in names) == ("sec" not in left_out)
+    assert width == 20 or max(map(len, text.split("\n"))) <= width
 
 
 def test_a_name_too_long_for_the_width_is_not_cut():
@@ -178,7 +211,7 @@ def test_a_name_too_long_for_the_width_is_not_cut():
 def test_the_example_fits_a_usual_terminal():
     for seeds in (1, 5):
         text = format_table(aggregate(records(seeds=seeds)))
-        assert max(map(len, text.split("\n"))) <= 110
+        assert max(map(len, text.split("\n"))) <= 80
 
 
 def test_seeds_are_named():
@@ -190,16 +223,14 @@ def test_seeds_are_named():
     assert seeds_phrase(aggregate(records())) == "one seed"
 
 
-def test_without_dense_derpp_there_is_no_such_column_and_the_caption_says_so():
-    text = format_table(aggregate(records()[:2]))
-    assert "fewer" not in text.split("\n\n")[0]
-    assert "No dense DER++" in text
+def test_without_a_reference_there_is_no_such_column():
+    assert "fewer" not in format_table(aggregate(records()[:2]))
 
 
 def test_means_stand_under_each_other_beside_entries_without_deviation():
     every = [record for record in records(seeds=2) if record["name"] != "ER" or record["seed"] == 0]
     lines = format_table(aggregate(every)).split("\n")
-    points = {line.index(".", 29) for line in lines[3:7]}
+    points = {line.index(".") for line in lines[3:7]}
     assert len(points) == 1
 
 

@@ -1,16 +1,19 @@
-"""The files of a run: all or none, and none of them ever half."""
+"""The files of a run: data first, each alone, and none of them ever half."""
 
 from __future__ import annotations
 
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sparcl_ref.report import aggregate, check_writable, load_masks, load_summary, write, write_run
-from sparcl_ref.report.illustrations import Illustration
+from sparcl_ref.report.figures import illustrations
+from sparcl_ref.report.figures.illustrations import Illustration, Picture, Sketch
 from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
 from tests.report import example
 
@@ -31,11 +34,16 @@ def tree(directory: Path) -> dict[str, bytes | None]:
 def quick(monkeypatch):
     """Stand-ins for figures, for tests that are about files."""
 
-    def illustrate(records, masks):
-        stamp = str(records[0]["seed"]).encode()
-        return [Illustration(name, name, name, name, stamp, stamp) for name in NAMES[: 5 if masks else 3]]
+    def sketches(records, masks):
+        stamp = str(records[0]["seed"])
+        return [Sketch(name, stamp, stamp, draw=None) for name in NAMES[: 5 if masks else 3]]
 
-    monkeypatch.setattr("sparcl_ref.report.illustrations.illustrate", illustrate)
+    def draw(sketch):
+        picture = Picture(sketch.caption.encode(), 1)
+        return Illustration(sketch, sketch.name, "", sketch.caption.encode(), *[picture] * 4)
+
+    monkeypatch.setattr(illustrations, "sketches", sketches)
+    monkeypatch.setattr(illustrations, "draw", draw)
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +54,12 @@ def run():
 def test_a_run_is_written_and_read_back(tmp_path, run):
     summary, epochs, masks = run
     target = tmp_path / "runs" / "tiny"
-    paths = write_run(target, summary, epochs, masks)
+    assert write_run(target, summary, epochs, masks) == []
     assert set(tree(target)) == ALL
-    assert {str(path.relative_to(target)) for path in paths} == ALL - {"figures"}
     assert load_summary(target / "summary.json") == summary
     for name in NAMES:
         assert (target / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert (target / "report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 10
+    assert (target / "report.html").read_text(encoding="utf-8").count("data:image/png;base64,") == 20
 
     with (target / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -94,13 +101,12 @@ def test_a_new_run_replaces_an_old_one_and_leaves_other_files(tmp_path, run):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / "figures" / "mine.png").write_text("mine")
     other = {**summary, "command": "again", "methods": [{**summary["methods"][0], "seed": 7}]}
-    paths = write_run(tmp_path, other, [], {})
+    write_run(tmp_path, other, [], {})
     # A dense run has no mask, and keeping the old one's would be a lie.
     gone = {"masks.npz", "figures/mask_over_time.png", "figures/cost_waterfall.png"}
     assert set(tree(tmp_path)) == (ALL - gone) | {"notes.txt", "figures/mine.png"}
     assert load_summary(tmp_path / "summary.json")["command"] == "again"
     assert (tmp_path / "figures" / "accuracy_over_tasks.png").read_bytes() == b"7"
-    assert not gone & {str(path.relative_to(tmp_path)) for path in paths}
 
 
 @pytest.mark.usefixtures("quick")
@@ -116,52 +122,117 @@ def test_files_have_the_usual_permissions(tmp_path, run):
     assert (tmp_path / "run" / "figures" / f"{NAMES[0]}.png").stat().st_mode & 0o777 == 0o644
 
 
-class Interruption:
-    """Counts calls of a function and raises at a given one."""
+class Failing:
+    """Calls a function, but fails for the path of one file."""
 
-    def __init__(self, function, at: int, error: BaseException):
-        self.function, self.left, self.error = function, at, error
+    def __init__(self, function, name: str, error: BaseException):
+        self.function, self.name, self.error = function, name, error
 
     def __call__(self, *args, **kwargs):
-        self.left -= 1
-        if self.left == 0:
+        if any(Path(each).name.removeprefix(".partial-") == self.name for each in args if isinstance(each, str | Path)):
             raise self.error
         return self.function(*args, **kwargs)
 
 
-# Nine files move in, and where they replace others nine move out first.
-@pytest.mark.parametrize("at", range(1, 17))
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+FULL = OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["summary.json", "metrics.csv", "masks.npz"])
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
 @pytest.mark.usefixtures("quick")
-def test_an_interrupted_move_puts_everything_back(tmp_path, run, monkeypatch, at, error):
+def test_data_that_cannot_be_written_are_named_when_all_else_is_there(tmp_path, run, monkeypatch, name, step):
+    if step == "replace":
+        monkeypatch.setattr(write.os, "replace", Failing(os.replace, name, FULL))
+    else:
+        original = Path.write_bytes
+        monkeypatch.setattr(Path, step, lambda self, data: Failing(original, name, FULL)(self, data))
+    with pytest.raises(OSError, match=f"cannot write {name} .No space left on device. to .*; everything else is there"):
+        write_run(tmp_path, *run)
+    assert set(tree(tmp_path)) == ALL - {name}
+
+
+@pytest.mark.usefixtures("quick")
+def test_data_that_cannot_be_replaced_stay_and_nothing_half_written_is_left(tmp_path, run, monkeypatch):
     summary, epochs, masks = run
     write_run(tmp_path, summary, epochs, masks)
-    (tmp_path / "notes.txt").write_text("mine")
-    before = tree(tmp_path)
-    other = {**summary, "command": "again"}
-    monkeypatch.setattr(write.os, "replace", Interruption(os.replace, at, error))
-    with pytest.raises(type(error)):
-        write_run(tmp_path, other, epochs, masks)
-    assert tree(tmp_path) == before
+    monkeypatch.setattr(write.os, "replace", Failing(os.replace, "summary.json", PermissionError(13, "denied")))
+    with pytest.raises(OSError, match=r"cannot write summary\.json .denied."):
+        write_run(tmp_path, {**summary, "command": "again"}, epochs, masks)
+    assert load_summary(tmp_path / "summary.json") == summary
+    assert set(tree(tmp_path)) == ALL
 
 
-@pytest.mark.parametrize("at", range(1, 9))
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.usefixtures("quick")
-def test_an_interrupted_first_run_leaves_nothing(tmp_path, run, monkeypatch, at):
-    monkeypatch.setattr(write.os, "replace", Interruption(os.replace, at, KeyboardInterrupt()))
+def test_a_figure_that_fails_is_a_warning_and_its_old_file_goes(tmp_path, run, monkeypatch, name):
+    summary, epochs, masks = run
+    write_run(tmp_path, summary, epochs, masks)
+    draw = illustrations.draw
+
+    def failing(sketch):
+        if sketch.name == name:
+            raise ZeroDivisionError("division\nby zero")
+        return draw(sketch)
+
+    monkeypatch.setattr(illustrations, "draw", failing)
+    warnings = write_run(tmp_path, summary, epochs, masks)
+    assert warnings == [f"figures/{name}.png was not written: division by zero"]
+    assert set(tree(tmp_path)) == ALL - {f"figures/{name}.png"}
+    assert f'id="{name}"' not in (tmp_path / "report.html").read_text()
+
+
+def test_figures_that_cannot_even_be_planned_are_a_warning(tmp_path, run, monkeypatch):
+    def broken(records, masks):
+        raise KeyError("gone")
+
+    monkeypatch.setattr(illustrations, "sketches", broken)
+    assert write_run(tmp_path, *run) == ["no figures were drawn: 'gone'"]
+    assert set(tree(tmp_path)) == {"summary.json", "metrics.csv", "masks.npz", "report.html"}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_page_that_fails_is_a_warning(tmp_path, run, monkeypatch):
+    monkeypatch.setattr("sparcl_ref.report.page.render", lambda *_: 1 / 0)
+    assert write_run(tmp_path, *run) == ["report.html was not written: division by zero"]
+    assert set(tree(tmp_path)) == ALL - {"report.html"}
+
+
+def test_an_unknown_backend_costs_the_figures_and_nothing_else(tmp_path):
+    program = f"""
+from sparcl_ref.report import write_run
+from tests.report import example
+print(write_run({str(tmp_path)!r}, *example.run()))
+"""
+    environment = {**os.environ, "MPLBACKEND": "module://nothing.of.the.kind"}
+    for backend in ("no-such-backend", "module://nothing.of.the.kind"):
+        environment["MPLBACKEND"] = backend
+        ran = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment
+        )
+        assert ran.returncode == 0, ran.stderr
+        assert {"summary.json", "metrics.csv", "masks.npz", "report.html"} <= set(tree(tmp_path))
+        assert ("no figures were drawn" in ran.stdout) == ("figures" not in tree(tmp_path))
+
+
+def test_costs_that_nobody_knows_are_written_too(tmp_path):
+    summary, epochs, masks = example.run()
+    for record in summary["methods"]:
+        record.update(train_flops=None, memory_bytes=None, savings=None, predicted=None)
+        for row in record["data_removed"]:
+            row["saved_flops"] = None
+    assert write_run(tmp_path, summary, epochs, masks) == []
+    gone = {"figures/accuracy_against_flops.png", "figures/cost_waterfall.png"}
+    assert set(tree(tmp_path)) == ALL - gone
+    assert "unknown" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_interruption_between_files_leaves_whole_ones(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(write.os, "replace", Failing(os.replace, "metrics.csv", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        write_run(tmp_path / "runs" / "tiny", *run)
-    assert tree(tmp_path) == {}
-
-
-@pytest.mark.parametrize("method", ["write_bytes", "write_text", "open"])
-@pytest.mark.usefixtures("quick")
-def test_a_full_disk_leaves_nothing(tmp_path, run, monkeypatch, method):
-    monkeypatch.setattr(Path, method, Interruption(getattr(Path, method), 1, OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space left"):
-        write_run(tmp_path / "runs" / "tiny", *run)
-    monkeypatch.undo()
-    assert tree(tmp_path) == {}
+        write_run(tmp_path, *run)
+    assert set(tree(tmp_path)) == {"summary.json"}
+    assert load_summary(tmp_path / "summary.json") == run[0]
 
 
 @pytest.mark.usefixtures("quick")

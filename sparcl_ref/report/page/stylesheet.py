@@ -8,6 +8,8 @@ from sparcl_ref.report import style
 from sparcl_ref.report.style import DARK, LIGHT, Theme
 from sparcl_ref.report.table import Row
 
+#: Where the page is too narrow for figures and tables as they are drawn for a desk.
+NARROW_SCREEN = "(max-width: 640px)"
 #: Steps of the heat scale in the accuracy tables.
 HEAT_STEPS = 20
 
@@ -20,7 +22,6 @@ main{max-width:1064px;margin:0 auto;padding:3.2rem 1.5rem 4rem}
 h1{font-size:clamp(1.7rem,1.1rem + 2.6vw,2.7rem);line-height:1.15;letter-spacing:-.02em;margin:.15em 0 .35em;
  text-wrap:balance}
 h2{font-size:1.4rem;letter-spacing:-.01em;line-height:1.25;margin:3.6rem 0 .8rem}
-h3{font-size:1rem;margin:1.4rem 0 .4rem}
 p,ul,dl{margin:.6rem 0}
 p,li,dd,figcaption{max-width:46rem}
 a{color:var(--accent)}
@@ -32,11 +33,18 @@ a{color:var(--accent)}
 .whole{white-space:nowrap}
 .caveats{font-size:.95rem;list-style:none;padding:0}
 .note{font-size:.95rem}
-.unseen{position:absolute;width:1px;height:1px;margin:0;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-figure{margin:2.4rem 0}
-figure img{display:block;width:102%;margin-left:-1.8%;height:auto}
+nav ul,.key{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;font-size:.95rem}
+nav{margin-top:2rem}
+figure{margin:0}
+figure img{display:block;max-width:100%;height:auto}
 figcaption{font-size:.95rem;margin-top:.5rem}
-.scroll{overflow-x:auto;margin:.8rem 0}
+.narrow,.key.narrow{display:none}
+.scroll{overflow-x:auto;margin:.8rem 0;
+ background:linear-gradient(90deg,var(--background) 30%,transparent) left/2.4rem 100%,
+ linear-gradient(270deg,var(--background) 30%,transparent) right/2.4rem 100%,
+ linear-gradient(90deg,var(--muted),transparent) left/.5rem 100%,
+ linear-gradient(270deg,var(--muted),transparent) right/.5rem 100%;
+ background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-size:.88rem;padding:.2rem 0 .4rem}
@@ -44,6 +52,7 @@ th,td{padding:.45rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px
 thead th{font-weight:500;color:var(--muted);vertical-align:bottom}
 th:first-child{text-align:left;font-weight:500}
 thead .group{text-align:center;border-bottom-color:var(--muted)}
+thead .group:nth-child(2){border-bottom-color:var(--faint)}
 .results{width:100%;font-size:.88rem}
 .results th,.results td{padding:.45rem .5rem}
 .results tbody th{position:sticky;left:0;background:var(--background)}
@@ -67,7 +76,7 @@ summary .note{font-weight:400;margin-left:.6rem}
 .pair>*{min-width:0;max-width:100%}
 .heat td{text-align:center;min-width:3.1rem;border:2px solid var(--background)}
 .heat th{border:0}
-.heat .ahead{opacity:.45}
+.heat .ahead{color:var(--muted)}
 dl.figures{display:flex;flex-wrap:wrap;gap:.4rem 2.2rem;font-size:.92rem}
 dl.figures dt{color:var(--muted)}
 dl.figures dd{margin:0;font-variant-numeric:tabular-nums}
@@ -78,9 +87,10 @@ pre{background:var(--surface);padding:.9rem 1.1rem;border-radius:6px;overflow-x:
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 code{overflow-wrap:anywhere}
 footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--faint);color:var(--muted);font-size:.9rem}
-@media(max-width:640px){body{font-size:16px}main{padding:1.8rem 1rem 3rem}.answer{padding-left:.9rem}
- figure img{min-width:640px}.figure-box{overflow-x:auto}
- th,td{padding:.4rem .5rem}.results tbody th{white-space:normal;min-width:7.5rem}}
+@media screen and NARROW_SCREEN{body{font-size:16px}main{padding:1.8rem 1rem 3rem}.answer{padding-left:.9rem}
+ .wide{display:none}.narrow{display:inline}.key.narrow{display:block}
+ th,td{padding:.4rem .5rem}.results th{white-space:normal;overflow-wrap:anywhere}
+ .heat td{min-width:2.6rem;padding:.4rem .1rem}.heat th{padding:.4rem .2rem}summary .note{display:block;margin:0}}
 @media print{html{font-size:12.5px}body{font-size:1rem}figure{margin:1.2rem 0}
  main{padding:0;max-width:none}h2{margin-top:1.6rem}h2,summary{break-after:avoid}
  figure,tr,pre{break-inside:avoid}.scroll{overflow:visible}
@@ -93,7 +103,11 @@ def stylesheet(rows: Sequence[Row]) -> str:
     """The whole CSS of a page with these entries; entry i has the class ``entry-i``."""
     dark = "\n".join(_colours(DARK, rows))
     return "\n".join(
-        [*_colours(LIGHT, rows), LAYOUT.strip(), f"@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}"]
+        [
+            *_colours(LIGHT, rows),
+            LAYOUT.strip().replace("NARROW_SCREEN", NARROW_SCREEN),
+            f"@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}",
+        ]
     )
 
 

@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparcl_ref.report import numbers, style
-from sparcl_ref.report.canvas import LABEL, new_figure, place_axes, title
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 
-#: What stands under the bars.
+#: What stands under the bars, where it is more than the part's name.
 CAPTIONS = {
     "new data": "new\ndata",
-    "replay": "replay",
     "TDM": "sparse\nweights\n(TDM)",
     "static mask": "sparse\nweights\n(static)",
     "DDR": "fewer\nsamples\n(DDR)",
@@ -24,7 +23,7 @@ CAPTIONS = {
 
 
 def cost_waterfall(
-    savings: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "", theme: Theme = LIGHT
+    savings: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "", theme: Theme = LIGHT, width: float = WIDTH
 ) -> Figure:
     """Train FLOPs as a waterfall, a panel for each convention.
 
@@ -35,21 +34,26 @@ def cost_waterfall(
     name : str
         What the run is called.
     theme : Theme
+    width : float
+        In inches. Where it is less than `style.WIDTH`, panels stand one above the other.
 
     Returns
     -------
     Figure
     """
     with style.applied(theme):
-        figure = new_figure(5.2)
+        stacked = width < WIDTH
+        figure = new_figure(HEAD + 0.43 + 4.05 * (1 + stacked), width=width)
         under = "train FLOPs: what each part adds or saves, given those to its left, and what is left in the end"
         title(figure, f"Where the savings come from{f': {name}' if name else ''}", under=under, theme=theme)
-        width = (WIDTH - 1.2) / 2
+        across = width - 0.6 if stacked else (width - 1.2) / 2
         for position, convention in enumerate(("exact", "paper")):
-            axes = place_axes(figure, 0.45 + position * (width + 0.35), 0.95, width, 3.1)
+            left, bottom = (0.3, 0.95 + 4.05 * (1 - position)) if stacked else (0.45 + position * (across + 0.35), 0.95)
+            axes = place_axes(figure, left, bottom, across, 3.1)
             divisor, prefix = numbers.prefix_for(part["total_flops"] for part in savings[convention])
             _draw(axes, savings[convention], divisor, theme)
-            axes.set_title(f"{convention} convention, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
+            axes.tick_params(axis="x", length=0, labelsize=8.5 if stacked else LABEL)
+            axes.set_title(f"{convention}, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
     return figure
 
 
@@ -75,9 +79,8 @@ def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme:
         # The level on which the next bar stands.
         axes.plot([place - 0.31, place + 1.31], [total, total], color=theme.muted, linewidth=0.8)
     bar(len(parts), 0, parts[-1]["total_flops"], "", theme.ink)
-    captions = [CAPTIONS[part["name"]] for part in parts] + ["the run"]
+    captions = [CAPTIONS.get(part["name"], part["name"]) for part in parts] + ["the run"]
     axes.set_xticks(range(len(captions)), captions)
     axes.set_ylim(0, 1.13 * top or 1)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="x", length=0)

@@ -10,9 +10,9 @@ from hypothesis import given
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe_model
 from sparcl_ref.cost.breakdown import savings
-from sparcl_ref.report.canvas import png
-from sparcl_ref.report.style import THEMES
-from sparcl_ref.report.waterfall import CAPTIONS, cost_waterfall
+from sparcl_ref.report.figures.canvas import png
+from sparcl_ref.report.figures.waterfall import CAPTIONS, cost_waterfall
+from sparcl_ref.report.style import NARROW, THEMES
 from tests import strategies as own
 
 SPEC = describe_model("convnet", input_shape=(1, 8, 8), classes=4, width=6)
@@ -28,7 +28,7 @@ def test_bars_stand_on_the_level_before(config, sizes):
     figure = cost_waterfall(records)
     assert len(figure.axes) == 2
     for axes, convention in zip(figure.axes, ("exact", "paper"), strict=True):
-        assert axes.get_title(loc="left").startswith(f"{convention} convention")
+        assert axes.get_title(loc="left").startswith(f"{convention}, ")
         bars = axes.patches
         assert len(bars) == len(records[convention]) + 1
         level = 0
@@ -59,4 +59,16 @@ def test_every_part_has_a_caption():
     named = set()
     for config in (Config(sparsity=0.9), Config(sparsity=0.9, tdm=False)):
         named |= {part["name"] for part in parts(config, [100])["exact"]}
-    assert named == set(CAPTIONS)
+    assert named == {"replay", *CAPTIONS}
+
+
+def test_a_part_that_nobody_has_captioned_goes_by_its_name():
+    own_part = [{"name": "my policy", "change_flops": 5, "total_flops": 5}]
+    axes = cost_waterfall({"exact": own_part, "paper": own_part}).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["my policy", "the run"]
+
+
+def test_on_narrow_pages_panels_stand_one_above_the_other():
+    above, below = cost_waterfall(parts(Config(sparsity=0.9), [200] * 3), width=NARROW).axes
+    assert above.get_position().y0 > below.get_position().y1
+    assert above.get_position().x0 == below.get_position().x0

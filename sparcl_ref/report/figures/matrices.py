@@ -10,17 +10,12 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sparcl_ref.report import style
-from sparcl_ref.report.canvas import LABEL, new_figure, place_axes, text_width, title
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, text_width, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 from sparcl_ref.report.table import Record, group_by_entry, is_joint
 
 
-def accuracy_matrix(record: Record, *, theme: Theme = LIGHT) -> Figure:
-    """One record's Class-IL accuracy matrix as a heat map; see `accuracy_matrices`."""
-    return accuracy_matrices([record], theme=theme)
-
-
-def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT) -> Figure:
+def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT, width: float = WIDTH) -> Figure:
     """Class-IL accuracy matrices as heat maps side by side: a row per moment, a column per task, mean over seeds.
 
     The step line parts what had been learned at that moment (below) from what had not (above).
@@ -29,6 +24,8 @@ def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT) -> Fig
     ----------
     records : sequence of dict
     theme : Theme
+    width : float
+        In inches, for as many side by side as fit; a single matrix takes less.
 
     Returns
     -------
@@ -37,20 +34,16 @@ def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT) -> Fig
     """
     groups = group_by_entry(records)
     matrices = [np.mean([record["class_il_matrix"] for record in group], axis=0) for group in groups]
-    columns = min(4, len(groups))
+    columns = min(4 if width == WIDTH else 2, len(groups))
     tiers = -(-len(groups) // columns)
-    across = min((WIDTH - 0.95) / columns, 4.2)
+    across = min((width - 0.95) / columns, 3.4)
     side = across - 0.22
     cell = max(0.2, min(0.86 * side / max(matrix.shape[1] for matrix in matrices), 0.5))
     tall = [cell * max(map(len, matrices[tier * columns : (tier + 1) * columns])) + 0.75 for tier in range(tiers)]
     with style.applied(theme):
-        figure = new_figure(0.87 + sum(tall) + 0.05, width=WIDTH if columns > 1 else across + 1.2)
-        title(
-            figure,
-            "Who remembers which task" if columns > 1 else "What is remembered",
-            under="Class-IL accuracy in %: tasks from left to right, time from top to bottom" if columns > 1 else "",
-            theme=theme,
-        )
+        figure = new_figure(HEAD + 0.15 + sum(tall) + 0.05, width=0.95 + columns * across)
+        under = "Class-IL accuracy in %: tasks from left to right, time from top to bottom"
+        title(figure, "Who remembers which task", under=under, theme=theme)
         for index, (group, matrix) in enumerate(zip(groups, matrices, strict=True)):
             tier, column = divmod(index, columns)
             top = sum(tall[tier:]) - 0.25
@@ -67,7 +60,8 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *,
     name = record["name"] + (": untrained, trained" if joint and not first else "")
     if text_width(axes.figure, name) > side:
         name = name.replace(" (", "\n(", 1)
-    axes.set_title(name, fontsize=LABEL)
+    longest = max(text_width(axes.figure, line) for line in name.split("\n"))
+    axes.set_title(name, fontsize=LABEL * min(1, side / longest))
     axes.set_xticks(range(tasks), [str(task + 1) for task in range(tasks)])
     names = ["untrained", *(["trained"] if joint else [f"after {task}" for task in range(1, rows)])]
     axes.set_yticks(range(rows), names if first else [""] * rows)
@@ -81,8 +75,9 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *,
         axes.plot(x, y, color=theme.ink, linewidth=1.3, label="_stair", clip_on=False)
         axes.set_xlim(-0.5, tasks - 0.5)
         axes.set_ylim(rows - 0.5, -0.5)
-    if side / tasks < 0.27:
+    if side / tasks < 0.23:
         return
+    size = 9.5 if side / tasks > 0.3 else 8
     for (row, task), value in np.ndenumerate(matrix):
         colour = style.text_on(style.blend(theme.heat, float(value)))
-        axes.text(task, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=9.5, color=colour)
+        axes.text(task, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=size, color=colour)

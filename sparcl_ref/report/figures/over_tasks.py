@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sparcl_ref.report import style
-from sparcl_ref.report.canvas import LABEL, LINE, new_figure, place_axes, text_width, title
-from sparcl_ref.report.layout import is_near_best, padded_range, spread_labels
+from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, place_axes, text_width, title
 from sparcl_ref.report.numbers import percent
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, aggregate, group_by_entry, is_joint
 
-#: Inches beside and under the axes, and across the panel that shows everything.
-LEFT, BOTTOM, NARROW = 0.6, 0.62, 2.4
+#: Inches beside and under the axes, across the panel that shows everything, and between two panels.
+LEFT, BOTTOM, OVERVIEW, GAP = 0.6, 0.62, 2.4, 0.95
 
 
 def accuracy_curve(record: Record) -> tuple[list[int], list[float]]:
@@ -28,7 +28,7 @@ def accuracy_curve(record: Record) -> tuple[list[int], list[float]]:
     return seen, [float(np.mean(row[:count])) for row, count in zip(trained, seen, strict=True)]
 
 
-def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT) -> Figure:
+def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT, width: float = WIDTH) -> Figure:
     """Mean Class-IL accuracy on the tasks seen so far, after each task: a line per entry, a band of one deviation.
 
     Where some entries end far below the best, they share a first panel with all others, and the rest gets a second one
@@ -38,6 +38,8 @@ def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT) -> F
     ----------
     records : sequence of dict
     theme : Theme
+    width : float
+        In inches. Where it is less than `style.WIDTH`, panels stand one above the other, and labels have no names.
 
     Returns
     -------
@@ -46,30 +48,30 @@ def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT) -> F
     """
     with style.applied(theme):
         curves = mean_curves(records, theme)
-        figure = new_figure(max(5.4, LINE * 1.25 * len(curves) + 2.0))
+        narrow = width < WIDTH
+        figure = new_figure(1, width=width)
+        near, far = _divided(figure, curves, narrow)
+        height = max(2.6 if narrow else 3.75, LINE * 1.12 * len(near))
+        above = max(1.7, LINE * 1.12 * len(far)) if far and narrow else 0
+        figure.set_figheight(HEAD + 0.31 + height + BOTTOM + (above + GAP if above else 0))
         title(
             figure,
             "What is still known after each task",
             under="Class-IL accuracy in %, mean over the tasks seen so far",
             theme=theme,
         )
-        near, far = _divided(figure, curves)
-        height = figure.get_size_inches()[1] - BOTTOM - 1.03
-        right = _label_room(figure, near)
+        left = LEFT if narrow or not far else LEFT + OVERVIEW + _label_room(figure, far, narrow) + 0.35
+        detail = place_axes(figure, left, BOTTOM, width - left - _label_room(figure, near, narrow), height)
+        limits = _draw_curves(detail, near, theme)
         if far:
-            left = LEFT + NARROW + _label_room(figure, far) + 0.35
-            overview = place_axes(figure, LEFT, BOTTOM, NARROW, height)
-            detail = place_axes(figure, left, BOTTOM, WIDTH - left - right, height)
-            low, high = _draw_curves(detail, near, theme)
+            box = (BOTTOM + height + GAP, width - LEFT - 0.6, above) if narrow else (BOTTOM, OVERVIEW, height)
+            overview = place_axes(figure, LEFT, *box)
             _draw_curves(overview, curves, theme, limits=(-0.02, 1.02))
-            overview.axhspan(low, high, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
+            overview.axhspan(*limits, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
             overview.set_title("everything", color=theme.muted)
             detail.set_title("the shaded part, enlarged", color=theme.muted)
-            _label_ends(overview, far, height, theme)
-        else:
-            detail = place_axes(figure, LEFT, BOTTOM, WIDTH - LEFT - right, height)
-            _draw_curves(detail, near, theme)
-        _label_ends(detail, near, height, theme)
+            _label_ends(overview, far, narrow, theme)
+        _label_ends(detail, near, narrow, theme)
     return figure
 
 
@@ -87,9 +89,8 @@ class Curve:
     def end(self) -> float:
         return float(self.mean[-1])
 
-    @property
-    def label(self) -> str:
-        return f"{percent(self.end)}  {self.name}"
+    def label(self, narrow: bool) -> str:
+        return percent(self.end) if narrow else f"{percent(self.end)}  {self.name}"
 
 
 def mean_curves(records: Sequence[Record], theme: Theme) -> list[Curve]:
@@ -104,19 +105,20 @@ def mean_curves(records: Sequence[Record], theme: Theme) -> list[Curve]:
     return curves
 
 
-def _divided(figure: Figure, curves: list[Curve]) -> tuple[list[Curve], list[Curve]]:
+def _divided(figure: Figure, curves: list[Curve], narrow: bool) -> tuple[list[Curve], list[Curve]]:
     """Curves that end near the best, and the others; all of them near if there is no room for two panels."""
     marks = is_near_best([curve.end for curve in curves])
     near = [curve for curve, mark in zip(curves, marks, strict=True) if mark]
     far = [curve for curve, mark in zip(curves, marks, strict=True) if not mark]
-    if far and WIDTH - LEFT - NARROW - 0.35 - _label_room(figure, far) - _label_room(figure, near) < NARROW:
+    labels = sum(_label_room(figure, some, narrow) for some in (near, far) if some)
+    if far and not narrow and WIDTH - LEFT - OVERVIEW - 0.35 - labels < OVERVIEW:
         return curves, []
     return near, far
 
 
-def _label_room(figure: Figure, curves: Sequence[Curve]) -> float:
+def _label_room(figure: Figure, curves: Sequence[Curve], narrow: bool) -> float:
     """Inches that the labels at the right of a panel take, the panel itself left a fair share."""
-    return min(5.5, max(text_width(figure, curve.label) for curve in curves) + 0.3)
+    return min(5.5, max(text_width(figure, curve.label(narrow)) for curve in curves) + 0.3)
 
 
 def _draw_curves(
@@ -154,10 +156,11 @@ def _draw_curves(
     return limits
 
 
-def _label_ends(axes: Axes, curves: Sequence[Curve], height: float, theme: Theme) -> None:
+def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool, theme: Theme) -> None:
     """Name and final value at the right, pushed apart, each tied to the end of its line."""
+    height = axes.get_window_extent().height / axes.figure.dpi
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height)
+    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height, low, high)
     transform = axes.get_yaxis_transform()
     for curve, place in zip(curves, places, strict=True):
         start = (curve.seen[-1] - left) / (right - left)
@@ -170,4 +173,4 @@ def _label_ends(axes: Axes, curves: Sequence[Curve], height: float, theme: Theme
             clip_on=False,
             label="_leader",
         )
-        axes.text(1.02, place, curve.label, transform=transform, va="center", fontsize=LABEL, color=theme.ink)
+        axes.text(1.02, place, curve.label(narrow), transform=transform, va="center", fontsize=LABEL, color=theme.ink)

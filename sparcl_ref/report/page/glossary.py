@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparcl_ref.report.markup import Markup, element, joined
+from sparcl_ref.report.page.markup import Markup, element, joined
 
 TERMS = (
     (
@@ -40,7 +40,12 @@ TERMS = (
         "The same for the work a sparse engine has to do in this very run: every living weight at every output "
         "position, backward passes of replayed samples and the probes of importance included.",
     ),
-    ("Times fewer", "Train FLOPs of dense DER++ divided by those of the row, each in its own convention."),
+    (
+        "Times fewer",
+        "Train FLOPs of a dense entry, named under the table, divided by those of the row. It is the one whose method "
+        "most SparCL entries have.",
+    ),
+    ("Unknown", "A cost that some part of the network has not said."),
     (
         "Memory",
         "Bytes while training: weights, gradients and activations (paper), or everything the run holds, rehearsal "
@@ -55,6 +60,6 @@ TERMS = (
 
 
 def glossary() -> Markup:
-    """Heading and definitions."""
+    """The terms and their definitions."""
     terms = joined(joined([element("dt", term), element("dd", meaning)]) for term, meaning in TERMS)
-    return joined([element("h2", "What the words mean"), element("dl", terms, class_="glossary")])
+    return element("dl", terms, class_="glossary")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, cast
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
+from matplotlib.transforms import Bbox
 
 from sparcl_ref.report import style
 from sparcl_ref.report.style import DPI, LIGHT, WIDTH, Theme
@@ -16,6 +17,8 @@ from sparcl_ref.report.style import DPI, LIGHT, WIDTH, Theme
 #: Size of labels in points, and the height of a line of them in inches.
 LABEL = 10.5
 LINE = 0.2
+#: Inches at the top for the title and the line under it; nothing else reaches into them.
+HEAD = 0.72
 
 
 def new_figure(height: float, *, width: float = WIDTH) -> Figure:
@@ -31,10 +34,11 @@ def place_axes(figure: Figure, left: float, bottom: float, width: float, height:
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
 
 
-def text_width(figure: Figure, text: str, *, size: float = LABEL) -> float:
+def text_width(figure: Figure | SubFigure, text: str, *, size: float = LABEL) -> float:
     """Width in inches that a text will have; to be called inside `style.applied`, which decides on the font."""
-    width, _, _ = figure.canvas.get_renderer().get_text_width_height_descent(text, FontProperties(size=size), False)
-    return width / figure.dpi
+    renderer = cast(FigureCanvasAgg, figure.canvas).get_renderer()
+    width, _, _ = renderer.get_text_width_height_descent(text, FontProperties(size=size), False)
+    return float(width / figure.dpi)
 
 
 def title(figure: Figure, text: str, *, under: str = "", theme: Theme = LIGHT) -> None:
@@ -45,9 +49,11 @@ def title(figure: Figure, text: str, *, under: str = "", theme: Theme = LIGHT) -
         figure.text(0.018, 1 - 0.44 / height, under, va="top", fontsize=11, color=theme.muted)
 
 
-def png(figure: Figure, *, theme: Theme = LIGHT, dpi: int = DPI) -> bytes:
-    """The figure as a PNG file."""
+def png(figure: Figure, *, theme: Theme = LIGHT, dpi: int = DPI, headed: bool = True) -> bytes:
+    """The figure as a PNG file; without its title where that is written beside it."""
     buffer = io.BytesIO()
+    across, up = figure.get_size_inches()
+    part = None if headed else Bbox.from_extents(0, 0, across, up - HEAD)
     with style.applied(theme):
-        figure.savefig(buffer, format="png", dpi=dpi)
+        figure.savefig(buffer, format="png", dpi=dpi, bbox_inches=part)
     return buffer.getvalue()

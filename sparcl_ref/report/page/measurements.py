@@ -2,83 +2,113 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparcl_ref.report import numbers
-from sparcl_ref.report.markup import Cell, Markup, cell, element, joined, scrolling, table
 from sparcl_ref.report.numbers import Spread
+from sparcl_ref.report.page.markup import Cell, Markup, cell, element, joined, scrolling, table
+from sparcl_ref.report.page.stylesheet import HEAT_STEPS
 from sparcl_ref.report.style import LIGHT, looks
-from sparcl_ref.report.stylesheet import HEAT_STEPS
-from sparcl_ref.report.table import CONVENTIONS, Record, Row, cost_reference, group_by_entry, is_joint, times_fewer
+from sparcl_ref.report.table import (
+    CONVENTIONS,
+    Record,
+    Row,
+    dense_reference,
+    group_by_entry,
+    is_joint,
+    times,
+    times_fewer,
+)
+
+
+class Column(NamedTuple):
+    """A column of the results: what stands over it, in two storeys, and a cell for each entry.
+
+    Columns with a ``unit``, be it empty, are there on narrow screens too, which have no room for the upper storey.
+    """
+
+    group: str
+    name: str
+    cells: list[Cell]
+    unit: str | None = None
 
 
 def results(rows: Sequence[Row]) -> Markup:
     """The table of all entries, with a two-storey heading."""
-    reference = cost_reference(rows)
-    flops_per, flops_prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in CONVENTIONS)
-    bytes_per, bytes_prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in CONVENTIONS)
-    span = 4 if reference else 2
-    groups = [
-        ("", 2),
-        ("accuracy, %", 2),
-        ("points", 1),
-        (f"train {flops_prefix}FLOPs", span),
-        (f"memory, {bytes_prefix}B", 2),
-        ("time", 1),
+    reference = dense_reference(rows)
+    columns = _columns(rows, reference)
+    groups = [(name, len(list(members))) for name, members in itertools.groupby(column.group for column in columns)]
+    first = [
+        element("th"),
+        *(element("th", name, colspan=span, scope="colgroup", class_="group") for name, span in groups),
     ]
-    names = ["Method", "Sparsity", "Class-IL", "Task-IL", "Forgetting"]
-    for convention in CONVENTIONS:
-        names += [convention, "fewer"] if reference else [convention]
-    names += [*CONVENTIONS, "seconds"]
-    head = element(
-        "thead",
-        element(
-            "tr",
-            *(
-                element("th", text, colspan=width, scope="colgroup", class_="group" if text else None)
-                for text, width in groups
-            ),
-        ),
-        element("tr", *(element("th", text, scope="col") for text in names)),
-    )
-    top = {
-        key: max((getattr(row, key).mean for row in rows), default=0)
-        for key in ("class_il_accuracy", "task_il_accuracy")
-    }
+    second = [element("th", "Method", scope="col")]
+    for column in columns:
+        unit = element("span", f" {column.unit}", class_="narrow") if column.unit else ""
+        second.append(element("th", column.name, unit, scope="col", class_="wide" if column.unit is None else None))
     lines = []
     for index, row in enumerate(rows):
-        cells = [element("th", swatch(index, rows), row.name, scope="row"), cell(numbers.sparsity(row.sparsity))]
-        for key, best in top.items():
-            value = getattr(row, key)
-            bar = element("span", element("i", style=f"width:{100 * value.mean:.1f}%"), class_="bar")
-            cells.append(
-                cell(
-                    joined([_mean_and_std(value), bar]),
-                    class_="top" if numbers.percent(value.mean) == numbers.percent(best) else None,
-                )
-            )
-        cells.append(cell(_mean_and_std(row.forgetting)))
-        for convention in CONVENTIONS:
-            cells.append(cell(_scaled(row.train_flops[convention], flops_per)))
-            if reference:
-                times = times_fewer(row, reference, convention)
-                cells.append(cell(numbers.ratio(times) + ("" if times is None else "×"), class_="times"))
-        cells += [cell(_scaled(row.memory_bytes[convention], bytes_per)) for convention in CONVENTIONS]
-        cells.append(cell(numbers.seconds(row.wall_seconds.mean)))
-        lines.append(element("tr", *cells, class_=f"entry-{index}"))
-    note = (
-        f"Fewer: how many times fewer train FLOPs than {reference.name}."
-        if reference
-        else "No dense DER++ was run, so nothing to count times fewer from."
-    )
-    body = element("table", head, element("tbody", *lines), class_="results")
+        cells = [column.cells[index] for column in columns]
+        lines.append(
+            element("tr", element("th", swatch(index, rows), row.name, scope="row"), *cells, class_=f"entry-{index}")
+        )
+    head = element("thead", element("tr", *first, class_="wide"), element("tr", *second))
+    notes = [
+        f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else "",
+        "Bold: highest of its column." if len(rows) > 1 else "",
+    ]
+    narrow = element("span", " More of each entry stands in its box below.", class_="narrow")
     return joined(
-        [element("h2", "Results"), scrolling(body), element("p", note, " Bold: highest of its column.", class_="note")]
+        [
+            scrolling(element("table", head, element("tbody", *lines), class_="results")),
+            element("p", " ".join(filter(None, notes)), narrow, class_="note"),
+        ]
     )
+
+
+def _columns(rows: Sequence[Row], reference: Row | None) -> list[Column]:
+    def cells(texts: Iterable[Any], class_: str | None = None) -> list[Cell]:
+        return [cell(text, class_=class_) for text in texts]
+
+    columns = [
+        Column(" ", "Sparsity", cells((numbers.sparsity(row.sparsity) for row in rows), "wide")),
+        Column("accuracy, %", "Class-IL", _accuracy_cells([row.class_il_accuracy for row in rows], ""), "%"),
+        Column("accuracy, %", "Task-IL", _accuracy_cells([row.task_il_accuracy for row in rows], "wide")),
+        Column("points", "Forgetting", cells((_mean_and_std(row.forgetting) for row in rows), "wide")),
+    ]
+    per, prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in CONVENTIONS)
+    for name in CONVENTIONS:
+        shown = name == "exact"
+        group, class_ = f"train {prefix}FLOPs", "" if shown else "wide"
+        flops = (numbers.scaled(row.train_flops[name].mean, per) for row in rows)
+        columns.append(Column(group, name, cells(flops, class_ or None), f"{prefix}FLOPs" if shown else None))
+        if reference:
+            fewer = (times(times_fewer(row, reference, name), "×") for row in rows)
+            columns.append(Column(group, "fewer", cells(fewer, f"times {class_}".strip()), "" if shown else None))
+    per, prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in CONVENTIONS)
+    for name in CONVENTIONS:
+        size = (numbers.scaled(row.memory_bytes[name].mean, per) for row in rows)
+        columns.append(Column(f"memory, {prefix}B", name, cells(size, "wide")))
+    return [
+        *columns,
+        Column("time", "seconds", cells((numbers.seconds(row.wall_seconds.mean) for row in rows), "wide")),
+    ]
+
+
+def _accuracy_cells(values: Sequence[Spread], class_: str) -> list[Cell]:
+    """Means with a bar under them, the highest in bold: what prints alike is alike."""
+    means = [value.mean or 0.0 for value in values]
+    found = []
+    for value, mean in zip(values, means, strict=True):
+        bar = element("span", element("i", style=f"width:{100 * mean:.1f}%"), class_="bar")
+        top = "top" if len(means) > 1 and numbers.percent(mean) == numbers.percent(max(means)) else ""
+        found.append(cell(joined([_mean_and_std(value), bar]), class_=f"{top} {class_}".strip() or None))
+    return found
 
 
 def swatch(index: int, rows: Sequence[Row]) -> Markup:
@@ -90,10 +120,6 @@ def swatch(index: int, rows: Sequence[Row]) -> Markup:
 def _mean_and_std(value: Spread) -> Markup:
     tail = "" if value.std is None else element("span", f" ±{numbers.percent(value.std)}", class_="std")
     return joined([numbers.percent(value.mean), tail])
-
-
-def _scaled(value: Spread, divisor: float) -> str:
-    return numbers.significant(None if value.mean is None else value.mean / divisor)
 
 
 def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
@@ -109,9 +135,15 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
             ("Learning accuracy", row.learning_accuracy),
         ]
         listing = [element("div", element("dt", text), element("dd", _mean_and_std(value))) for text, value in measures]
-        listing.append(element("div", element("dt", "Updates"), element("dd", f"{row.steps.mean:,.0f}")))
-        listing.append(element("div", element("dt", "Head"), element("dd", row.head)))
-        listing.append(element("div", element("dt", "Seeds"), element("dd", ", ".join(map(str, row.seeds)))))
+        facts = [
+            *((f"Training, {name}", numbers.quantity(row.train_flops[name].mean, "FLOPs")) for name in CONVENTIONS),
+            *((f"Memory, {name}", numbers.quantity(row.memory_bytes[name].mean, "B")) for name in CONVENTIONS),
+            ("Seconds", numbers.seconds(row.wall_seconds.mean)),
+            ("Updates", numbers.DASH if row.steps.mean is None else f"{row.steps.mean:,.0f}"),
+            ("Head", row.head),
+            ("Seeds", ", ".join(map(str, row.seeds))),
+        ]
+        listing += [element("div", element("dt", text), element("dd", value)) for text, value in facts]
         boxes.append(
             element(
                 "details",
@@ -143,7 +175,7 @@ def heat_table(group: Sequence[Record], key: str, what: str) -> Markup:
 
 
 def _heat_cell(value: float, *, ahead: bool) -> Cell:
-    return cell(numbers.percent(value), class_=f"h{round(HEAT_STEPS * value)}" + (" ahead" if ahead else ""))
+    return cell(numbers.percent(value), class_="ahead" if ahead else f"h{round(HEAT_STEPS * value)}")
 
 
 def layer_sparsity(group: Sequence[Record]) -> Markup:
@@ -167,16 +199,9 @@ def removals(records: Sequence[Record]) -> Markup:
             ledgers.setdefault(json.dumps(counts), {}).setdefault(record["name"], record["data_removed"])
     if not ledgers:
         return Markup()
-    parts = [
-        element("h2", "Data removed"),
-        element(
-            "p",
-            "Dynamic data removal drops the samples the network finds easiest. Gone in each stage → left after it:",
-        ),
-    ]
-    for written, savings in ledgers.items():
-        parts.append(_ledger(json.loads(written), savings))
-    return joined(parts)
+    parts = [_ledger(json.loads(written), savings) for written, savings in ledgers.items()]
+    what = "Dynamic data removal drops the samples the network finds easiest. Gone in each stage → left after it:"
+    return joined([element("p", what), *parts])
 
 
 def _ledger(rows: Sequence[Mapping[str, int]], savings: Mapping[str, Sequence[Mapping[str, int]]]) -> Markup:
@@ -197,7 +222,7 @@ def _ledger(rows: Sequence[Mapping[str, int]], savings: Mapping[str, Sequence[Ma
         cells.append(f"{sum(row['removed'] for row in rows if row['task'] == task):,}")
         lines.append(cells)
     for name, saved in savings.items():
-        if all("saved_flops" in row for row in saved):
+        if all(row.get("saved_flops") is not None for row in saved):
             by_stage = [sum(row["saved_flops"] for row in saved if row["stage"] == stage) for stage in stages]
             divisor, prefix = numbers.prefix_for([sum(by_stage)])
             shown = [numbers.significant(flops / divisor) for flops in (*by_stage, sum(by_stage))]

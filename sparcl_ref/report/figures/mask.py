@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sparcl_ref.report import style
-from sparcl_ref.report.canvas import LINE, new_figure, place_axes, title
-from sparcl_ref.report.layout import spread_labels
+from sparcl_ref.report.figures.axis_layout import spread_labels
+from sparcl_ref.report.figures.canvas import LINE, new_figure, place_axes, title
 from sparcl_ref.report.mask_history import (
     even_sample,
     final_origins,
@@ -26,10 +26,10 @@ from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 
 #: Weights shown; more would be thinner than a pixel at the width of a web page.
 SHOWN = 340
-LEFT, RIGHT = 0.75, 2.1
+LEFT, RIGHT = 0.75, 1.75
 
 
-def mask_over_time(mask: dict[str, Any], *, name: str = "", theme: Theme = LIGHT) -> Figure:
+def mask_over_time(mask: Mapping[str, Any], *, name: str = "", theme: Theme = LIGHT, width: float = WIDTH) -> Figure:
     """Which weights lived when, where the living came from, and how fast the mask turned over.
 
     The raster has a row per weight and a column per epoch. Of the weights that ever lived it shows an even sample, in
@@ -39,12 +39,14 @@ def mask_over_time(mask: dict[str, Any], *, name: str = "", theme: Theme = LIGHT
 
     Parameters
     ----------
-    mask : dict
+    mask : mapping
         "layer": parameter name; "shape": its shape; "labels": (task, epoch) of each snapshot, the first (0, 0);
         "alive": bool array, shape (snapshots, weights).
     name : str
         Of the entry, for the title.
     theme : Theme
+    width : float
+        In inches.
 
     Returns
     -------
@@ -54,10 +56,10 @@ def mask_over_time(mask: dict[str, Any], *, name: str = "", theme: Theme = LIGHT
     alive = np.asarray(mask["alive"], dtype=bool)
     tasks = [int(task) for task, _ in mask["labels"]]
     with style.applied(theme):
-        figure = new_figure(7.4)
+        figure = new_figure(7.4, width=width)
         boxes = [(2.72, 3.75), (1.62, 0.85), (0.55, 0.8)]
         raster, survival, flow = (
-            place_axes(figure, LEFT, bottom, WIDTH - LEFT - RIGHT, height) for bottom, height in boxes
+            place_axes(figure, LEFT, bottom, width - LEFT - RIGHT, height) for bottom, height in boxes
         )
         shown, ever = _draw_raster(raster, alive, tasks, theme)
         _draw_survival(survival, alive, theme)
@@ -147,12 +149,13 @@ def _note(axes: Axes, height: float, text: str, theme: Theme) -> None:
 
 def _mark_tasks(axes: Axes, tasks: Sequence[int], theme: Theme, *, named: bool, numbered: bool) -> None:
     """A line where a task begins, its number above, and its epochs counted below."""
+    room = axes.get_window_extent().width / axes.figure.dpi
     starts = [index for index in range(1, len(tasks)) if tasks[index] != tasks[index - 1]]
     for start, end in zip(starts, [*starts[1:], len(tasks)], strict=True):
         axes.axvline(start - 0.5, color=theme.ink, linewidth=0.9, alpha=0.75)
         if named:
             middle = (start + end - 1) / 2
-            text = f"task {tasks[start]}" if len(starts) <= 10 else str(tasks[start])
+            text = f"task {tasks[start]}" if room / len(starts) > 0.7 else str(tasks[start])
             axes.text(
                 middle, 1.012, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=10, color=theme.muted
             )

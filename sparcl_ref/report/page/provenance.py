@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparcl_ref.report import numbers
-from sparcl_ref.report.markup import Markup, element, joined, table
+from sparcl_ref.report.page.markup import Markup, element, joined, table
 from sparcl_ref.report.table import Record, group_by_entry
 
 
@@ -19,7 +19,7 @@ def configuration(records: Sequence[Record]) -> Markup:
     if not keys:
         return Markup()
     varied = [key for key in keys if any(config.get(key) != configs[0].get(key) for config in configs)]
-    parts = [element("h2", "Configuration")]
+    parts = []
     if varied:
         lines = [
             [record["name"], *(_setting(config.get(key)) for key in varied)]
@@ -44,7 +44,6 @@ def again(summary: Mapping[str, Any]) -> Markup:
     """The command that made the page, and the one that repeats the run from its summary."""
     return joined(
         [
-            element("h2", "Run it again"),
             element("p", "This page is the work of"),
             element("pre", summary["command"]),
             element("p", "The summary beside it holds the effective configuration of every run. From that folder,"),
@@ -55,6 +54,7 @@ def again(summary: Mapping[str, Any]) -> Markup:
                 "threads.",
                 class_="note",
             ),
+            versions(summary),
         ]
     )
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.report.html import facts, number_of_tasks, render, unbroken
-from sparcl_ref.report.illustrations import Illustration, featured_mask, illustrate
-from sparcl_ref.report.markup import Markup, cell, element, escaped, joined, table
+from sparcl_ref.report import style
+from sparcl_ref.report.figures.illustrations import Illustration, Picture, Sketch
+from sparcl_ref.report.page import facts, number_of_tasks, render, unbroken
+from sparcl_ref.report.page.markup import Markup, cell, element, escaped, joined, table
 from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
 from sparcl_ref.report.table import aggregate, times_fewer
 from tests.report import example
@@ -23,14 +24,17 @@ TEXT = st.text(alphabet=st.sampled_from("ab<>&\"' \\/é;#"), max_size=12)
 
 
 def figure(name: str) -> Illustration:
-    return Illustration(name, f"title {name}", f"caption {name}", f"alt {name}", b"light " + name.encode(), b"dark")
+    sketch = Sketch(name, f"caption {name}", f"alt {name}", draw=None, keyed=name == NAMES[0])
+    kinds = ("light", "dark", "narrow light", "narrow dark")
+    pictures = [Picture(f"{kind} {name}".encode(), 100 * index) for index, kind in enumerate(kinds)]
+    return Illustration(sketch, f"title {name}: someone", f"under {name}", b"file", *pictures)
 
 
 FIGURES = [figure(name) for name in NAMES]
 
 
 def page(summary, figures=FIGURES) -> Page:
-    return Page(render(summary, aggregate(summary["methods"]), figures))
+    return Page(render(summary, figures))
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +79,46 @@ def test_the_page_says_what_was_run_and_what_came_out(summary):
     assert "9 learners compared on digits, learned in 5 tasks" in parsed.text
     assert "1,437 training and 360 test images of 1x8x8" in parsed.text
     assert "mean ± standard deviation over 2 seeds" in parsed.text
-    assert "DER++ (single head) scored highest of the 8 that learn task by task" in parsed.text
-    assert "Against DER++ (single head), SparCL-DER++ .75 took 3.9 times fewer" in parsed.text
+    assert "DER++ (single head) scored highest of 8 learners" in parsed.text
+    assert "against DER++ (single head): SparCL-DER++ .75 took 3.9 times fewer" in parsed.text
+
+
+def test_the_contents_list_every_heading_and_lead_to_it(summary):
+    parsed = page(summary)
+    links = {attributes["href"].removeprefix("#") for attributes in parsed.all("a")}
+    slugs = [attributes["id"] for attributes in parsed.all("section")]
+    assert links == set(slugs)
+    assert len(parsed.all("h2")) == len(slugs) == len(set(slugs)) == 11
+    # Figures stand where they belong among the rest.
+    assert slugs[:4] == ["accuracy_over_tasks", "accuracy_against_flops", "results", "accuracy_matrices"]
+    assert [slug for slug in slugs if slug in NAMES] == list(NAMES)
+    assert parsed.text.count("title cost_waterfall") == 2
+    assert parsed.text.count("title cost_waterfall: someone") == 1
+
+
+def test_data_files_are_linked_if_they_are_there(summary):
+    parsed = Page(render(summary, FIGURES, ["summary.json", "masks.npz"]))
+    assert [each["href"] for each in parsed.all("a") if not each["href"].startswith("#")] == [
+        "summary.json",
+        "masks.npz",
+    ]
+    assert "Data beside this page: summary.json, masks.npz." in parsed.text
+    assert "beside this page" not in page(summary).text
+
+
+def test_the_page_of_a_single_run_speaks_of_it_alone():
+    one = example.run()[0]
+    for index, sentence in ((0, "SparCL"), (-1, "scored highest")):
+        single = {**one, "methods": one["methods"][index:][:1]}
+        parsed = page(single, figures=[])
+        answer = parsed.text[: parsed.text.index("Results")]
+        assert sentence not in answer
+        assert "Bold" not in parsed.text
+        assert not re.search(r'class="top', render(single))
 
 
 def test_the_page_needs_nothing_from_elsewhere(summary):
-    source = render(summary, aggregate(summary["methods"]), FIGURES)
+    source = render(summary, FIGURES)
     parsed = Page(source)
     assert not parsed.all("script")
     assert not parsed.all("link")
@@ -88,7 +126,7 @@ def test_the_page_needs_nothing_from_elsewhere(summary):
     for _, attributes in parsed.elements:
         assert not any(name.startswith("on") for name in attributes)
         for name in ("src", "srcset", "href"):
-            assert attributes.get(name, "data:").startswith("data:")
+            assert attributes.get(name, "#").startswith(("data:", "#"))
     assert "url(" not in source
     assert "@import" not in source
     assert "http" not in source
@@ -100,11 +138,12 @@ def test_the_page_needs_nothing_from_elsewhere(summary):
 def test_the_table_of_results_holds_the_rows(summary):
     rows = aggregate(summary["methods"])
     heading, names, *body = page(summary).cells[0]
-    assert heading == ["", "accuracy, %", "points", "train GFLOPs", "memory, MB", "time"]
-    assert names == ["Method", "Sparsity", "Class-IL", "Task-IL", "Forgetting", "paper", "fewer", "exact", "fewer",
-                     "paper", "exact", "seconds"]  # fmt: skip
+    assert heading == ["", " ", "accuracy, %", "points", "train GFLOPs", "memory, MB", "time"]
+    # What follows the blank is for narrow screens.
+    assert names == ["Method", "Sparsity", "Class-IL %", "Task-IL", "Forgetting", "paper", "fewer", "exact GFLOPs",
+                     "fewer", "paper", "exact", "seconds"]  # fmt: skip
     assert len(body) == len(rows)
-    reference = next(row for row in rows if row.name == "DER++ (full head)")
+    reference = next(row for row in rows if row.name == "DER++ (single head)")
     for row, cells in zip(rows, body, strict=True):
         assert cells[0] == row.name
         mean, std = row.class_il_accuracy.mean, row.class_il_accuracy.std
@@ -118,8 +157,8 @@ def test_the_table_of_results_holds_the_rows(summary):
 
 
 def test_only_the_highest_is_bold(summary):
-    source = render(summary, aggregate(summary["methods"]), [])
-    bold = re.findall(r'<td class="top">([\d.]+)', source)
+    source = render(summary)
+    bold = re.findall(r'<td class="top(?: wide)?">([\d.]+)', source)
     rows = aggregate(summary["methods"])
     for key in ("class_il_accuracy", "task_il_accuracy"):
         assert f"{100 * max(getattr(row, key).mean for row in rows):.1f}" in bold
@@ -130,7 +169,42 @@ def test_without_dense_derpp_the_table_has_no_times_fewer(summary):
     some = {**summary, "methods": summary["methods"][:4]}
     parsed = page(some)
     assert "fewer" not in parsed.cells[0][1]
-    assert "No dense DER++ was run" in parsed.text
+
+
+def test_narrow_screens_keep_accuracy_and_cost(summary):
+    rows = aggregate(summary["methods"])
+    classes = [attributes.get("class") or "" for attributes in page(summary, []).all("td")]
+    first = classes[:11]
+    shown = [index for index, name in enumerate(first) if "wide" not in name.split()]
+    # Class-IL, exact train FLOPs, times fewer.
+    assert shown == [1, 6, 7]
+    assert all(classes[11 * index + i] for index in range(len(rows)) for i in range(11) if i not in shown)
+
+
+def test_what_a_narrow_table_leaves_out_stands_in_the_box_of_its_entry(summary):
+    text = page(summary).text
+    box = text[text.index("SparCL-DER++ .75", text.index("Entry by entry")) :]
+    box = box[: box.index("Class-IL accuracy")]
+    row = next(row for row in aggregate(summary["methods"]) if row.name == "SparCL-DER++ .75")
+    assert f"{100 * row.task_il_accuracy.mean:.1f} % Task-IL" in box
+    assert f"Forgetting {100 * row.forgetting.mean:.1f}" in box
+    assert "Training, paper 64.0 GFLOPs Training, exact 123 GFLOPs Memory, paper 5.41 MB Memory, exact 5.90 MB" in box
+    assert "Seconds 12.2" in box
+
+
+def test_unknown_costs_are_called_so_everywhere(summary):
+    bare = copy.deepcopy(summary)
+    for record in bare["methods"]:
+        record.update(train_flops=None, memory_bytes=None, savings=None, predicted=None)
+        for row in record["data_removed"]:
+            row["saved_flops"] = None
+    parsed = page(bare)
+    for cells in parsed.cells[0][2:]:
+        assert cells[5:11] == ["unknown"] * 6
+    assert "an unknown number of train FLOPs" in parsed.text
+    assert "FLOPs saved" not in parsed.text
+    (ledger,) = [cells for cells in parsed.cells if "stage 1" in cells[0]]
+    assert len(ledger) == 1 + 5
 
 
 def test_matrices_hold_means_and_mark_what_is_ahead(summary):
@@ -152,21 +226,43 @@ def test_matrices_hold_means_and_mark_what_is_ahead(summary):
         assert last[1:] == [f"{100 * sum(values) / len(values):.1f}" for values in finals]
     assert [line[0] for line in matrices[-1]] == ["", "untrained", "all tasks"]
     classes = [attributes.get("class", "") for attributes in parsed.all("td")]
-    ahead = [name for name in classes if name.endswith(" ahead")]
+    ahead = [name for name in classes if name == "ahead"]
     # Upper triangle and untrained row: 5 + 4 + 3 + 2 + 1 of two matrices for each of the eight that learn in order.
     assert len(ahead) == 15 * 2 * 8
 
 
-def test_each_figure_comes_in_both_themes_with_words(summary):
-    parsed = page(summary)
+def test_each_figure_comes_in_both_themes_and_widths_with_words(summary):
+    source = render(summary, FIGURES)
+    parsed = Page(source)
     images, sources = parsed.all("img"), parsed.all("source")
-    assert [image["alt"] for image in images] == [each.alt for each in FIGURES]
-    for each, image, source in zip(FIGURES, images, sources, strict=True):
-        assert base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) == each.light
-        assert base64.b64decode(source["srcset"].removeprefix("data:image/png;base64,")) == each.dark
-        assert "prefers-color-scheme: dark" in source["media"]
-        assert each.caption in parsed.text
-        assert each.title in parsed.text
+    assert [image["alt"] for image in images] == [each.sketch.alt for each in FIGURES]
+    dark, narrow = "(prefers-color-scheme: dark)", "(max-width: 640px)"
+    for index, (each, image) in enumerate(zip(FIGURES, images, strict=True)):
+        shown = [*sources[3 * index : 3 * index + 3], image]
+        wanted = [each.narrow_dark, each.narrow_light, each.dark, each.light]
+        for attributes, picture in zip(shown, wanted, strict=True):
+            data = attributes.get("srcset", attributes.get("src")).removeprefix("data:image/png;base64,")
+            assert base64.b64decode(data) == picture.data
+            assert attributes["width"] == str(picture.width)
+        # The first that fits is shown, and none of them on paper.
+        conditions = [attributes["media"].split(" and ") for attributes in shown[:3]]
+        assert conditions == [["screen", narrow, dark], ["screen", narrow], ["screen", dark]]
+        assert all(text in parsed.text for text in (each.sketch.caption, each.title, each.under))
+    assert source.count('class="key narrow"') == 1
+
+
+def test_names_for_a_narrow_drawing_stand_in_the_order_of_accuracy(summary):
+    parsed = page(summary, FIGURES[:1])
+    rows = sorted(aggregate(summary["methods"]), key=lambda row: row.accuracy, reverse=True)
+    assert " ".join(f"{100 * row.accuracy:.1f} {row.name}" for row in rows) in parsed.text
+
+
+@pytest.mark.parametrize("theme", style.THEMES, ids=lambda theme: theme.name)
+def test_numbers_of_tasks_ahead_read_well(theme, summary):
+    """They have no heat: muted text on the page."""
+    assert ".heat .ahead{color:var(--muted)}" in render(summary)
+    assert "opacity" not in render(summary)
+    assert style.contrast(theme.muted, theme.background) >= 4.5
 
 
 def test_removed_data_are_listed_once_for_entries_with_one_ledger(summary):
@@ -202,7 +298,7 @@ def test_configuration_is_split_into_what_is_shared_and_what_differs(summary):
     assert f"{len(summary['methods'][0]['config']) - 1} settings that were used" in page(one).text
     assert not [cells for cells in page(one).cells if cells[0][0] == "Entry"]
     bare = {**summary, "methods": [{**record, "config": {}} for record in summary["methods"]]}
-    assert "Configuration" not in page(bare).text
+    assert "configuration" not in [each["id"] for each in page(bare).all("section")]
 
 
 def test_achieved_sparsity_is_listed_by_layer(summary):
@@ -252,7 +348,7 @@ def test_text_from_outside_cannot_become_markup(summary):
         record["config"][evil] = evil
         record["config"]["model"] = evil
         record["layer_sparsity"] = {evil: 0.5}
-    figures = [Illustration(evil, evil, evil, evil, b"", b"")]
+    figures = [dataclasses.replace(FIGURES[0], title=evil, under=evil, sketch=Sketch(NAMES[0], evil, evil, None))]
     clean = copy.deepcopy(summary)
     clean["methods"][0]["warnings"] = ["careful"]
     clean, soiled = page(clean), page(bad, figures)
@@ -270,41 +366,3 @@ def test_names_and_numbers_are_kept_on_one_line(summary):
     source = unbroken(sentence, rows)
     assert re.findall('<span class="whole">(.*?)</span>', source) == whole
     assert Page(source).text == sentence
-
-
-# --- figures for the page ---------------------------------------------------------------------------------------------
-
-
-def test_the_featured_mask_is_the_sparsest():
-    summary, _, masks = example.run(seeds=2)
-    assert featured_mask(summary["methods"], masks) == "SparCL-DER++ .95#0"
-    del masks["SparCL-DER++ .95#0"]
-    assert featured_mask(summary["methods"], masks) == "SparCL-DER++ .95#1"
-    assert featured_mask(summary["methods"], {}) is None
-    assert featured_mask(summary["methods"], {"someone else#0": {}}) is None
-
-
-def test_illustrations_describe_what_they_show(monkeypatch):
-    monkeypatch.setattr("sparcl_ref.report.illustrations.png", lambda drawn, theme: theme.name.encode())
-    summary, _, masks = example.run(seeds=2)
-    found = illustrate(summary["methods"], masks)
-    assert tuple(each.name for each in found) == NAMES
-    assert all((each.light, each.dark) == (b"light", b"dark") for each in found)
-    rows = aggregate(summary["methods"])
-    for row in rows:
-        final = f"{row.name} {100 * row.class_il_accuracy.mean:.1f} %"
-        assert final in found[0].alt
-        assert final in found[1].alt
-    assert "SparCL-DER++ .95 " in found[1].alt
-    assert "41.0 GFLOPs" in found[1].alt
-    assert "standard deviation" in found[0].caption
-    assert "for SparCL-DER++ .95" in found[3].alt
-    assert "keep being exchanged" in found[3].caption
-    assert "train FLOPs of SparCL-DER++ .95, exact convention: after new data" in found[4].alt
-    still = masks["SparCL-DER++ .95#0"]
-    still = {**still, "alive": np.repeat(still["alive"][:1], len(still["labels"]), axis=0)}
-    caption = illustrate(summary["methods"], {"SparCL-DER++ .95#0": still})[3].caption
-    assert "No weight ever joined" in caption
-    one = illustrate(summary["methods"][:1], {})
-    assert tuple(each.name for each in one) == NAMES[:3]
-    assert "standard deviation" not in one[0].caption
