@@ -95,17 +95,17 @@ def run_check(options: argparse.Namespace) -> int:
     """Check an adapter or a folder of outputs; print and write the report."""
     from tqdm import tqdm
 
-    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify import areas
     from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.check import check
-    from sparcl_ref.verify.diagnosis import weighed
+    from sparcl_ref.verify.diagnosis import diagnosed
     from sparcl_ref.verify.exchange import outcomes_of, strays
     from sparcl_ref.verify.machine import as_json, as_junit
     from sparcl_ref.verify.outcome import Report
     from sparcl_ref.verify.runner import expecting
     from sparcl_ref.verify.table import format_report
 
-    cases, functions = load_cases(), protocol.functions()
+    cases, functions = load_cases(), areas.functions()
     pairs = _selected(options, cases, functions)
     reasons = _expected_failures(options, [case.id for case in cases])
     if options.mode == "adapter":
@@ -126,7 +126,7 @@ def run_check(options: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise Refused(f"{folder}: no such folder; --export makes one with a place for outputs")
         outcomes = outcomes_of(folder, pairs, dtype=options.dtype)
-        found = weighed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
+        found = diagnosed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
         report = Report(str(folder), options.dtype, found, strays(folder, cases))
     print(json.dumps(as_json(report), allow_nan=False) if options.json else format_report(report))
     if options.junit:  # last: a report that has been paid for is not lost to a wrong path
@@ -136,11 +136,11 @@ def run_check(options: argparse.Namespace) -> int:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the protocol."""
-    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify import areas
     from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.listing import as_records, format_listing
 
-    pairs = _selected(options, load_cases(), protocol.functions())
+    pairs = _selected(options, load_cases(), areas.functions())
     functions = {function.name: function for _, function in pairs}.values()
     cases = [case for case, _ in pairs]
     print(json.dumps(as_records(functions, cases)) if options.json else format_listing(functions, cases))
@@ -149,11 +149,11 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the inputs of the cases."""
-    from sparcl_ref.verify import protocol
+    from sparcl_ref.verify import areas
     from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.exchange import export
 
-    pairs = _selected(options, load_cases(), protocol.functions())
+    pairs = _selected(options, load_cases(), areas.functions())
     count = writing(options.export, lambda: export(Path(options.export), pairs, dtype=options.dtype))
     if options.json:
         print(json.dumps({"directory": options.export, "cases": count, "dtype": options.dtype}))

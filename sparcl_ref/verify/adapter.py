@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.verify.cases import Case
-from sparcl_ref.verify.protocol import REQUIRED, Function
+from sparcl_ref.verify.function import REQUIRED, Function
 
 #: How alike two names must be for one to be taken for a slip of the other.
 SLIP = 0.85

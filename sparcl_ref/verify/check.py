@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from types import ModuleType
 from typing import Any
 
-from sparcl_ref.verify import protocol
+from sparcl_ref.verify import areas
 from sparcl_ref.verify.cases import Case, load_cases
 from sparcl_ref.verify.compare import DTYPES
-from sparcl_ref.verify.diagnosis import weighed
+from sparcl_ref.verify.diagnosis import diagnosed
+from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.outcome import Outcome, Report
-from sparcl_ref.verify.protocol import AREAS, Function
 from sparcl_ref.verify.runner import LOAD_TIMEOUT, TIMEOUT, expecting, run_in_child, run_in_process
 
 Pairs = list[tuple[Case, Function]]
@@ -26,7 +26,7 @@ def select(cases: Iterable[Case], functions: Mapping[str, Function], only: Seque
     ----------
     cases : iterable of Case
     functions : mapping
-        Name to function, as `protocol.functions` gives them.
+        Name to function, as `areas.functions` gives them.
     only : sequence of str
         Areas, names of functions, or patterns of case ids such as ``"conv2d_*/*"``. A case stays if one of them names
         it; all stay if there are none.
@@ -40,8 +40,9 @@ def select(cases: Iterable[Case], functions: Mapping[str, Function], only: Seque
     pairs = sorted(((case, functions[case.function]) for case in cases), key=lambda pair: order[pair[1].name])
     for wanted in only:
         if not any(_named(wanted, case, function) for case, function in pairs):
+            areas_here = ", ".join(dict.fromkeys(one.area for one in functions.values()))
             raise ValueError(
-                f"{wanted!r} is no area ({', '.join(AREAS)}), no function and no pattern of a case; --list shows all"
+                f"{wanted!r} is no area ({areas_here}), no function and no pattern of a case; --list shows all"
             )
     return [pair for pair in pairs if not only or any(_named(wanted, *pair) for wanted in only)]
 
@@ -72,7 +73,7 @@ def check(
     cases : iterable of Case, optional
         The frozen ones unless given.
     functions : mapping, optional
-        The protocol's unless given.
+        The protocol's unless given; `areas.functions` adds your own to them.
     only : sequence of str
         As for `select`.
     dtype : {"float64", "float32"}
@@ -96,7 +97,7 @@ def check(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    functions = protocol.functions() if functions is None else functions
+    functions = areas.functions() if functions is None else functions
     pairs = select(load_cases() if cases is None else cases, functions, only)
     if isinstance(adapter, str):
         limits = {"timeout": timeout, "load_timeout": load_timeout}
@@ -109,4 +110,4 @@ def check(
             collected.append(expecting(outcome, expected_failures or {}))
             on_outcome(collected[-1])
     name = adapter if isinstance(adapter, str) else getattr(adapter, "__name__", "functions")
-    return Report(name, dtype, weighed(collected, dtype), interface.remarks)
+    return Report(name, dtype, diagnosed(collected, dtype), interface.remarks)

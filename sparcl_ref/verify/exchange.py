@@ -24,8 +24,8 @@ from sparcl_ref.text import one_line
 from sparcl_ref.verify.adapter import Returned, full_arguments
 from sparcl_ref.verify.cases import FORMAT, Case
 from sparcl_ref.verify.check import Pairs
+from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.outcome import Outcome
-from sparcl_ref.verify.protocol import Function
 from sparcl_ref.verify.runner import in_dtype, judge
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from sparcl_ref.verify.cases import Case
-from sparcl_ref.verify.protocol import REQUIRED, Argument, Function
+from sparcl_ref.verify.function import REQUIRED, Argument, Function
 
 WIDTH = 100
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.compare import Difference
-from sparcl_ref.verify.protocol import AREAS, Function
+from sparcl_ref.verify.function import Function
 
 Status = Literal["passed", "failed", "not provided"]
 
@@ -28,6 +29,8 @@ class Outcome:
         Why it failed or is not provided; empty if it passed.
     differences : tuple of Difference
         First bad entry of each wrong output; empty if the call itself failed.
+    outputs : mapping of str to Returned
+        What came back, if some of it is wrong.
     causes : tuple of str
         Known mistakes that give these numbers and those of the function's other cases; empty if none does.
     pattern : str
@@ -42,6 +45,7 @@ class Outcome:
     compared: int = 0
     line: str = ""
     differences: tuple[Difference, ...] = ()
+    outputs: Mapping[str, Returned] = field(default_factory=dict, repr=False)
     causes: tuple[str, ...] = ()
     pattern: str = ""
     reason: str = ""
@@ -106,9 +110,9 @@ class Report:
         return not self.failures and self.compared > 0
 
     def rows(self) -> list[Row]:
-        """One row per area that has cases, in the protocol's order."""
-        found = {outcome.area for outcome in self.outcomes}
-        return [_row(area, [o for o in self.outcomes if o.area == area]) for area in AREAS if area in found]
+        """One row per area that has cases, in the order of the outcomes."""
+        found = dict.fromkeys(outcome.area for outcome in self.outcomes)
+        return [_row(area, [o for o in self.outcomes if o.area == area]) for area in found]
 
     def total(self) -> Row:
         """All areas together."""

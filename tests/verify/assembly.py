@@ -5,24 +5,24 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-import tests.verify
-from sparcl_ref.verify.protocol import REQUIRED, Function, functions
-from tests.verify.spec import CaseSpec, Oracle, Tolerance, widened
+from sparcl_ref.verify.function import REQUIRED, Function
+from tests.verify import areas
+from tests.verify.spec import CaseSpec, Oracle, Tolerance, Wrong, widened
 
 
-def modules(prefix: str) -> Iterator[Any]:
-    """The modules of this folder whose names begin so, in alphabetical order."""
-    for name in sorted(module.name for module in pkgutil.iter_modules(tests.verify.__path__)):
-        if name.startswith(prefix):
-            yield importlib.import_module(f"tests.verify.{name}")
+def modules() -> list[ModuleType]:
+    """The files of `tests.verify.areas`."""
+    found = pkgutil.walk_packages(areas.__path__, f"{areas.__name__}.")
+    return [importlib.import_module(module.name) for module in found if not module.ispkg]
 
 
-def oracles() -> dict[str, Oracle]:
+def oracles(of: Iterable[ModuleType] | None = None) -> dict[str, Oracle]:
     """Name of a function to its oracle.
 
     Raises
@@ -31,15 +31,20 @@ def oracles() -> dict[str, Oracle]:
         If a function has two.
     """
     found: dict[str, Oracle] = {}
-    for module in modules("oracles_"):
+    for module in modules() if of is None else of:
         for name, oracle in module.ORACLES.items():
-            # A module that builds on another may list its oracles again; two different ones would hide each other.
-            if found.setdefault(name, oracle) is not oracle:
+            if name in found:
                 raise ValueError(f"{name} has two oracles, the second in {module.__name__}")
+            found[name] = oracle
     return found
 
 
-def specs() -> list[CaseSpec]:
+def wrong() -> tuple[Wrong, ...]:
+    """Deliberately wrong implementations of all functions, which the kit must catch."""
+    return tuple(entry for module in modules() for entry in module.WRONG)
+
+
+def specs(protocol: Mapping[str, Function], of: Iterable[ModuleType] | None = None) -> list[CaseSpec]:
     """All cases in the order of the protocol, every argument given.
 
     Raises
@@ -47,9 +52,8 @@ def specs() -> list[CaseSpec]:
     ValueError
         If two share an id, or one does not fit the protocol.
     """
-    protocol = functions()
     by_id: dict[str, CaseSpec] = {}
-    for module in modules("inputs_"):
+    for module in modules() if of is None else of:
         for spec in module.cases():
             if spec.id in by_id:
                 raise ValueError(f"{spec.id}: there are two cases of this name")

@@ -1,6 +1,6 @@
 """Freeze the conformance cases: `python -m tests.verify.freeze` writes them, `--check` compares instead.
 
-Every ``inputs_*.py`` and ``oracles_*.py`` of this folder takes part. Inputs must come out the same to the bit on every
+Every file of ``areas`` takes part. Inputs must come out the same to the bit on every
 machine; expected values within their tolerance, since the libraries behind the oracles may sum in another order.
 """
 
@@ -14,15 +14,16 @@ import math
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.verify import cases, compare
-from sparcl_ref.verify.protocol import functions
+from sparcl_ref.verify.areas import functions
 from tests.verify.assembly import answer, described, oracles, rounded_up, specs
 from tests.verify.spec import widened
 
@@ -57,9 +58,18 @@ class Frozen:
         return hashlib.sha256(self.manifest_bytes()).hexdigest()
 
 
-def freeze() -> Frozen:
-    """All cases with their expected values."""
-    protocol, found = functions(), oracles()
+def freeze(further: Iterable[ModuleType] = (), of: Iterable[ModuleType] | None = None) -> Frozen:
+    """All cases with their expected values.
+
+    Parameters
+    ----------
+    further : iterable of module
+        Areas of functions beside the protocol's.
+    of : iterable of module, optional
+        What has the cases and oracles; `tests.verify.areas` unless given.
+    """
+    of = None if of is None else list(of)
+    protocol, found = functions(further), oracles(of)
     arrays: dict[str, np.ndarray] = {}
     records = []
 
@@ -69,7 +79,7 @@ def freeze() -> Frozen:
         arrays[name] = widened(name, value)
         return {"array": name}
 
-    for spec in specs():
+    for spec in specs(protocol, of):
         function, oracle = protocol[spec.function], found[spec.function]
         expected, tolerances = answer(spec.id, function, spec.arguments, oracle)
         records.append(

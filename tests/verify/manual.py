@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sparcl_ref.verify import protocol
+from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.listing import format_listing
 
 PAGE = Path(__file__).parents[2] / "tutorials" / "pages" / "verify.md"
@@ -14,7 +14,7 @@ _OPEN, _CLOSE = "```text\n", "```\n"
 
 def generated() -> str:
     """The list of functions as it stands on the page."""
-    return f"{_OPEN}{format_listing(protocol.functions().values())}\n{_CLOSE}"
+    return f"{_OPEN}{format_listing(functions().values())}\n{_CLOSE}"
 
 
 def renewed(page: str) -> str:

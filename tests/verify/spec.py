@@ -1,10 +1,10 @@
-"""How conformance cases are written down before they are frozen: inputs on one side, oracles on the other.
+"""How conformance cases are written down before they are frozen: inputs, oracles, and what must not pass.
 
-An ``inputs_*.py`` has ``cases() -> Iterator[CaseSpec]``, in which only inputs and reasons stand. An ``oracles_*.py``
-has ``ORACLES``, a dict from the name of a function to its oracle: a callable that takes the case's arguments as one
-dict and returns ``(outputs, tolerances)``, two dicts by output name. Floating outputs have a `Tolerance`, exact ones
-none. The first line of an oracle's docstring says how it finds its values; it is printed with the case.
-`tests.verify.freeze` puts the two together.
+A file of `tests.verify.areas` has ``cases() -> Iterator[CaseSpec]``, in which only inputs and reasons stand;
+``ORACLES``, a dict from the name of a function to its oracle: a callable that takes the case's arguments as one dict
+and returns ``(outputs, tolerances)``, two dicts by output name; and ``WRONG``, implementations with one mistake each,
+which the kit must catch. Floating outputs have a `Tolerance`, exact ones none. The first line of an oracle's docstring
+says how it finds its values; it is printed with the case. `tests.verify.freeze` puts inputs and oracles together.
 
 Numbers in inputs come from `tests.verify.draws`, whose values do not depend on the version of any library.
 """
@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,10 @@ class Tolerance:
             raise ValueError("a tolerance needs a reason")
 
 
-#: Takes a case's arguments; returns expected outputs and the tolerances of floating ones, by output name.
-Oracle = Callable[[Arguments], tuple[dict[str, Any], dict[str, Tolerance]]]
+#: Expected outputs and the tolerances of floating ones, by output name.
+Result = tuple[dict[str, Any], dict[str, Tolerance]]
+#: Takes a case's arguments.
+Oracle = Callable[[Arguments], Result]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,40 @@ class CaseSpec:
     @property
     def id(self) -> str:
         return f"{self.function}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A function of the protocol with one mistake in it, written apart from the package and its list of mistakes.
+
+    Attributes
+    ----------
+    name : str
+        Unique; small letters, digits and hyphens.
+    function : str
+        Name in the protocol, in whose area the kit must find the mistake.
+    mistake : str
+        What it does instead, in one sentence.
+    broken : callable
+        Takes the protocol's arguments by name.
+    fault : str
+        Where one function can make several mistakes: the value of its keyword ``fault``, by which it makes this one. It
+        is right for every fault that it does not know.
+    likely : str
+        Words of the likely cause that the kit is to name, judged by hand from the mistake; it may name none where this
+        is empty. A mistake that gives the same numbers as another one in every conceivable case may be called by that.
+    """
+
+    name: str
+    function: str
+    mistake: str
+    broken: Callable[..., Any]
+    fault: str = ""
+    likely: str = ""
+
+    @property
+    def implementation(self) -> Callable[..., Any]:
+        return partial(self.broken, fault=self.fault) if self.fault else self.broken
 
 
 def widened(where: str, array: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ import pytest
 from sparcl_ref.verify import cases, compare
 from sparcl_ref.verify.adapter import Returned, full_arguments
 from sparcl_ref.verify.adapters import numpy_engine
+from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.check import check
-from sparcl_ref.verify.protocol import functions
 from tests.verify import assembly, freeze
 from tests.verify.spec import KINDS
 

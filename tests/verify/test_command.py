@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from sparcl_ref.verify import protocol
+from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.cases import load_cases
 from sparcl_ref.verify.listing import format_listing, signature
 from tests.verify.commanding import refused, run
@@ -28,7 +28,7 @@ def test_the_table_and_every_part_of_a_failure(capsys, adapter):
     assert rows.keys() == {"layers", "importance", "all"}
     assert int(rows["importance"][0]) == 0 < int(rows["importance"][1])
     block = out[out.index("FAILED relu_backward/") :].split("\n\n")[0]
-    of_relu = protocol.functions()["relu_backward"]
+    of_relu = functions()["relu_backward"]
     for part in (of_relu.sentence, of_relu.source, "dx[", "got ", "expected 0.0", "error ", "allowed", "entries)"):
         assert part in block
     assert "looks like the derivative at 0 taken as 1: >= instead of >" in block
@@ -101,7 +101,7 @@ def test_json_is_one_object_with_all_cases(capsys, adapter):
     total = found["total"]
     assert counted == {"passed": total["passed"], "failed": total["failed"], "not provided": total["not_provided"]}
     off = next(one for one in found["cases"] if one["function"] == "relu_backward" and one["status"] == "failed")
-    assert off["sentence"] == protocol.functions()["relu_backward"].sentence
+    assert off["sentence"] == functions()["relu_backward"].sentence
     assert off["causes"] == ["the derivative at 0 taken as 1: >= instead of >"]
     assert {"output", "index", "got", "expected", "error", "allowed", "ulp", "bad", "size"} <= off["differences"][
         0
@@ -166,18 +166,18 @@ def test_expected_failures_alone_compare_nothing(capsys, adapter, tmp_path):
 
 def test_the_list_has_every_function_and_every_case(capsys):
     code, out, _ = run(capsys, "--list")
-    functions, cases = protocol.functions(), load_cases()
+    protocol, cases = functions(), load_cases()
     assert code == 0
-    assert out == format_listing(functions.values(), cases) + "\n"
+    assert out == format_listing(protocol.values(), cases) + "\n"
     flat = " ".join(out.split())
-    for function in functions.values():
+    for function in protocol.values():
         assert signature(function) in flat
         assert " ".join(function.sentence.split()) in flat
     names = " ".join(out.split())
     for case in cases:
         assert case.id.partition("/")[2] in names
     records = json.loads(run(capsys, "--list", "--json")[1])
-    assert [record["name"] for record in records] == list(functions)
+    assert [record["name"] for record in records] == list(protocol)
     assert sum(len(record["cases"]) for record in records) == len(cases)
     defaults = {a["name"]: a.get("default", "required") for r in records if r["name"] == "cgi" for a in r["arguments"]}
     assert defaults == {"grad_current": "required", "grad_buffer": "required", "alpha": 0.5, "beta": 1.0}
@@ -222,7 +222,7 @@ def test_ready_adapters_pass_everything_they_provide(capsys, name, dtype):
     assert found["total"]["failed"] == 0
     provided = {one["function"] for one in found["cases"] if one["status"] == "passed"}
     if name == "numpy":
-        assert provided == set(protocol.functions())
+        assert provided == set(functions())
         assert found["total"]["not_provided"] == 0
     else:
         assert {"conv2d_backward", "linear_forward", "batchnorm2d_backward", "max_pool2d_backward"} <= provided

@@ -12,7 +12,7 @@ import pytest
 
 from sparcl_ref.verify import Report
 from sparcl_ref.verify.exchange import export, outcomes_of
-from sparcl_ref.verify.protocol import Argument, Output
+from sparcl_ref.verify.function import Argument, Output
 from tests.verify.world import NUMBERS, X, case, function, protocol
 
 SETTINGS = (

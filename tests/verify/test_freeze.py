@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.verify import cases
-from sparcl_ref.verify.protocol import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Function, Output
 from tests.verify import assembly, draws, freeze
 from tests.verify.spec import CaseSpec, Tolerance
 

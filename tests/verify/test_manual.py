@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from sparcl_ref.verify import check, protocol
+from sparcl_ref.verify import check
 from sparcl_ref.verify.__main__ import build_parser
+from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.cases import load_cases
 from sparcl_ref.verify.expected_failures import parse
 from sparcl_ref.verify.listing import signature
@@ -25,7 +26,7 @@ def test_the_list_of_functions_is_the_protocols():
     assert TEXT.endswith(generated()), "renew it with: python -m tests.verify.manual"
     assert renewed(TEXT) == TEXT
     flat = " ".join(TEXT.split())
-    for function in protocol.functions().values():
+    for function in functions().values():
         assert signature(function) in flat
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from sparcl_ref.verify import check
+from sparcl_ref.verify.function import Argument, Output
 from sparcl_ref.verify.loading import AdapterError
-from sparcl_ref.verify.protocol import Argument, Output
 from tests.verify.world import NUMBERS, X, case, function, protocol
 
 

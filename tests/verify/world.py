@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.verify.cases import Case, Tolerance
-from sparcl_ref.verify.protocol import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Function, Output
 
 X = Argument("x", "float (N,)")
 Y = Output("y", "float (N,)")

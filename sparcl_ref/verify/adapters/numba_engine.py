@@ -12,8 +12,10 @@ import numpy as np
 from sparcl_ref import fast, layers
 from sparcl_ref.layers import Layer, Parameter, Sequential
 from sparcl_ref.models import Network
-from sparcl_ref.verify.adapters import numpy_training
-from sparcl_ref.verify.adapters.numpy_layers import affine, convolution, norm
+from sparcl_ref.verify.areas import optimizer
+from sparcl_ref.verify.areas.layers.batchnorm2d import norm
+from sparcl_ref.verify.areas.layers.conv2d import convolution
+from sparcl_ref.verify.areas.layers.linear import affine
 
 
 class _Typed(Sequential):
@@ -110,4 +112,4 @@ def global_avg_pool2d_backward(dy, x):
 
 def sgd_step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_decay):
     settings = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-    return numpy_training.sgd_step(value, grad, velocity, mask, grad_mask, lr, **settings, engine=fast.CompiledSGD)
+    return optimizer.sgd_step(value, grad, velocity, mask, grad_mask, lr, **settings, engine=fast.CompiledSGD)

@@ -1,8 +1,16 @@
-"""The reference engine as an adapter: every function of the protocol."""
+"""The reference engine as an adapter: every function of the protocol, as its area has it."""
 
-# ruff: noqa: F403
-from sparcl_ref.verify.adapters.numpy_cost import *
-from sparcl_ref.verify.adapters.numpy_layers import *
-from sparcl_ref.verify.adapters.numpy_released import *
-from sparcl_ref.verify.adapters.numpy_rules import *
-from sparcl_ref.verify.adapters.numpy_training import *
+from __future__ import annotations
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    from sparcl_ref.verify.areas import functions
+
+    found = functions()
+    if name == "__all__":  # what ``import *`` takes
+        return list(found)
+    if name in found:
+        return found[name].reference
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""The rules on which the published code departs from the paper."""
+
+from sparcl_ref.verify.areas.released import training, weights
+
+FUNCTIONS = (*weights.FUNCTIONS, *training.FUNCTIONS)

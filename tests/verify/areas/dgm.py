@@ -1,0 +1,259 @@
+"""Gradient masks: inputs, oracle and wrong implementations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+import torch
+
+from tests import exact
+from tests.torch_twin import dgm, importance
+from tests.torch_twin.config import Config
+from tests.verify import draws
+from tests.verify.areas.masks.budgets import count
+from tests.verify.areas.masks.exchange import cleared
+from tests.verify.areas.masks.selection import kept
+from tests.verify.areas.tdm import DECIMALS, limited
+from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Tolerance, Wrong
+from tests.verify.tensors import tensor
+
+
+def cases() -> Iterator[CaseSpec]:
+    yield from _gradient_sparsity()
+    yield from _gradient_mask()
+    yield from _is_refresh()
+    yield from _dgm_step()
+    yield from _other_settings()
+
+
+def _gradient_sparsity() -> Iterator[CaseSpec]:
+    for name, kind, sparsity, q, note in (
+        ("published", "regular", "0.75", None, ".80 at .75"),
+        ("very-sparse", "adversarial", "0.95", None, ".96: q shrinks with 1 - s, it is not .05 everywhere"),
+        ("given", "regular", "0.9", "0.05", "a q that is given is not scaled"),
+        ("given-zero", "adversarial", "0.9", "0", "a q of 0 is not a missing q"),
+        ("above-one", "edge", "0.9", "0.2", "limited to 1"),
+        ("dense", "edge", "0", None, ".2 of a dense layer"),
+        ("empty", "edge", "1", None, "nothing to mask"),
+    ):
+        yield CaseSpec("gradient_sparsity", name, kind, note, {"sparsity": sparsity, "q": q}, "paper")
+
+
+def _gradient_mask() -> Iterator[CaseSpec]:
+    def case(name: str, kind: str, mask, importance, sparsity: str, note: str) -> CaseSpec:
+        arguments = {"mask": mask, "importance": importance, "sparsity": sparsity}
+        return CaseSpec("gradient_mask", name, kind, note, arguments, "paper")
+
+    shape = (5, 2, 2, 2)
+    mask = draws.truths("dgm", shape, count=20)
+    apart = draws.distinct("dgm importance", shape)
+    yield case("conv", "regular", mask, apart, "0.8", "a fraction of the layer, not of the living weights")
+    loud = np.where(mask, apart, apart + 100)
+    yield case("dead-and-important", "adversarial", mask, loud, "0.7", "ranked among the living only")
+    yield case("ties", "adversarial", mask, np.ones(shape), "0.8", "the lower flat index is kept")
+    yield case("half-up", "adversarial", mask, apart, "0.9625", "1.5 gradients round to 2")
+    tied = draws.integers("dgm ties", shape, low=0, high=2).astype(np.float64)
+    yield case("zeros-tie", "adversarial", mask, tied, "0.6", "gradients of 0 fill the number")
+    yield case("fewer-live", "edge", mask, apart, "0.25", "30 wanted, 20 live: all keep their gradient")
+    yield case("none", "edge", mask, apart, "1", "no gradient at all")
+    yield case("all-dead", "edge", np.zeros(shape, bool), apart, "0.8", "nothing lives")
+
+
+def _is_refresh() -> Iterator[CaseSpec]:
+    for name, kind, iteration, interval, note in (
+        ("first", "edge", 0, 30, "the first iteration of every epoch"),
+        ("second", "regular", 30, 30, "the interval later"),
+        ("before", "adversarial", 29, 30, "iterations counted from 1 would refresh here"),
+        ("between", "regular", 45, 30, "no refresh"),
+        ("each", "edge", 7, 1, "every iteration"),
+        ("other-interval", "adversarial", 30, 7, "the interval is a parameter"),
+    ):
+        arguments = {"iteration": iteration, "interval": interval}
+        yield CaseSpec("is_refresh", name, kind, note, arguments, "paper")
+
+
+def _dgm_step() -> Iterator[CaseSpec]:
+    shape = (4, 5)
+    mask = draws.truths("dgm step", shape, count=12)
+    current = draws.distinct("dgm current", shape) * np.where(draws.truths("dgm signs", shape, count=9), -1, 1)
+    replay = draws.distinct("dgm replay", shape) * 32
+    quiet = (np.abs(current) * 0.5 + np.abs(replay)).argsort(axis=None)
+    old = np.zeros(mask.size, bool)
+    old[[k for k in quiet if mask.reshape(-1)[k]][:3]] = True
+    step = {"mask": mask, "grad_mask": old.reshape(shape), "grad_current": current, "grad_replay": replay}
+    step |= {"sparsity": "0.8", "alpha": 0.5, "beta": 1.0, "interval": 30}
+    poison = np.where(mask, current, np.nan)
+    for name, kind, iteration, changes, note in (
+        ("refresh", "adversarial", 30, {}, "gradients that the old mask silences would never come back"),
+        ("reuse", "regular", 31, {}, "between refreshes the old mask stays"),
+        ("start-of-epoch", "regular", 0, {"grad_mask": mask}, "after a mask change every living weight had a gradient"),
+        ("cancelling", "adversarial", 0, {"grad_replay": -current}, "parts that cancel are important all the same"),
+        ("coefficients", "adversarial", 60, {"alpha": 64.0, "beta": 0.25}, "alpha belongs to the current batch"),
+        ("ties", "adversarial", 0, {"grad_current": np.ones(shape), "grad_replay": -np.ones(shape)}, "the lower index"),
+        ("poison-where-dead", "adversarial", 0, {"grad_current": poison}, "a dead weight's gradient is not read"),
+        ("empty-buffer", "edge", 0, {"grad_replay": np.zeros(shape)}, "nothing is replayed yet"),
+        ("all-dead", "edge", 0, {"mask": np.zeros(shape, bool), "grad_mask": np.zeros(shape, bool)}, "no gradient"),
+        ("dense", "edge", 0, {"mask": np.ones(shape, bool), "sparsity": "0"}, "every gradient"),
+    ):
+        yield CaseSpec("dgm_step", name, kind, note, {"iteration": iteration} | step | changes, "paper")
+
+
+def _other_settings() -> Iterator[CaseSpec]:
+    """Another value where the other cases have always the same: none of it may stand in code."""
+    living = draws.truths("dgm interval", (3, 4), count=8)
+    yield CaseSpec(
+        "dgm_step",
+        "other-interval",
+        "edge",
+        "an interval that is fixed in the code: iteration 30 is none of every 7",
+        {
+            "mask": living,
+            "grad_mask": living & draws.truths("dgm interval old", (3, 4), count=5),
+            "grad_current": draws.distinct("dgm interval current", (3, 4)),
+            "grad_replay": -draws.distinct("dgm interval replay", (3, 4)),
+            "sparsity": "0.6",
+            "alpha": 0.5,
+            "beta": 1.0,
+            "iteration": 30,
+            "interval": 7,
+        },
+        "paper",
+    )
+
+
+# --- oracle -----------------------------------------------------------------------------------------------------------
+
+
+def gradient_sparsity(a: Arguments) -> Result:
+    """The PyTorch twin's settings, in exact fractions."""
+    found = Config(sparsity=Fraction(a["sparsity"]), dgm_q=None if a["q"] is None else Fraction(a["q"]))
+    return {"gradient_sparsity": float(found.gradient_sparsity)}, {"gradient_sparsity": DECIMALS}
+
+
+def silenced_by(values: torch.Tensor, mask: torch.Tensor, sparsity: str) -> torch.Tensor:
+    count = exact.living(mask.numel(), sparsity)
+    return dgm.gradient_mask(values, mask, count)[0]
+
+
+def gradient_mask(a: Arguments) -> Result:
+    """The PyTorch twin, with a count by integer arithmetic."""
+    return {"mask": silenced_by(tensor(a["importance"]), tensor(a["mask"]), a["sparsity"]).numpy()}, {}
+
+
+def is_refresh(a: Arguments) -> Result:
+    """The PyTorch twin."""
+    return {"refresh": dgm.refresh_due(a["iteration"], a["interval"])}, {}
+
+
+def dgm_step(a: Arguments) -> Result:
+    """The PyTorch twin's equation (3) and selection; the sum of the gradients entry by entry."""
+    grad_mask = a["grad_mask"]
+    if dgm.refresh_due(a["iteration"], a["interval"]):
+        parts = tensor(a["grad_current"]), tensor(a["grad_replay"])
+        values = importance.cgi(*parts, alpha=a["alpha"], beta=a["beta"])
+        grad_mask = silenced_by(values, tensor(a["mask"]), a["sparsity"]).numpy()
+    total = cleared(a["grad_current"] + a["grad_replay"], grad_mask)
+    sizes = cleared(np.abs(a["grad_current"]) + np.abs(a["grad_replay"]), grad_mask)
+    tolerance = Tolerance(2, float(sizes.max()), "current and replay part", zeros=~grad_mask)
+    return {"grad_mask": grad_mask, "grad": total}, {"grad": tolerance}
+
+
+ORACLES: dict[str, Oracle] = {
+    oracle.__name__: oracle for oracle in (gradient_sparsity, gradient_mask, is_refresh, dgm_step)
+}
+
+
+# --- wrong implementations --------------------------------------------------------------------------------------------
+
+
+def masked_fraction(sparsity, q, *, fault):
+    s = Fraction(sparsity)
+    if fault == "fixed":
+        return limited(s + (Fraction(1, 20) if q is None else Fraction(q)))
+    if fault == "zero is none":
+        return limited(s + (Fraction(q) if q is not None and Fraction(q) else (1 - s) / 5))
+    if fault == "scaled":
+        return limited(s + (1 - s) * (Fraction(1, 5) if q is None else Fraction(q)))
+    total = s + ((1 - s) / 5 if q is None else Fraction(q))
+    return float(total) if fault == "unlimited" else limited(total)
+
+
+def silence(mask, importance, sparsity, *, fault):
+    wanted = count(mask.size, sparsity)
+    living = int(mask.sum())
+    if fault == "of the living":
+        return kept(mask, importance, count(living, sparsity))
+    if fault == "percentile":
+        scores = np.nan_to_num(importance)
+        return mask & (scores >= np.percentile(scores, 100 * float(sparsity)))
+    if fault == "all entries":
+        everywhere = kept(np.ones_like(mask), np.nan_to_num(importance), wanted)
+        return everywhere & mask
+    if fault == "dead too":
+        return kept(np.ones_like(mask), np.nan_to_num(importance), wanted)
+    if fault == "nonzero only":
+        return kept(mask, importance, min(wanted, living)) & (importance != 0)
+    if fault == "other end":
+        turned = kept(mask.reshape(-1)[::-1], importance.reshape(-1)[::-1], min(wanted, living))
+        return turned[::-1].reshape(mask.shape)
+    return kept(mask, importance, min(wanted, living))
+
+
+def step(iteration, interval, mask, grad_mask, grad_current, grad_replay, sparsity, alpha, beta, *, fault):
+    total = grad_current + grad_replay
+    if iteration % interval == (1 if fault == "late" else 0):
+        current, replay = grad_current, grad_replay
+        if fault == "already masked":
+            current, replay = (np.where(grad_mask, part, 0.0) for part in (current, replay))
+        scores = alpha * np.abs(current) + beta * np.abs(replay)
+        if fault == "of the total":
+            scores = np.abs(total)
+        if fault == "current only":
+            scores = np.abs(current)
+        if fault == "swapped":
+            scores = beta * np.abs(current) + alpha * np.abs(replay)
+        before = grad_mask
+        grad_mask = kept(mask, scores, min(int(mask.sum()), count(mask.size, sparsity)))
+        if fault == "narrows":
+            grad_mask = grad_mask & before
+    elif fault == "no mask between":
+        grad_mask = mask
+    return grad_mask, total * grad_mask if fault == "product" else np.where(grad_mask, total, 0.0)
+
+
+WRONG = (
+    Wrong("dgm-fixed", "gradient_sparsity", "q is 0.05 at every sparsity", masked_fraction, fault="fixed"),
+    Wrong("dgm-zero-is-none", "gradient_sparsity", "a q of 0 is taken for none", masked_fraction, fault="zero is none"),
+    Wrong("dgm-scaled", "gradient_sparsity", "a given q is scaled by 1 - s", masked_fraction, fault="scaled",
+        likely="q taken of the living weights instead of the whole layer"),
+    Wrong("dgm-unlimited", "gradient_sparsity", "s + q is not limited to 1", masked_fraction, fault="unlimited"),
+    Wrong("silence-living", "gradient_mask", "a fraction of the living weights", silence, fault="of the living",
+        likely="s + q taken of the living weights instead of the whole layer"),
+    Wrong("silence-all", "gradient_mask", "ranked among all entries, the dead too", silence, fault="all entries"),
+    Wrong("silence-percentile", "gradient_mask", "a percentile over all, not the living", silence, fault="percentile"),
+    Wrong("silence-dead", "gradient_mask", "dead weights get gradients", silence, fault="dead too",
+        likely="dead entries compete and return"),
+    Wrong("silence-nonzero", "gradient_mask", "gradients of importance 0 are left out", silence, fault="nonzero only"),
+    Wrong("silence-ties", "gradient_mask", "ties are broken from the other end", silence, fault="other end",
+        likely="ties broken from the other end"),
+    Wrong("refresh-from-one", "is_refresh", "iterations are counted from 1",
+        lambda iteration, interval: (iteration + 1) % interval == 0, likely="iterations counted from 1"),
+    Wrong("refresh-not-first", "is_refresh", "the first iteration does not refresh",
+        lambda iteration, interval: iteration > 0 and iteration % interval == 0, likely="no refresh at iteration 0"),
+    Wrong("step-already-masked", "dgm_step", "importance of already masked gradients", step, fault="already masked",
+        likely="importance of gradients that the mask in force has already silenced"),
+    Wrong("step-of-total", "dgm_step", "importance of the summed gradient", step, fault="of the total",
+        likely="the size of the gradients' sum instead of the sum of their sizes"),
+    Wrong("step-current-only", "dgm_step", "importance of the current batch alone", step, fault="current only",
+        likely="importance of the current batch's gradient alone"),
+    Wrong("step-swapped", "dgm_step", "alpha and beta are swapped", step, fault="swapped",
+        likely="alpha and beta exchanged"),
+    Wrong("step-narrows", "dgm_step", "a refresh only narrows the mask in force", step, fault="narrows"),
+    Wrong("step-late", "dgm_step", "refreshed one iteration late", step, fault="late",
+        likely="refreshed one iteration late"),
+    Wrong("step-no-mask", "dgm_step", "no mask between refreshes", step, fault="no mask between",
+        likely="no gradient mask between refreshes"),
+    Wrong("step-product", "dgm_step", "the mask is multiplied, which leaves -0.0 and NaN", step, fault="product"),
+)  # fmt: skip
