@@ -180,8 +180,7 @@ def prepare_numba(dtype: str, threads: int) -> None:
 
     from sparcl_ref import fast
 
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
-
+    numba.set_num_threads(min(threads, numba.get_num_threads()))
     print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
     print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
 

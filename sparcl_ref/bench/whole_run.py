@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref import fast
+from sparcl_ref.bench.engines import known
 from sparcl_ref.bench.pytorch import LEAST_WIDTH
 from sparcl_ref.bench.request import SPARSITIES, Request
 from sparcl_ref.bench.shapes import IMAGE
@@ -52,7 +53,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
             while not trainer.done:
                 trainer.advance()
             seconds[name].append(time.perf_counter() - start)
-    flops = {name: trainer.ledger.train_flops for name, trainer in trainers.items()}
+    flops = {name: known(trainer.ledger.train_flops) for name, trainer in trainers.items()}
     return {
         **{
             name: {**spread(seconds[name]), "steps": trainer.cursor.updates, "train_flops": flops[name]}

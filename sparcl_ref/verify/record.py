@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -217,9 +216,8 @@ def _longest_sum(trainer: Trainer) -> int:
 
 
 def _check_recordable(config: Config) -> None:
-    plain = dataclasses.replace(
-        config, profile="paper", mix="", structure="irregular", importance="cwi", augmentation="none"
-    )
+    taken = {"profile": "paper", "mix": "", "structure": "irregular", "importance": "cwi", "augmentation": "none"}
+    plain = Config.from_json(config.to_json() | taken)
     if not config.sparse or config != plain or config.engine == "numba":
         raise ValueError(
             "record: expected a sparse run with the NumPy engine, profile paper, no mix, irregular structure, "
