@@ -168,7 +168,7 @@ class Trainer:
         cursor.step = 0
         event = self._event()
         if self.regime is not None:
-            event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self._probe)
+            event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self.probe)
             if self.rules.remove_after_mask_update and cursor.epoch > 1:
                 event.removed = self._end_stage(self.regime, cursor.epoch - 1)
         self._snapshot_mask()
@@ -185,7 +185,7 @@ class Trainer:
         event = self._event(indices=indices)
         batch = self.decisions.batch(self.place, self._task, indices)
         if self.regime is not None:
-            event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self._probe)
+            event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self.probe)
         event.observation = step = self.method.observe(batch, draws=self._given_slots(batch))
         self._check_finite(step, batch)
         self.method.after_backward(step)
@@ -237,7 +237,7 @@ class Trainer:
             return None
         return self.decisions.slots(self.place, self.method.draws_per_step)
 
-    def _probe(self, parameters: Sequence[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def probe(self, parameters: Sequence[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
         self.ledger.record_scores(self.model)
         first = self.cursor.remaining[:samples]
