@@ -46,7 +46,7 @@ class Registry(Mapping[str, Thing]):
         if not name or name != name.strip() or "," in name:
             raise ValueError(f"a {self.kind}'s name must be a word without commas, got {name!r}")
         taken = self._own.get(name, self.added.get(name, thing))
-        if taken is not thing and not _same_definition(taken, thing):
+        if taken != thing and not _same_definition(taken, thing):
             raise ValueError(f"there is a {self.kind} named {name!r} already; choose another name")
         if name not in self._own:
             self.added[name] = thing

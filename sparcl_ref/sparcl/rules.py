@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -18,6 +20,7 @@ import numpy as np
 from sparcl_ref import masks
 from sparcl_ref.layers import Parameter
 from sparcl_ref.models import he_normal, pytorch_default
+from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl import ddr, dgm, released, structured, tdm
 from sparcl_ref.sparcl.importance import cgi, cwi
 
@@ -49,6 +52,18 @@ class Rule:
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         return self.apply(*args, **settings)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `rule` has put the rule where its function was: by that name the rule can be found, the function cannot.
+        module = sys.modules.get(getattr(self.apply, "__module__", ""))
+        name = getattr(self.apply, "__qualname__", "")
+        if module is not None and getattr(module, name, None) is self:
+            return _named_rule, (module.__name__, name)
+        return Rule, (self.apply, self.probes, self.counts)
+
+
+def _named_rule(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
 
 
 def rule(*, probes: bool = False, counts: bool = True) -> Callable[[Callable[..., Any]], Rule]:
@@ -324,7 +339,9 @@ RELEASED = Rules(
     initialise=pytorch_default,
 )
 
-PROFILES = {"paper": PAPER, "released": RELEASED}
+PROFILES: Registry[Rules] = Registry("profile", {"paper": PAPER, "released": RELEASED})
+#: Add rules of one's own: ``register("mine", dataclasses.replace(PAPER, shrink=my_rule))``.
+register = PROFILES.register
 
 
 def mixed_rules(profile: str, mix: str = "") -> Rules:
@@ -352,9 +369,7 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
                 f"rule {name} must come from {' or '.join(PROFILES)}, as in {name}=released; got {source!r}"
             )
         chosen[name] = getattr(PROFILES[source], name)
-    if profile not in PROFILES:
-        raise ValueError(f"unknown profile {profile!r}; choose one of {', '.join(PROFILES)}")
-    return dataclasses.replace(PROFILES[profile], **chosen)
+    return dataclasses.replace(PROFILES.find(profile), **chosen)
 
 
 @functools.cache
