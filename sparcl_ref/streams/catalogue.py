@@ -80,6 +80,7 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
         )
     arrays = read_data_set(path)
     try:
-        return Dataset.from_arrays(path.stem, **arrays)
+        # A known name stands for known images and their normalisation; this file is normalised by what is in it.
+        return Dataset.from_arrays(path.name if path.stem in DATASETS else path.stem, **arrays)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error

@@ -90,7 +90,7 @@ def test_load_dataset_reads_keras_names(tmp_path):
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     loaded = load_dataset(tmp_path / "mnist.npz")
     # A name of its own, and the normalisation of its own images: they may be anybody's.
-    assert (loaded.name, loaded.input_shape, loaded.classes) == ("mnist", (1, 28, 28), 10)
+    assert (loaded.name, loaded.input_shape, loaded.classes) == ("mnist.npz", (1, 28, 28), 10)
     assert loaded.mean == pytest.approx((images.mean() / 255,), rel=1e-12)
 
 
