@@ -72,7 +72,7 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
             raise ValueError(f"data set {name_or_path!r}: its loader returned {type(dataset).__name__}, not a Dataset")
         return dataset
     path = user_path(name_or_path)
-    reason = why_unreadable(path)
+    reason = why_unreadable(path) if os.fspath(name_or_path) else "this name is empty"
     if reason:
         names = ", ".join(DATASETS)
         raise ValueError(
@@ -80,6 +80,7 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
         )
     arrays = read_data_set(path)
     try:
-        return Dataset.from_arrays(path.stem, **arrays)
+        # A known name stands for known images and their normalisation; this file is normalised by what is in it.
+        return Dataset.from_arrays(path.name if path.stem in DATASETS else path.stem, **arrays)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error

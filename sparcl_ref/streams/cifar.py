@@ -79,10 +79,10 @@ def read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
     batch = read_pickled(path)
     images, labels = (batch.get(key.encode(), batch.get(key)) if isinstance(batch, dict) else None for key in _KEYS)
     rows = images.values if isinstance(images, Array) else np.zeros(0)
-    if rows.dtype != np.uint8 or rows.shape[1:] != (IMAGE_BYTES,) or not len(rows):
-        raise ValueError(
-            f"{path}: expected a dict with an array of bytes of shape (N, {IMAGE_BYTES}) under b'data', N at least 1"
-        )
+    if rows.dtype != np.uint8 or rows.shape[1:] != (IMAGE_BYTES,):
+        raise ValueError(f"{path}: expected a dict with an array of bytes of shape (N, {IMAGE_BYTES}) under b'data'")
+    if not len(rows):
+        raise ValueError(f"{path}: it holds no images; fetch it again")
     listed = labels.values.tolist() if isinstance(labels, Array) else labels
     if (
         not isinstance(listed, list)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-IMAGE_DTYPES = (np.uint8, np.float32, np.float64)
+from sparcl_ref.streams.arrays import (
+    check_images,
+    check_labels,
+    check_one_each,
+    check_range,
+    count_classes,
+    dtype_of,
+    kept,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +40,7 @@ class Dataset:
     Raises
     ------
     TypeError
-        If an array has the wrong dtype.
+        If an array has the wrong dtype, or mean or std are no sequences of numbers.
     ValueError
         If shapes do not fit, a label is out of range, a class is absent, an image has a NaN or an infinity, or the
         normalisation is not finite or divides by 0.
@@ -51,16 +59,18 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
-            _check_images(f"{part}_x", images)
-            _check_labels(f"{part}_y", labels, len(images), self.classes)
+            check_images(f"{part}_x", images)
+            check_labels(f"{part}_y", labels, len(images), self.classes)
             for array, key in ((images, f"{part}_x"), (labels, f"{part}_y")):
-                object.__setattr__(self, key, _kept(array))
+                object.__setattr__(self, key, kept(array))
         if self.train_x.shape[1:] != self.test_x.shape[1:]:
             shapes = f"{self.train_x.shape[1:]} and {self.test_x.shape[1:]}"
             raise ValueError(f"train_x and test_x must have images of one shape (C, H, W), got {shapes}")
         if self.train_x.dtype != self.test_x.dtype:
             dtypes = f"{self.train_x.dtype} and {self.test_x.dtype}"
             raise TypeError(f"train_x and test_x must have one dtype, as one scale serves both; got {dtypes}")
+        for key in ("mean", "std"):
+            object.__setattr__(self, key, _numbers(key, getattr(self, key)))
         _check_normalisation(self.scale, self.mean, self.std, channels=self.input_shape[0])
 
     @classmethod
@@ -82,15 +92,15 @@ class Dataset:
         TypeError, ValueError
             As for `Dataset`; also ValueError if a channel is constant over the whole training set.
         """
-        _check_images("train_x", train_x)
-        _check_images("test_x", test_x)
+        check_images("train_x", train_x)
+        check_images("test_x", test_x)
         for key, images, labels in (("train_y", train_x, train_y), ("test_y", test_x, test_y)):
-            if _dtype(key, labels).kind not in "iu":
+            if dtype_of(key, labels).kind not in "iu":
                 raise TypeError(f"{key} must be an array of integers, got dtype {labels.dtype}")
-            _check_one_each(key, labels, len(images))
-        classes = _count_classes(train_y)
+            check_one_each(key, labels, len(images))
+        classes = count_classes(train_y)
         # Before they become int64, into which not every unsigned label fits.
-        _check_range("test_y", test_y, classes)
+        check_range("test_y", test_y, classes)
         scale = 1 / 255 if train_x.dtype == np.uint8 else 1.0
         mean, std = mean_and_std(train_x, scale=scale)
         return cls(
@@ -184,84 +194,11 @@ def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...]
     return tuple(means), tuple(stds)
 
 
-def _dtype(key: str, array: np.ndarray) -> np.dtype:
-    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
-        raise TypeError(f"{key} must be a NumPy array, got {type(array).__name__}")
-    return array.dtype
-
-
-def _kept(array: np.ndarray) -> np.ndarray:
-    """The array read-only: itself if its memory can be changed by nobody, else a copy."""
-    base: Any = array
-    while isinstance(base, np.ndarray) and not base.flags.writeable:
-        base = base.base
-    # Bytes, or a file mapped to be read; an array that owns its memory could be made writable again.
-    fixed = isinstance(base, bytes | mmap.mmap) and memoryview(base).readonly
-    kept = np.asarray(array).view() if fixed else np.array(array)
-    kept.flags.writeable = False
-    return kept
-
-
-def _check_images(key: str, images: np.ndarray) -> None:
-    if _dtype(key, images) not in IMAGE_DTYPES:
-        raise TypeError(f"{key} must be an array of uint8, float32 or float64, got dtype {images.dtype}")
-    if images.ndim != 4 or 0 in images.shape:
-        advice = {2: "; give rows of pixels their shape: images.reshape(-1, C, H, W)", 3: "; add C: images[:, None]"}
-        raise ValueError(
-            f"{key} must have shape (N, C, H, W) with at least one of each, got {images.shape}"
-            f"{advice.get(images.ndim, '')}"
-        )
-    _, h, w, c = images.shape
-    # Colours last: nobody has eight channels or more of pictures with three or four columns. One column is possible
-    # (a row of measurements), so there only squares tell.
-    if min(h, w) >= 8 and (c in (3, 4) or (c == 1 and h == w)):
-        raise ValueError(
-            f"{key} has shape {images.shape}, which reads as (N, H, W, C); (N, C, H, W) is expected: "
-            "images.transpose(0, 3, 1, 2)"
-        )
-    if images.dtype != np.uint8 and not (finite := np.isfinite(images)).all():
-        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), images.shape))
-        raise ValueError(f"{key} has the value {images[index]} at index {index}; replace or remove what is not finite")
-
-
-def _check_one_each(key: str, labels: np.ndarray, count: int) -> None:
-    if labels.shape != (count,):
-        advice = {(count, 1): "; take labels[:, 0]"}.get(labels.shape, "")
-        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}{advice}")
-
-
-def _count_classes(labels: np.ndarray) -> int:
-    """How many classes training labels have; they must be counted from 0 without a gap."""
-    present = np.unique(labels).tolist()
-    highest = present[-1]
-    _check_range("train_y", labels, max(highest, 0) + 1)
-    if highest != len(present) - 1:
-        absent = next(label for label, found in enumerate(present) if label != found)
-        raise ValueError(
-            f"train_y must contain each of the labels from 0 to its highest, {highest}; class {absent} is absent; "
-            f"renumber the {len(present)} classes: numpy.unique(labels, return_inverse=True)"
-        )
-    return highest + 1
-
-
-def _check_range(key: str, labels: np.ndarray, classes: int) -> None:
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        index = int(np.argmax(outside))
-        raise ValueError(
-            f"{key} must be in 0..{classes - 1}, the training labels; got {labels[index]} at index {index}"
-        )
-
-
-def _check_labels(key: str, labels: np.ndarray, count: int, classes: int) -> None:
-    if _dtype(key, labels) != np.int64:
-        raise TypeError(f"{key} must be an array of int64, got dtype {labels.dtype}")
-    _check_one_each(key, labels, count)
-    _check_range(key, labels, classes)
-    present = set(np.unique(labels).tolist())
-    if len(present) != classes:
-        absent = next(label for label in range(classes) if label not in present)
-        raise ValueError(f"{key} must contain each of the classes 0..{classes - 1}; class {absent} is absent")
+def _numbers(key: str, values: Iterable[float]) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{key} must be numbers, one for each channel, such as (0.5,); got {values!r}") from error
 
 
 def _check_normalisation(scale: float, mean: tuple[float, ...], std: tuple[float, ...], *, channels: int) -> None:

@@ -87,17 +87,17 @@ def read_bytes(path: Path) -> bytes:
     require_memory(f"{path}: reading it", path.stat().st_size)
     try:
         return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, MemoryError) as error:
+        raise ValueError(f"{path}: cannot be read ({one_line(error)})") from error
 
 
 @contextmanager
-def inflated(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+def inflated(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, int]]:
     """Open a file that may be compressed with gzip, whatever its name says: browsers unpack what they fetch.
 
     Yields
     ------
-    file : BinaryIO
+    file : binary file
         Gives the contents piece by piece, so that no more is inflated than was asked for.
     most : int
         More bytes than these cannot be in it.
@@ -112,11 +112,14 @@ def inflated(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     with path.open("rb") as plain:
         packed = plain.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         plain.seek(0)
-        if not packed:
-            yield plain, size
-            return
         try:
-            with gzip.GzipFile(fileobj=plain) as unpacked:
-                yield unpacked, size * MOST_INFLATED  # type: ignore[misc]  # a BinaryIO in all but name
+            if packed:
+                with gzip.GzipFile(fileobj=plain) as unpacked:
+                    yield unpacked, size * MOST_INFLATED
+            else:
+                yield plain, size
         except (OSError, EOFError, zlib.error) as error:
-            raise ValueError(f"{path}: not a whole gzip file ({one_line(error)}); fetch it again") from error
+            what = "not a whole gzip file" if packed else "cannot be read"
+            raise ValueError(f"{path}: {what} ({one_line(error)}); fetch it again") from error
+        except MemoryError as error:
+            raise ValueError(f"{path}: its contents are more than fits into memory") from error

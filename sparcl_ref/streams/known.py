@@ -129,6 +129,9 @@ class KnownDataset:
     def _check_identity(self, dataset: Dataset) -> None:
         if dataset.input_shape != self.input_shape:
             raise ValueError(f"{self.title} has images of shape {self.input_shape}, these have {dataset.input_shape}")
+        for part, images, whole in (("training", dataset.train_x, self.train), ("test", dataset.test_x, self.test)):
+            if len(images) > whole:
+                raise ValueError(f"{self.title} has {whole:,} {part} images, these are {len(images):,}")
         count = len(dataset.train_x)
         if count < TELLING:
             return

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 
+from sparcl_ref import Config, build
 from sparcl_ref.streams import DATASETS, Dataset, load_dataset, register
 from tests.streams.test_dataset import arrays, with_value
 
@@ -31,6 +32,14 @@ def test_a_data_set_from_outside_is_known_by_name(registered):
         ValueError, match=r"^data set 'toi': give one of digits, .*, toy, or the path of an \.npz file; "
     ):
         load_dataset("toi")
+
+
+def test_a_run_finds_a_data_set_from_outside(registered):
+    trainer = build(
+        Config(dataset="toy", classes_per_task=1, model="mlp", width=4, method="er", epochs=1, batch_size=2)
+    )
+    assert trainer.stream.dataset.name == "toy"
+    assert [task.classes for task in trainer.stream.tasks] == [(0,), (1,), (2,)]
 
 
 def test_a_registration_that_cannot_work_is_refused(registered):
@@ -90,7 +99,7 @@ def test_load_dataset_reads_keras_names(tmp_path):
     np.savez(tmp_path / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
     loaded = load_dataset(tmp_path / "mnist.npz")
     # A name of its own, and the normalisation of its own images: they may be anybody's.
-    assert (loaded.name, loaded.input_shape, loaded.classes) == ("mnist", (1, 28, 28), 10)
+    assert (loaded.name, loaded.input_shape, loaded.classes) == ("mnist.npz", (1, 28, 28), 10)
     assert loaded.mean == pytest.approx((images.mean() / 255,), rel=1e-12)
 
 
@@ -106,7 +115,7 @@ def test_load_dataset_says_why_there_is_no_data_set(tmp_path, monkeypatch):
     for name, reason in {
         "digit": "there is no such file",
         str(tmp_path / "mine.npz"): "there is no such file",
-        "": "it is a folder",
+        "": "this name is empty",
         ".": "it is a folder",
         str(tmp_path): "it is a folder",
         "/dev/null": "it is a device, pipe or socket",

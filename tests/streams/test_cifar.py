@@ -127,15 +127,16 @@ def test_read_python_reads_every_protocol(tmp_path, protocol, key, as_labels, or
     rows, labels = batch(13)
     held = {key("data"): np.asarray(rows, order=order), key("labels"): as_labels(labels)}
     written = pickle.dumps(held, protocol=protocol)
-    # Names are written with their length before them, in three ways.
+    # Names are written with their length before them, or up to the end of a line.
+    old = b"numpy._core." if b"numpy._core." in written else b"numpy.core."
+    new = module.encode() + b"."
     for before in (b"\x8c%c", b"c"):
-        old, new = b"numpy._core.", module.encode() + b"."
         for rest in (b"numeric", b"multiarray"):
             one = before % len(old + rest) if b"%" in before else before
             other = before % len(new + rest) if b"%" in before else before
             written = written.replace(one + old + rest, other + new + rest)
-    assert module.encode() + b"." in written
-    (tmp_path / "a").write_bytes(unframed(written) if module == "numpy.core" else written)
+    assert new in written
+    (tmp_path / "a").write_bytes(written if new == old else unframed(written))
     images, got = read_python(tmp_path / "a")
     np.testing.assert_array_equal(images, rows.reshape(13, 3, 32, 32), strict=True)
     np.testing.assert_array_equal(got, np.array(labels), strict=True)
@@ -241,7 +242,7 @@ def test_read_python_refuses_arrays_whose_parts_do_not_fit(tmp_path, state, mess
         ([1, 2], "expected a dict with an array of bytes of shape"),
         ({}, "expected a dict with an array"),
         ({b"data": batch(1)[0].astype(np.int16), b"labels": [0]}, "array of bytes"),
-        ({b"data": batch(0)[0], b"labels": []}, r"shape \(N, 3072\) under b'data', N at least 1"),
+        ({b"data": batch(0)[0], b"labels": []}, r": it holds no images; fetch it again$"),
         ({b"data": batch(1)[0], b"labels": [True]}, "expected 1 labels 0..9"),
         ({b"data": batch(2)[0], b"labels": np.array([0, 10])}, "expected 2 labels 0..9"),
         ({b"data": batch(2)[0][:, :1024].copy(), b"labels": [0, 1]}, r"shape \(N, 3072\) under b'data'"),
@@ -263,7 +264,9 @@ def test_read_python_refuses_other_contents(tmp_path, contents, message):
 
 @given(st.data())
 def test_read_python_answers_any_damage_with_images_or_a_value_error(tmp_path_factory, data):
-    whole = as_python3(*batch(1))
+    rows, labels = batch(1)
+    protocol = data.draw(st.integers(0, pickle.HIGHEST_PROTOCOL))
+    whole = pickle.dumps({b"data": rows, b"labels": labels}, protocol=protocol)
     # The 3,072 image bytes may change unnoticed; what is around them is what could go wrong.
     outside = [i for _, _, i in pickletools.genops(whole)]
     damaged = bytearray(whole)
@@ -324,7 +327,10 @@ def test_load_cifar10_takes_the_folder_of_keras_3_and_a_path_as_people_write_it(
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("writer", "ending", "message"),
-    [(as_python3, "", "N at least 1"), (as_binary, ".bin", r"\(it is empty, as an interrupted download leaves it\)")],
+    [
+        (as_python3, "", "it holds no images; fetch it again"),
+        (as_binary, ".bin", r"\(it is empty, as an interrupted download .*\)"),
+    ],
 )
 def test_load_cifar10_refuses_a_file_without_images(tmp_path, name, writer, ending, message):
     """Else an interrupted download trains on a part of the data and nobody is told."""

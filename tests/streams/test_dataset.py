@@ -70,6 +70,44 @@ def test_later_changes_of_the_callers_arrays_do_not_reach_it(make):
         made.classes = 4
 
 
+def test_later_changes_of_the_callers_mean_do_not_reach_it():
+    mean = np.array([1.0, 2.0])
+    toy = dataset(mean=mean, std=[3, 4])
+    mean[0] = 77
+    assert (toy.mean, toy.std) == ((1.0, 2.0), (3.0, 4.0))
+    assert {type(value) for value in (*toy.mean, *toy.std)} == {float}
+
+
+@st.composite
+def views(draw, array):
+    """The array by way of slices and transpositions, none of which copies, locked at some places."""
+    for _ in range(draw(st.integers(0, 4))):
+        how = draw(st.sampled_from(["reverse", "swap", "axis", "lock"]))
+        if how == "reverse":
+            array = array[::-1]
+        elif how == "swap":
+            array = array.transpose(0, 1, 3, 2)
+        elif how == "axis":
+            array = array[None][0]
+        else:
+            array = array[:]
+            array.flags.writeable = False
+    return array
+
+
+@given(st.data(), st.sampled_from(["bytes", "bytearray", "owned", "read-only view of bytearray"]))
+def test_memory_is_shared_if_and_only_if_nobody_can_change_it(data, kind):
+    images = arrays(np.uint8)["train_x"]
+    raw = images.tobytes()
+    memory = {"bytes": raw, "bytearray": bytearray(raw)}.get(kind, memoryview(bytearray(raw)).toreadonly())
+    owner = images if kind == "owned" else np.frombuffer(memory, np.uint8).reshape(images.shape)
+    given_images = data.draw(views(owner))
+    kept = made_of(train_x=given_images, test_x=given_images).train_x
+    np.testing.assert_array_equal(kept, given_images, strict=True)
+    assert np.shares_memory(kept, owner) == (kind == "bytes")
+    assert not kept.flags.writeable
+
+
 def test_what_nobody_can_change_is_not_copied(tmp_path):
     images = arrays()["train_x"]
     np.save(tmp_path / "images.npy", images)
@@ -115,6 +153,9 @@ def test_few_columns_alone_are_no_colours(shape):
         ({"train_x": np.zeros((6, 2, 3, 4), dtype=np.int8)}, "^train_x must be an array of uint8, .* got dtype int8$"),
         ({"test_x": np.zeros((6, 2, 3, 4), dtype=np.float16)}, "^test_x .* got dtype float16$"),
         ({"test_y": np.zeros(6, dtype=np.int32)}, "^test_y must be an array of int64, got dtype int32$"),
+        ({"mean": 0.5}, r"^mean must be numbers, one for each channel, such as \(0\.5,\); got 0\.5$"),
+        ({"std": ("1", "x")}, r"^std must be numbers, .*; got \('1', 'x'\)$"),
+        ({"std": np.ones((2, 2))}, "^std must be numbers, "),
         ({"test_x": np.zeros((6, 2, 3, 4), dtype=np.uint8)}, "one dtype, .* got float64 and uint8$"),
     ],
 )

@@ -89,6 +89,23 @@ def test_a_file_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkey
         read_bytes(tmp_path / "file")
 
 
+def test_memory_that_runs_out_all_the_same_is_said_in_a_line(tmp_path, monkeypatch):
+    """Another limit than those that are asked, such as that of ``ulimit -v``."""
+    (tmp_path / "file").write_bytes(b"1")
+
+    def exhausted(*_arguments):
+        raise MemoryError
+
+    with (
+        pytest.raises(ValueError, match=r"file: its contents are more than fits into memory$"),
+        inflated(tmp_path / "file"),
+    ):
+        exhausted()
+    monkeypatch.setattr(Path, "read_bytes", exhausted)
+    with pytest.raises(ValueError, match=r"file: cannot be read \(MemoryError\)$"):
+        read_bytes(tmp_path / "file")
+
+
 @pytest.mark.parametrize("name", ["file.gz", "file"])
 def test_inflated_looks_at_the_contents_not_the_name(tmp_path, name):
     path = tmp_path / name

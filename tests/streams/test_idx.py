@@ -53,6 +53,29 @@ def test_read_idx_refuses_other_files(tmp_path, contents, message):
     assert str(caught.value).startswith(str(tmp_path / "file.gz"))
 
 
+@given(st.data(), st.booleans())
+def test_read_idx_answers_any_damage_with_an_array_or_a_value_error(tmp_path_factory, data, packed):
+    array = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    damaged = bytearray(idx(array) if packed else gzip.decompress(idx(array)))
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=4)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged-idx"
+    path.write_bytes(damaged[: data.draw(st.integers(0, len(damaged)) | st.just(len(damaged)))])
+    message = None
+    try:
+        got = read_idx(path, ndim=3)
+    except ValueError as error:
+        message = str(error)
+    if message is not None:
+        assert message.startswith(f"{path}: ")
+        assert "\n" not in message
+    elif packed:
+        # Checksums guard the contents, not the name and the time that gzip's header has.
+        np.testing.assert_array_equal(got, array, strict=True)
+    else:
+        assert got.size == 12
+
+
 def test_read_idx_inflates_no_more_than_the_header_promises(tmp_path):
     """Six megabytes may stand for six gigabytes; here a little for 32 megabytes behind an honest image."""
     image = idx(np.ones((1, 2, 2), dtype=np.uint8))

@@ -21,20 +21,23 @@ def of(train_x, **changed):
     """A data set of two classes whose one file need not be read."""
     labels = np.arange(len(train_x)) % 2
     arrays = dict(zip(ARRAYS, (train_x, labels, train_x, labels), strict=True))
-    return KnownDataset(
-        **{
-            **{"name": "toy", "title": "Toy", "origin": "here", "licence": "MIT", "train": 2, "test": 2, "classes": 2},
-            **{
-                "input_shape": SHAPE,
-                "scale": 1 / 255,
-                "mean": (0.5,),
-                "std": (0.3,),
-                "places": ("toy", "to*", "TOY/raw"),
-            },
-            **{"files": lambda place: [place / "a", place / "b"], "read": lambda found: arrays},
-            **changed,
-        }
-    )
+    facts = {
+        "name": "toy",
+        "title": "Toy",
+        "origin": "here",
+        "licence": "MIT",
+        "train": 9999,
+        "test": 9999,
+        "input_shape": SHAPE,
+        "classes": 2,
+        "scale": 1 / 255,
+        "mean": (0.5,),
+        "std": (0.3,),
+        "places": ("toy", "to*", "TOY/raw"),
+        "files": lambda place: [place / "a", place / "b", place / "c"],
+        "read": lambda found: arrays,
+    }
+    return KnownDataset(**(facts | changed))
 
 
 TOY = of(np.arange(8, dtype=np.uint8).reshape(2, *SHAPE))
@@ -65,7 +68,7 @@ def test_find_takes_the_first_pattern_then_the_alphabet(roots):
 
 def test_find_takes_the_place_with_most_of_the_files(roots):
     own, system = roots
-    fill(own / "toy", "c")
+    fill(own / "toy", "d")
     fill(own / "toy", "a", contents=b"")
     assert TOY.find() == own / "toy", "so that the error says which file is missing"
     fill(system / "toy", "a")
@@ -74,6 +77,22 @@ def test_find_takes_the_place_with_most_of_the_files(roots):
     assert TOY.find() == own / "TOY" / "raw", "the user's own folder comes first"
     fill(own / "to-z", "a", "b")
     assert TOY.find() == own / "to-z"
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 1), st.integers(0, 2)), st.sets(st.sampled_from("abc")), min_size=1))
+def test_find_by_counting(tmp_path_factory, there):
+    """``there``: which files lie in which place of which root; places in the order of the patterns."""
+    roots = [tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("system")]
+    places = {(root, place): roots[root] / ("toy", "to-b", "TOY/raw")[place] for root in (0, 1) for place in (0, 1, 2)}
+    for key, names in there.items():
+        fill(places[key], *names)
+    # The first root with a file at all, else the first with a place; there the most files, else the first place.
+    root = min([root for (root, _), names in there.items() if names] or [root for root, _ in there])
+    best = max((key for key in there if key[0] == root), key=lambda key: (len(there[key]), -key[1]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARCL_REF_DATA", str(roots[0]))
+        patch.setattr(files, "SYSTEM_FOLDER", roots[1])
+        assert TOY.find() == places[best]
 
 
 def test_find_says_what_it_looked_for(roots, monkeypatch):
@@ -97,6 +116,9 @@ def test_errors_name_the_place(tmp_path):
         dataclasses.replace(TOY, classes=3).load(tmp_path)
     with pytest.raises(ValueError, match=rf"^{tmp_path}: Toy has images of shape \(1, 2, 3\), these have \(1, 2, 2\)$"):
         dataclasses.replace(TOY, input_shape=(1, 2, 3)).load(tmp_path)
+    for part in ("train", "test"):
+        with pytest.raises(ValueError, match=rf"^{tmp_path}: Toy has 1 {part}(ing)? images, these are 2$"):
+            dataclasses.replace(TOY, **{part: 1}).load(tmp_path)
     with pytest.raises(ValueError, match=rf"^{tmp_path}: train_x must be an array of uint8, float32 or float64, got"):
         of(np.zeros((2, *SHAPE), dtype=np.int16)).load(tmp_path)
 
