@@ -114,6 +114,7 @@ def test_the_page_of_a_single_run_speaks_of_it_alone():
         answer = parsed.text[: parsed.text.index("Results")]
         assert sentence not in answer
         assert "Bold" not in parsed.text
+        assert not [each for each in page(single).all("ul") if "key" in (each.get("class") or "")]
         assert not re.search(r'class="top', render(single))
 
 
