@@ -7,6 +7,15 @@ from __future__ import annotations
 
 from sparcl_ref.report.summary import load_summary
 from sparcl_ref.report.table import Row, aggregate, format_table
-from sparcl_ref.report.write import check_writable, load_masks, write_run
+from sparcl_ref.report.write import check_writable, drawing_problem, load_masks, write_run
 
-__all__ = ["Row", "aggregate", "check_writable", "format_table", "load_masks", "load_summary", "write_run"]
+__all__ = [
+    "Row",
+    "aggregate",
+    "check_writable",
+    "drawing_problem",
+    "format_table",
+    "load_masks",
+    "load_summary",
+    "write_run",
+]

@@ -64,6 +64,17 @@ def check_writable(directory: str | Path) -> None:
                 path.rmdir()
 
 
+def drawing_problem() -> str | None:
+    """What keeps all figures from being drawn, in a line that a run can warn of before it starts; None if nothing."""
+    try:
+        # Matplotlib fails at its import where its settings are not to its liking.
+        import sparcl_ref.report.figures.illustrations  # noqa: F401
+    except Exception as error:
+        backend = os.environ.get("MPLBACKEND")
+        return f"no figures: {f'MPLBACKEND is {backend!r}: ' if backend else ''}{one_line(error)}"
+    return None
+
+
 def write_run(
     directory: str | Path,
     summary: Mapping[str, Any],
@@ -132,13 +143,15 @@ def _draw(
     directory: Path, records: Sequence[dict[str, Any]], masks: Mapping[str, Mapping[str, Any]], warnings: list[str]
 ) -> list[Any]:
     """Draw the figures one by one and write a file of each; returns those that could be drawn."""
-    try:
-        # Draws in Matplotlib, which fails at its import where its settings are not to its liking.
-        from sparcl_ref.report.figures.illustrations import draw, sketches
+    if (problem := drawing_problem()) is not None:
+        warnings.append(problem)
+        return []
+    from sparcl_ref.report.figures.illustrations import draw, sketches
 
+    try:
         planned = sketches(records, masks)
     except Exception as error:
-        warnings.append(f"no figures were drawn: {one_line(error)}")
+        warnings.append(f"no figures: {one_line(error)}")
         return []
     drawn = []
     for sketch in planned:

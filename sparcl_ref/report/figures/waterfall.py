@@ -51,8 +51,7 @@ def cost_waterfall(
             left, bottom = (0.3, 0.95 + 4.05 * (1 - position)) if stacked else (0.45 + position * (across + 0.35), 0.95)
             axes = place_axes(figure, left, bottom, across, 3.1)
             divisor, prefix = numbers.prefix_for(part["total_flops"] for part in savings[convention])
-            _draw(axes, savings[convention], divisor, theme)
-            axes.tick_params(axis="x", length=0, labelsize=8.5 if stacked else LABEL)
+            _draw(axes, savings[convention], divisor, 8.5 if stacked else LABEL, theme)
             axes.set_title(f"{convention}, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
     return figure
 
@@ -63,13 +62,13 @@ def _fewer(parts: Sequence[Mapping[str, Any]]) -> str:
     return f": {numbers.ratio(top / final)} times fewer in the end" if 0 < final < top else ""
 
 
-def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme: Theme) -> None:
+def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, size: float, theme: Theme) -> None:
     top = max(part["total_flops"] for part in parts)
 
     def bar(place: int, low: float, high: float, sign: str, colour: str) -> None:
         axes.bar(place, high - low, bottom=low, width=0.62, color=colour)
         label = sign + numbers.significant((high - low) / divisor)
-        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=LABEL, color=theme.ink)
+        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=size, color=theme.ink)
 
     for place, part in enumerate(parts):
         change, total = part["change_flops"], part["total_flops"]
@@ -84,3 +83,4 @@ def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, theme:
     axes.set_ylim(0, 1.13 * top or 1)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="x", length=0, labelsize=size)

@@ -159,7 +159,7 @@ def picture(figure: Illustration, rows: Sequence[Row]) -> Markup:
         "figure",
         element("p", figure.under, class_="note"),
         element("picture", *sources, image),
-        _key(rows) if figure.sketch.keyed else "",
+        _key(rows) if figure.sketch.keyed and len(rows) > 1 else "",
         element("figcaption", figure.sketch.caption),
     )
 

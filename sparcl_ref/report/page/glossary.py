@@ -45,6 +45,11 @@ TERMS = (
         "Train FLOPs of a dense entry, named under the table, divided by those of the row. It is the one whose method "
         "most SparCL entries have.",
     ),
+    (
+        "Best trades",
+        "SparCL entries that no other one beats in both accuracy and train FLOPs; of more than three the most "
+        "accurate, the cheapest and one between.",
+    ),
     ("Unknown", "A cost that some part of the network has not said."),
     (
         "Memory",

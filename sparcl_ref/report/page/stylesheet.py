@@ -54,7 +54,7 @@ th:first-child{text-align:left;font-weight:500}
 thead .group{text-align:center;border-bottom-color:var(--muted)}
 thead .group:nth-child(2){border-bottom-color:var(--faint)}
 .results{width:100%;font-size:.88rem}
-.results th,.results td{padding:.45rem .5rem}
+.results th,.results td{padding:.45rem .4rem}
 .results tbody th{position:sticky;left:0;background:var(--background)}
 .results tbody tr:hover>*{background:var(--surface)}
 .results .top{font-weight:700}
@@ -89,8 +89,9 @@ code{overflow-wrap:anywhere}
 footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--faint);color:var(--muted);font-size:.9rem}
 @media screen and NARROW_SCREEN{body{font-size:16px}main{padding:1.8rem 1rem 3rem}.answer{padding-left:.9rem}
  .wide{display:none}.narrow{display:inline}.key.narrow{display:block}
- th,td{padding:.4rem .5rem}.results th{white-space:normal;overflow-wrap:anywhere}
- .heat td{min-width:2.6rem;padding:.4rem .1rem}.heat th{padding:.4rem .2rem}summary .note{display:block;margin:0}}
+ th,td{padding:.4rem .5rem}tbody th,.results th{white-space:normal;overflow-wrap:anywhere}
+ .heat td{min-width:2.6rem;padding:.4rem .1rem}.heat th{padding:.4rem .2rem;white-space:nowrap}
+ summary .note{display:block;margin:0}}
 @media print{html{font-size:12.5px}body{font-size:1rem}figure{margin:1.2rem 0}
  main{padding:0;max-width:none}h2{margin-top:1.6rem}h2,summary{break-after:avoid}
  figure,tr,pre{break-inside:avoid}.scroll{overflow:visible}
