@@ -188,7 +188,7 @@ def prepare_numba(dtype: str, threads: int) -> None:
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.forecast import forecast_text
-    from sparcl_ref.report import check_writable
+    from sparcl_ref.report import check_writable, drawing_problem
 
     options = parse(arguments)
     if options.list:
@@ -212,7 +212,8 @@ def execute(arguments: Sequence[str]) -> int:
         return 0
     print(echo(configs, name, jobs, threads, directory), file=notes)
     print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
-    for line in dict.fromkeys(line for config in configs for line in config.warnings()):
+    remarks = [line for config in configs for line in config.warnings()]
+    for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
         print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
     results = trained(configs, forecasts, jobs=jobs, threads=threads)
     summary = {
@@ -259,7 +260,7 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
 
 
 def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
-    """Print the table and write the run's folder."""
+    """Write the run's folder and print the table."""
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
@@ -268,13 +269,20 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
         for result in results
         if (snapshots := result.mask_snapshots()) is not None
     }
-    # Printed before anything is written: a full disk must not take the table with it.
+    # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
+    failure = None
+    try:
+        for line in write_run(directory, summary, rows, masks):
+            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+    except OSError as error:
+        failure = error
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)
     else:
         print(f"class order: {' '.join(map(str, summary['class_order']))}\n")
         print(format_table(aggregate(summary["methods"])), flush=True)
-    write_run(directory, summary, rows, masks)
+    if failure is not None:
+        raise failure
     if not options.json:
         print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
         print("summary.json, metrics.csv, masks.npz and the figures.")

@@ -202,7 +202,7 @@ def test_default_directory_never_overwrites(tmp_path):
         (["--tiny", "--out", "a-file"], "a-file"),
         (["--config", "corrupt.json"], "corrupt.json"),
         (["--config", "strange.json"], "colour"),
-        (["--config", "typed.json"], "setting lr in the configuration must be float"),
+        (["--config", "typed.json"], "--lr must be a number, got"),
         (["--config", "bare.json"], "its config lacks 'name'"),
         (["--config", "missing.json"], "missing.json"),
         (["--config", "strange.json", "--seeds", "2"], "--seeds does not go with --config"),
