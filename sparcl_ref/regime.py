@@ -19,7 +19,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.policies import Action
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
-from sparcl_ref.sparcl.rules import SizedProbe
+from sparcl_ref.sparcl.rule import SizedProbe
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Continual-learning methods, one file each."""
 
-from sparcl_ref.methods.base import Batch, Method, Moment, Observation, Occasion, Passes, RehearsalMethod, TaskData
+from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
 from sparcl_ref.methods.er import ER
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
+from sparcl_ref.methods.records import Batch, Moment, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparcl_ref.losses import cross_entropy
-from sparcl_ref.methods.base import Batch, Observation, RehearsalMethod
+from sparcl_ref.methods.records import Batch, Observation
+from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.settings import OwnSettings, setting
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sparcl_ref.methods.base import Batch, Method, Observation
+from sparcl_ref.methods.base import Method
+from sparcl_ref.methods.records import Batch, Observation
 
 
 class FineTuning(Method):

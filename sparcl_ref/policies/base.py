@@ -11,7 +11,8 @@ import numpy as np
 
 from sparcl_ref.layers import Parameter
 from sparcl_ref.settings import OwnSettings
-from sparcl_ref.sparcl.rules import Rng, Rules, Scores, SizedProbe
+from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
+from sparcl_ref.sparcl.rules import Rules
 from sparcl_ref.sparcl.tdm import Action
 
 __all__ = ["Action", "Policy", "Schedule"]

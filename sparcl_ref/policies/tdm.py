@@ -11,7 +11,9 @@ from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import exact
 from sparcl_ref.policies.base import Action, Policy, Schedule
 from sparcl_ref.settings import OwnSettings, setting
-from sparcl_ref.sparcl.rules import IMPORTANCES, Rng, Rules, Scores, SizedProbe
+from sparcl_ref.sparcl.decisions import IMPORTANCES
+from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
+from sparcl_ref.sparcl.rules import Rules
 from sparcl_ref.sparcl.tdm import check_schedule
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparcl_ref.config import Config
-from sparcl_ref.sparcl import released, rules, structured
+from sparcl_ref.sparcl import decisions, released, structured
 from sparcl_ref.sparcl.rules import PAPER, PROFILES, RELEASED, Rules, mixed_rules, rules_table
 from tests import tiny
 from tests.helpers import assert_positive_zero
@@ -147,8 +147,8 @@ def test_a_released_run_removes_what_was_least_forgotten() -> None:
     # 0 is forgotten twice, 1 never right, 2 wrong once and then right, 3 always right.
     for correct in ([1, 0, 0, 1], [0, 0, 1, 1], [1, 0, 1, 1], [0, 0, 1, 1]):
         subject.count(everything, everything, np.array(correct, dtype=bool))
-    assert rules.score_flips(subject.statistics, 6).tolist() == [2, 6, 0, 0]
-    assert rules.score_misclassified(subject.statistics, 6).tolist() == [2, 4, 1, 0]
+    assert decisions.score_flips(subject.statistics, 6).tolist() == [2, 6, 0, 0]
+    assert decisions.score_misclassified(subject.statistics, 6).tolist() == [2, 4, 1, 0]
     assert subject.end_stage(2, everything, 4).tolist() == [0, 1, 3]
 
 
