@@ -1,4 +1,4 @@
-"""Both sides of each decision on which the paper and its published code differ, as the fields of `Rules` ask for them."""
+"""Both sides of each decision on which the paper and its published code differ, as the fields of `Rules` ask for it."""
 
 from __future__ import annotations
 

@@ -39,8 +39,10 @@ FIRST = {
     "sparcl_ref/sparcl/ddr.py": ("tests/sparcl/test_ddr.py",),
     "sparcl_ref/sparcl/dgm.py": ("tests/sparcl/test_dgm.py",),
     "sparcl_ref/sparcl/importance.py": ("tests/sparcl/test_importance.py", "tests/sparcl/test_probe.py"),
-    "sparcl_ref/regime.py": ("tests/sparcl/test_regime.py", "tests/sparcl/test_regime_steps.py"),
+    "sparcl_ref/policies": ("tests/policies",),
+    "sparcl_ref/regime.py": ("tests/test_regime.py", "tests/test_regime_steps.py"),
     "sparcl_ref/sparcl/released.py": ("tests/sparcl/test_released.py",),
+    "sparcl_ref/sparcl/decisions.py": ("tests/sparcl/test_rules.py", "tests/test_regime.py"),
     "sparcl_ref/sparcl/rules.py": ("tests/sparcl/test_rules.py", "tests/test_regressions.py"),
     "sparcl_ref/sparcl/structured.py": ("tests/sparcl/test_structured.py", "tests/test_regressions.py"),
     "sparcl_ref/sparcl/tdm.py": ("tests/sparcl/test_tdm.py",),
@@ -50,6 +52,9 @@ FIRST = {
 #: All else that could notice a wrong rule; loaders, reports, costs and the compiled engine are not asked.
 REST = (
     "tests/sparcl",
+    "tests/policies",
+    "tests/test_regime.py",
+    "tests/test_regime_steps.py",
     "tests/test_masks.py",
     "tests/test_budgets.py",
     "tests/test_replay.py",
