@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sparcl_ref.divergence import first_not_finite
+from sparcl_ref.layers import Flatten, Layer, Linear, Sequential
 from sparcl_ref.models import Network, build_model
 
 
@@ -40,6 +41,28 @@ def test_an_output_that_overflows_is_named():
     parameters = {parameter.name: parameter for parameter in model.parameters()}
     parameters["layer1.0.conv1.weight"].value[...] = 3e38
     assert first_not_finite(model, x) == "the output of layer1.0.conv1"
+
+
+def test_layers_within_a_layer_of_ones_own_are_looked_at():
+    class Doubled(Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def children(self):
+            return {"inner": self.inner}
+
+        def _forward(self, x, mode):
+            return 2 * self.inner.forward(x, mode=mode), None
+
+    body = Sequential({"flatten": Flatten(), "own": Doubled(Linear(64, 3))})
+    model = Network("own", body, input_shape=(1, 8, 8), classes=3)
+    x = np.full((2, 1, 8, 8), 1e38, dtype=np.float32)
+    assert "loss" in first_not_finite(model, x)
+    model.parameters()[1].value[0] = 3e38
+    assert first_not_finite(model, x) == "the output of own"
+    model.parameters()[0].value[0, 0] = np.nan
+    assert first_not_finite(model, x) == "parameter own.inner.weight"
 
 
 def test_the_input_is_named():

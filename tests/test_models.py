@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from sparcl_ref.models import Network, build_model, convnet, mlp, resnet18, resnet20
+from sparcl_ref.cost import describe_model
+from sparcl_ref.layers import Flatten, Linear, Sequential
+from sparcl_ref.models import MODELS, Network, build_model, convnet, mlp, register, resnet18, resnet20
 from tests.helpers import assert_close, assert_positive_zero
 from tests.model_pairs import CASES, CLASSES, IDS, images, network, pair
 from tests.torch_twin import models as twins
@@ -150,6 +152,20 @@ def test_gradients_add_up_until_taken_or_zeroed():
         np.testing.assert_array_equal(parameter.grad, one + two)
     ours.zero_grads()
     assert all(assert_positive_zero(p.grad, call=p.name) for p in ours.parameters())
+
+
+def test_a_model_of_ones_own_is_found_by_its_name():
+    def tiny(*, input_shape, classes, width=3, dtype=np.float32):
+        layers = {"flatten": Flatten(), "linear": Linear(int(np.prod(input_shape)), classes, dtype=dtype)}
+        return Network("tiny", Sequential(layers), input_shape=input_shape, classes=classes)
+
+    register("tiny", tiny)
+    try:
+        net = build_model("tiny", input_shape=(1, 2, 2), classes=3, rng=np.random.default_rng(0))
+        assert net.parameters()[0].value.std() > 0
+        assert describe_model("tiny", input_shape=(1, 2, 2), classes=3).forward_macs == 12
+    finally:
+        del MODELS.added["tiny"]
 
 
 # --- errors

@@ -104,17 +104,17 @@ class _Walk:
                 lambda part, child, reached: self.step(f"{name}.{part}".strip("."), child, reached),
                 lambda main, side: _Reached(layer.same_shape(main.shape, side.shape), main.learns or side.learns),
             )
-        return _Reached(layer.output_shape(reached.shape), reached.learns or bool(layer.own_parameters()))
+        return _Reached(layer.output_shape(reached.shape), reached.learns or bool(dict(layer.named_parameters())))
 
 
 def _layer_specs(name: str, layer: Layer, reached: _Reached) -> Iterator[LayerSpec]:
     """One for each parameter whose entries multiply, and one for products without a parameter."""
     out = layer.output_shape(reached.shape)
     stated = layer.multiply_adds(reached.shape)
-    parameters = layer.own_parameters()
+    parameters = dict(layer.named_parameters())
     for key, visits in stated.per_entry.items():
         yield LayerSpec(
-            name=name if key == "weight" else f"{name}.{key}",
+            name=f"{name}.{key}".removesuffix(".weight"),
             kind=layer.kind,
             weight_shape=parameters[key].value.shape,
             input_shape=reached.shape,

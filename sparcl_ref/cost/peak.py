@@ -117,7 +117,7 @@ class Pass:
         """The gradient of the layer's input; what the layer kept is freed when it is done."""
         shape, _cache = self._caches.pop(layer)
         needs = layer.footprint(shape, replace(self._load, need_dx=need_dx))
-        if not (need_dx or layer.own_parameters() or isinstance(layer, Composite)):
+        if not (need_dx or dict(layer.named_parameters()) or isinstance(layer, Composite)):
             return None  # nothing to do
         _working = Array(self.meter, (), needs.backward_bytes)
         if isinstance(layer, Composite):

@@ -137,7 +137,7 @@ class Layer:
         raise NotStatedError(f"{self._label} does not say its multiply-adds")
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
-        """Bytes for a batch of samples of that shape, those of layers within aside.
+        """Bytes for a batch of samples of that shape.
 
         Raises
         ------

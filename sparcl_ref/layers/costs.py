@@ -21,8 +21,8 @@ class MultiplyAdds:
     Attributes
     ----------
     per_entry : mapping of str to int
-        Local name of a parameter to the products each of its living entries takes part in: as many in the forward
-        pass, for the gradient of the input, and, where its gradient is formed, for the gradient of the entry.
+        Name of a parameter within the layer to the products each of its living entries takes part in: as many in the
+        forward pass, for the gradient of the input, and, where its gradient is formed, for that of the entry.
     forward, dx : int
         Those without a parameter, such as the products of two activations, in the forward pass and for the gradient
         of the input.
@@ -69,7 +69,8 @@ class Footprint:
     kept_bytes : int
         Other arrays that stay until then.
     forward_bytes, backward_bytes : int
-        The most that is held for work during the forward and the backward pass, those of layers within included.
+        The most that is held for work during the forward and the backward pass; what a layer made of layers holds
+        while those within work, their own aside.
     view : bool
         Whether the output is the input's own memory, and so for the gradients.
     """

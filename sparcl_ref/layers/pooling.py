@@ -69,12 +69,11 @@ class MaxPool2d(_Pool2d):
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         padded, y = padding_bytes(shape, self._window, load), self.output_shape(shape)
+        flags, product = 2 * load.size(y, item_bytes=1), load.size(y) + load.buffer_bytes  # open, won; dy * won
+        if padded:
+            product = max(0, product - load.size(shape))  # gone before dL/dx is cut out of its frame
         return Footprint(
-            keeps_input=True,
-            keeps_output=True,
-            forward_bytes=padded,
-            # Three sets of flags, and dy * won.
-            backward_bytes=2 * padded + 3 * load.size(y, item_bytes=1) + load.size(y) + load.buffer_bytes,
+            keeps_input=True, keeps_output=True, forward_bytes=padded, backward_bytes=2 * padded + flags + product
         )
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

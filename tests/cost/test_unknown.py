@@ -181,3 +181,28 @@ def test_a_backward_pass_that_forgets_the_gradient_is_named():
     layer.forward(np.ones((3, 2), dtype=np.float32), mode="train")
     with pytest.raises(TypeError, match=r"Forgetful: _backward must return the input's gradient .* got None"):
         layer.backward(np.ones((3, 2), dtype=np.float32))
+
+
+def test_a_layer_around_layers_may_speak_for_them():
+    """Parameters of layers within are counted by their dotted names, whatever way values take through them."""
+
+    class Twice(Layer):
+        def __init__(self):
+            super().__init__()
+            self.inner = Linear(6, 6)
+
+        def children(self):
+            return {"inner": self.inner}
+
+        def output_shape(self, shape):
+            return shape
+
+        def multiply_adds(self, shape):
+            return MultiplyAdds({"inner.weight": 2})
+
+    spec = describe(Network("own", Sequential([Flatten(), Twice(), Linear(6, 2)]), input_shape=(1, 2, 3), classes=2))
+    assert [(layer.name, layer.parameter) for layer in spec.layers] == [
+        ("1.inner", "1.inner.weight"),
+        ("2", "2.weight"),
+    ]
+    assert [pass_macs(layer) for layer in spec.layers] == [(72, 0, 72), (12, 12, 12)]
