@@ -6,6 +6,8 @@ from pathlib import Path
 
 #: What the mechanical changes are made to.
 SCOPE = (
+    "sparcl_ref/policies",
+    "sparcl_ref/regime.py",
     "sparcl_ref/sparcl",
     "sparcl_ref/masks.py",
     "sparcl_ref/replay.py",
