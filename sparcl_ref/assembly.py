@@ -13,7 +13,6 @@ from sparcl_ref.cost import ModelSpec, describe_model
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
-from sparcl_ref.randomness import own_stream
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
 from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
@@ -134,7 +133,7 @@ def build_method(
     """The method of a configuration, with its buffer if it has one."""
     parts: dict[str, Any] = {
         "head": config.effective_head,
-        "own_rng": own_stream(config.seed, f"method {config.method}"),
+        "own_rng": generators["method"],
         **dataclasses.asdict(config.method_settings),
     }
     if config.rehearses:

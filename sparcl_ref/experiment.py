@@ -12,7 +12,7 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
-from sparcl_ref.randomness import named_streams
+from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
 from sparcl_ref.streams import Dataset, load_dataset
@@ -41,7 +41,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     """
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     draws = Draws() if draws is None else draws
-    generators = named_streams(config.seed)
+    generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
     model = build_network(config, dataset, generators["init"])
     if draws.weights is not None:

@@ -43,7 +43,7 @@ class Trainer:
     optimizer : SGD
     ledger : FlopLedger
     generators : dict of str to numpy.random.Generator
-        The named streams.
+        The named streams, and the method's own as "method".
     buffer : ReservoirBuffer, optional
         For rehearsal methods.
     regime : SparCL, optional
@@ -88,11 +88,6 @@ class Trainer:
     def done(self) -> bool:
         """Whether the last task has been evaluated."""
         return self.cursor.due == "done"
-
-    @property
-    def total_epochs(self) -> int:
-        """Epochs of the whole run."""
-        return self.config.epochs * len(self.stream.training)
 
     def events(self) -> Iterator[Event]:
         """Carry on from where the cursor stands, to the end."""

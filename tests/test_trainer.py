@@ -5,12 +5,15 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from sparcl_ref.config import Config
+from sparcl_ref.draws import Draws
 from sparcl_ref.experiment import build
+from sparcl_ref.methods import ER, METHODS
 from sparcl_ref.streams import Dataset
 from sparcl_ref.trainer import Trainer
 
@@ -124,6 +127,161 @@ def test_continued_from_every_event_to_the_same_bits(dataset, changes):
             pass
         assert_same_state(straight, resumed)
         assert dict(flattened(state)) == dict(flattened(untouched))
+
+
+class Hooked(ER):
+    """Uses every hook: draws of its own, a projection, an answer that depends on the task, and something to remember."""
+
+    title = "Hooked"
+    predicts_by_task = True
+    calls: ClassVar[list] = []
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.offsets = {}
+
+    def begin_task(self, data):
+        self.calls.append(("begin_task", data.task.number, data.tasks))
+        self.offset = self.own_rng.standard_normal(self.model.classes)
+
+    def after_backward(self, step):
+        self.calls.append("after_backward")
+        for parameter in self.model.parameters():
+            assert parameter.grad_mask is None or not self.refreshes, "before gradient masks are chosen"
+            parameter.add_grad(1e-3 * self.own_rng.standard_normal(parameter.value.shape))
+
+    @property
+    def refreshes(self):
+        return False
+
+    def end_task(self, data):
+        (batch, *_) = data.batches(7)
+        assert len(batch.labels) == 7
+        self.calls.append(("end_task", data.task.number))
+        self.offsets[data.task.number] = self.offset + batch.x.mean()
+
+    def predict(self, x, *, task=None):
+        self.calls.append(("predict", task))
+        return super().predict(x) + (0 if task is None else self.offsets.get(task, 0))
+
+    def state(self):
+        return {
+            "offsets": {str(task): offset.copy() for task, offset in self.offsets.items()},
+            "offset": getattr(self, "offset", np.zeros(1)).copy(),
+        }
+
+    def load_state(self, state):
+        self.offsets = {int(task): np.array(offset) for task, offset in state["offsets"].items()}
+        self.offset = np.array(state["offset"])
+
+
+@pytest.fixture
+def hooked(monkeypatch):
+    monkeypatch.setitem(METHODS.added, "hooked", Hooked)
+    monkeypatch.setattr(Hooked, "calls", [])
+    return Hooked
+
+
+def test_a_method_with_every_hook_is_resumed_at_every_event(dataset, hooked):
+    test_continued_from_every_event_to_the_same_bits(dataset, {"method": "hooked", "epochs": 2, "ddr": False})
+
+
+def test_hooks_are_called_in_the_documented_order(dataset, hooked):
+    trainer = build(dataclasses.replace(SMALL, method="hooked", epochs=2, ddr=False), dataset)
+    for _ in trainer.events():
+        pass
+    evaluation = [("predict", told) for task in (1, 2) for told in (None, task)]
+    expected = [*evaluation]
+    for task in (1, 2):
+        expected += [("begin_task", task, 2), *["after_backward"] * 8, ("end_task", task), *evaluation]
+    assert hooked.calls == expected
+
+
+def test_a_methods_own_stream_is_its_own(dataset, hooked):
+    """Two methods of one seed see the same class order, initial weights and batches, whatever they draw themselves."""
+    runs = {
+        name: build(dataclasses.replace(SMALL, method=name, augmentation="none"), dataset) for name in ("er", "hooked")
+    }
+    er, own = runs.values()
+    assert er.stream.class_order == own.stream.class_order
+    for name, value in er.model.state_dict().items():
+        np.testing.assert_array_equal(value, own.model.state_dict()[name])
+    while not er.done:
+        first, second = er.advance(), own.advance()
+        assert first.kind == second.kind
+        if first.kind == "step" and first.task == 1 and first.epoch < 3:
+            np.testing.assert_array_equal(first.indices, second.indices)
+            np.testing.assert_array_equal(first.slots, second.slots)
+
+
+@pytest.mark.parametrize("profile", ["paper", "released"])
+def test_a_run_fed_with_anothers_draws_is_that_run(dataset, profile):
+    """Weights, masks, order, augmented images, replay slots, reservoir numbers and growth, all given from outside."""
+    config = dataclasses.replace(SMALL, profile=profile, epochs=6, p_intra=0.1)
+    told, augmented, ranks = build(config, dataset), [], []
+    weights = told.model.state_dict()
+    dense = build(config, dataset, draws=Draws())
+    masks = {parameter.name: parameter.mask.copy() for parameter in dense.model.sparsifiable()}
+    inner = told.decisions._augmented
+
+    def listening(place, term, images, augmentation):
+        augmented.append(((place, term), inner(place, term, images, augmentation)))
+        return augmented[-1][1]
+
+    told.decisions._augmented = listening
+    orders, slots, growth, reservoir = {}, {}, {}, {}
+    for event in told.events():
+        place = (event.task, event.epoch, event.step)
+        if event.kind == "begin_epoch":
+            orders[place] = told.cursor.permutation.copy()
+            for change in event.mask_changes:
+                if change.kind == "expand":
+                    growth.update({(place, name): flat for name, flat in change.indices.items()})
+        elif event.kind == "step":
+            slots.update({(place, n): drawn for n, drawn in enumerate(event.observation.draws)})
+            # A number that leads to the slot: the slot itself, or for one that was not stored the last that is turned away.
+            reservoir[place] = np.where(event.slots >= 0, event.slots, -1)
+    images = iter([seen for _, seen in augmented])
+
+    def numbers(place, ranks):
+        return np.where(reservoir[place] >= 0, np.where(ranks < config.buffer_size, 0, reservoir[place]), ranks)
+
+    draws = Draws(
+        weights=dense_weights(config, dataset), initial_masks=masks, order=lambda place, count: orders[place],
+        images=lambda place, term, stored: next(images), replay=lambda place, draw: slots[place, draw],
+        reservoir=numbers, growth=lambda place, name: growth[place, name],
+    )  # fmt: skip
+    fed = build(dataclasses.replace(config, seed=config.seed + 9, class_order="natural"), dataset, draws=draws)
+    fed.stream = told.stream
+    untouched = {name: copy.deepcopy(rng.bit_generator.state) for name, rng in fed.generators.items() if name != "init"}
+    for _ in fed.events():
+        pass
+    assert {name: fed.generators[name].bit_generator.state for name in untouched} == untouched
+    different = {
+        path
+        for (path, one), (_, other) in zip(flattened(told.state()), flattened(fed.state()), strict=True)
+        if one != other and not path.startswith("/generators")
+    }
+    assert not different
+    assert growth
+    assert weights.keys() == draws.weights.keys()
+
+
+def dense_weights(config, dataset):
+    """The initial weights of a run before any mask."""
+    return build(dataclasses.replace(config, sparsity=None), dataset).model.state_dict()
+
+
+def test_given_draws_that_cannot_be_are_refused(dataset):
+    sparse = SMALL
+    trainer = build(sparse, dataset, draws=Draws(order=lambda place, count: np.zeros(count, dtype=int)))
+    trainer.advance(), trainer.advance()
+    with pytest.raises(ValueError, match=r"given order must be a permutation of 0\.\.19"):
+        trainer.advance()
+    trainer = build(sparse, dataset, draws=Draws(growth=lambda place, name: np.array([10**6])))
+    with pytest.raises(ValueError, match="the given growth must name dead entries in 0"):
+        for _ in trainer.events():
+            pass
 
 
 def test_an_ended_run_says_so(dataset):
