@@ -63,7 +63,7 @@ def _named(outcomes: Sequence[Outcome], possible: dict[str, tuple[str, ...]], dt
     failed = [outcome for outcome in outcomes if outcome.differences]
     passed = [outcome for outcome in outcomes if outcome.status == "passed"]
     differences = [difference for outcome in failed for difference in outcome.differences]
-    wrong = {difference.output for difference in differences}
+    wrong = {difference.name for difference in differences}
     explained: dict[str, int] = {}
     for cause in dict.fromkeys(cause for outcome in failed for cause in possible[outcome.case.id]):
         count = sum(cause in possible[outcome.case.id] for outcome in failed)

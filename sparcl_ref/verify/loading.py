@@ -57,6 +57,8 @@ def load(adapter: str) -> ModuleType:
         return importlib.import_module(READY[adapter])
     path = Path(adapter).resolve()
     spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if spec is None or spec.loader is None:
+        raise AdapterError(f"{adapter}: not a Python file; an adapter is a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     # Its neighbours can be imported, as when the file is run as a script.
     sys.path.insert(0, str(path.parent))
@@ -89,4 +91,4 @@ def describe_error(error: BaseException, path: Path | None = None) -> str:
         if path is not None and trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return text if line is None else f"{text} (line {line} of {path.name})"
+    return text if path is None or line is None else f"{text} (line {line} of {path.name})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from sparcl_ref.verify.adapter import (
 )
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.child import Child, StoppedError
-from sparcl_ref.verify.compare import compare
+from sparcl_ref.verify.difference import compare
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.loading import AdapterError
 from sparcl_ref.verify.outcome import Outcome
@@ -50,7 +50,7 @@ def judge(case: Case, function: Function, outputs: Mapping[str, Returned], *, dt
     if not differences:
         return Outcome(case, function, "passed", compared)
     first = differences[0]
-    line = f"{first.output} {first.problem}" + (f" at {list(first.index)}" if first.index else "")
+    line = f"{first.name} {first.problem}" + (f" at {list(first.index)}" if first.index else "")
     return Outcome(case, function, "failed", compared, line, tuple(differences), outputs)
 
 
@@ -89,7 +89,7 @@ def run_in_child(
     dtype: str = "float64",
     timeout: float = TIMEOUT,
     load_timeout: float = LOAD_TIMEOUT,
-) -> tuple[Iterator[Outcome], Interface]:
+) -> tuple[Generator[Outcome], Interface]:
     """Run cases in a process of their own, which is started again whenever it had to be stopped.
 
     Parameters
@@ -121,7 +121,7 @@ def run_in_child(
         child.stop()
         raise
 
-    def outcomes() -> Iterator[Outcome]:
+    def outcomes() -> Generator[Outcome]:
         stops: Counter[str] = Counter()
         with child:
             for case, function in cases:
@@ -149,7 +149,7 @@ def run_in_process(
     known: list[str],
     *,
     dtype: str = "float64",
-) -> tuple[Iterator[Outcome], Interface]:
+) -> tuple[Generator[Outcome], Interface]:
     """Run cases of an adapter that is trusted to return, in this process."""
     interface = inspect_adapter(adapter, known)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from sparcl_ref.verify.record import record
 from tests.verify.commanding import ADAPTER
 from tests.verify.twin_trace import twin_trace
+
+# The twin's tensors are small: a second thread gains nothing, and waits where the cores have other work to do.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,7 @@ def test_the_example_in_python_conforms(capsys):
 
 
 def test_the_example_report_is_what_the_kit_prints():
-    from sparcl_ref.verify.table import format_failure
+    from sparcl_ref.verify.report import format_failure
 
     report = check({"relu_backward": lambda dy, x: dy * (x >= 0)}, only=["relu_backward/zeros"])
     shown = blocks("text")[0].split("\n\n")[1].strip()

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sparcl_ref.verify.difference import BLOCK
+from sparcl_ref.verify.trace import compare
 from sparcl_ref.verify.traces.archive import Name
-from sparcl_ref.verify.traces.comparison import BLOCK, compare
-from sparcl_ref.verify.traces.rules import RULES
+from sparcl_ref.verify.traces.rules import rule_book
 
+RULES = rule_book()
 NAME = Name("task1.epoch1.step0", "current", "conv1", "output")
 FLOATS = hnp.arrays(
     np.float64,
@@ -32,7 +34,7 @@ def test_compare_finds_the_first_entry_beyond_the_tolerance(expected, data, tole
         wrong.reshape(-1)[flat:] += data.draw(st.sampled_from([3 * tolerance, -3 * tolerance, np.nan, np.inf]))
         found = compare(NAME, wrong, expected, rule=rule, **options)
         assert found.index == tuple(int(i) for i in np.unravel_index(flat, expected.shape))
-        assert found.wrong == expected.size - flat
+        assert found.bad == expected.size - flat
 
 
 @given(expected=hnp.arrays(np.int64, 7, elements=st.integers(-(2**62), 2**62)), place=st.integers(0, 6))
@@ -42,7 +44,7 @@ def test_compare_is_exact_where_the_rule_is(expected, place):
     wrong = expected.copy()
     wrong[place] += 1
     found = compare(NAME, wrong, expected, rule=rule, tolerance=None, eps=2.0**-52)
-    assert (found.index, found.wrong, found.ulps) == ((place,), 1, None)
+    assert (found.index, found.bad, found.ulp) == ((place,), 1, None)
 
 
 def test_compare_finds_a_fault_beyond_the_first_block():
@@ -50,7 +52,7 @@ def test_compare_finds_a_fault_beyond_the_first_block():
     wrong = expected.copy()
     wrong[[BLOCK + 5, -1]] = 1.0, 2.0
     found = compare(NAME, wrong, expected, rule=RULES["output/ReLU"], tolerance=0.5, eps=2.0**-52)
-    assert (found.index, found.wrong, found.worst) == ((BLOCK + 5,), 2, 2.0)
+    assert (found.index, found.bad, found.worst) == ((BLOCK + 5,), 2, 2.0)
 
 
 def test_only_rules_about_dead_weights_want_exact_zeros():

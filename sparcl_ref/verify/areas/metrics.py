@@ -39,9 +39,7 @@ def _first_listed(logits, labels, classes):
 
 
 CORRECT = Function(
-    "correct", "metrics",
-    (LOGITS, LABELS, CLASSES),
-    (Output("correct", "bool (N,)", exact=True),),
+    "correct", "metrics", (LOGITS, LABELS, CLASSES), (Output("correct", "bool (N,)", exact=True),),
     "whether the largest logit is the label's: over the whole head (Class-IL), or among the given classes "
     "(Task-IL); among equal logits the lowest class wins",
     "method, setting", correct,
@@ -91,7 +89,7 @@ FORGETTING = Function(
         Mistake("accuracies from before a task was learned are candidates for the maximum",
             _best_over(lambda matrix, j, tasks: matrix[1:tasks, j])),
         Mistake("limited to 0, where tasks that later ones helped make it negative",
-            lambda matrix: {"value": max(0.0, forgetting(matrix))}),
+            lambda right, matrix: {"value": max(0.0, right(matrix=matrix)["value"])}, of_right=True),
         _OVER_ALL_TASKS,
     ),
 )  # fmt: skip

@@ -60,8 +60,7 @@ def paper_density(sparsity, forward_macs, prunable_macs):
 
 
 PAPER_DENSITY = Function(
-    "paper_density", "cost",
-    (Argument("sparsity", "str, a decimal: s"), FORWARD_MACS, PRUNABLE_MACS),
+    "paper_density", "cost", (Argument("sparsity", "str, a decimal: s"), FORWARD_MACS, PRUNABLE_MACS),
     (Output("density", "float: multiply-adds of a sparse forward pass relative to a dense one"),),
     "prunable layers cost 1 - s of their multiply-adds, all others the whole: 0.98548 (1 - s) + 0.01452 for ResNet-18",
     _PAPER, paper_density,
