@@ -17,15 +17,7 @@ from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.mistake import Mistake
 from sparcl_ref.verify.outcome import Outcome
-from sparcl_ref.verify.patterns import (
-    NARROW,
-    is_narrow,
-    looks_rounded,
-    matches,
-    pattern,
-    shows_narrow,
-    wrong_arrays,
-)
+from sparcl_ref.verify.patterns import NARROW, is_narrow, looks_rounded, matches, pattern, shows_narrow, wrong_arrays
 
 #: What a mistake's own arithmetic may raise for a case it does not fit.
 _UNFIT = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)

@@ -10,13 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.verify.adapter import (
-    Interface,
-    NotProvidedError,
-    Returned,
-    arguments_for,
-    inspect_adapter,
-)
+from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, arguments_for, inspect_adapter
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.child import Child, StoppedError
 from sparcl_ref.verify.difference import compare

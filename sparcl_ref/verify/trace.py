@@ -18,16 +18,7 @@ from sparcl_ref.verify.traces.choices import Choice, Choices, read_choices
 from sparcl_ref.verify.traces.report import StepSummary, TraceReport
 from sparcl_ref.verify.traces.rules import GIVEN, Rule
 
-__all__ = [
-    "Choice",
-    "Choices",
-    "TraceError",
-    "TraceReader",
-    "TraceReport",
-    "TraceWriter",
-    "check",
-    "read_choices",
-]
+__all__ = ["Choice", "Choices", "TraceError", "TraceReader", "TraceReport", "TraceWriter", "check", "read_choices"]
 
 #: How many names of agreeing tensors, and of tensors that were not provided, lead to the first divergence.
 MEMORY = 5

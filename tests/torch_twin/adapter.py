@@ -17,6 +17,8 @@ from tests.torch_twin.adapter_rules import *  # noqa: F403
 from tests.torch_twin.config import Config
 
 as_array = torch.from_numpy
+# Its arrays are small: a second thread gains nothing, and waits where the cores have other work to do.
+torch.set_num_threads(1)
 
 
 def _gradients(operation: Callable[..., Tensor], inputs: Sequence[Tensor], dy: Tensor) -> tuple[Tensor, ...]:

@@ -10,7 +10,7 @@ import pytest
 
 from sparcl_ref.verify import cases, difference
 from sparcl_ref.verify.adapter import Returned, full_arguments
-from sparcl_ref.verify.adapters import numpy_engine
+from sparcl_ref.verify.adapters import numba_engine, numpy_engine
 from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.check import check
 from tests.verify import assembly, freeze
@@ -43,10 +43,10 @@ def all_cases() -> list[cases.Case]:
 # --- what stands in the files -----------------------------------------------------------------------------------------
 
 
-def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases():
-    made = freeze.as_cases(freeze.freeze())
-    assert not list(freeze.differences(all_cases(), made))
-    assert len(made) == len(all_cases()) > 500
+def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases(made):
+    found = freeze.as_cases(made)
+    assert not list(freeze.differences(all_cases(), found))
+    assert len(found) == len(all_cases()) > 500
 
 
 def test_the_manifest_says_what_the_protocol_says():
@@ -72,6 +72,13 @@ def test_our_own_functions_agree(name, dtype):
     report = check(numpy_engine, cases=frozen()[name], dtype=dtype)
     assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(c.id, "passed", "") for c in frozen()[name]]
     assert sum(outcome.compared for outcome in report.outcomes) > 0
+
+
+@pytest.mark.parametrize("dtype", difference.DTYPES)
+def test_the_compiled_engine_agrees_where_it_has_functions(dtype):
+    report = check(numba_engine, dtype=dtype)
+    assert report.conforms, [(outcome.case.id, outcome.line) for outcome in report.failures]
+    assert report.total().passed > 100
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -208,8 +208,7 @@ def test_rounding_of_expected_values_is_no_difference():
     assert list(freeze.differences([case()], [case(**nearly)])) == []
 
 
-def test_the_command_writes_what_it_then_finds_unchanged(tmp_path, monkeypatch, capsys):
-    made = freeze.freeze()
+def test_the_command_writes_what_it_then_finds_unchanged(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(freeze, "freeze", lambda: made)
     monkeypatch.setattr(cases, "DIGEST", made.digest())
     assert freeze.main([], directory=tmp_path) == 0

@@ -50,6 +50,13 @@ def test_the_example_in_python_conforms(capsys):
     assert capsys.readouterr().out.startswith("True ")
 
 
+def test_the_function_of_ones_own_is_checked_and_its_mistake_named(capsys):
+    exec(compile("from sparcl_ref.verify import check\n" + blocks("python")[2], str(PAGE), "exec"), {})
+    said = capsys.readouterr().out.strip()
+    assert said
+    assert f'prints "{said}".' in TEXT
+
+
 def test_the_example_report_is_what_the_kit_prints():
     from sparcl_ref.verify.report import format_failure
 

@@ -11,8 +11,7 @@ from sparcl_ref.verify.function import Argument, Function, Output
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 MATRIX = Argument(
-    "matrix",
-    "float (T + 1, T): R[t, j - 1] is the accuracy on task j after training on tasks 1..t; row 0 is untrained",
+    "matrix", "float (T + 1, T): R[t, j - 1] is the accuracy on task j after training on tasks 1..t; row 0 is untrained"
 )
 VALUE = Output("value", "float; None or NaN where the mean is over no task (T = 1)")
 

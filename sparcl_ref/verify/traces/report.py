@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.text import columns
 from sparcl_ref.verify.difference import Difference
 from sparcl_ref.verify.report import Finding
 from sparcl_ref.verify.traces.archive import NO_LAYER, Name
@@ -169,14 +170,13 @@ class TraceReport(Finding):
         return lines
 
     def _after_lines(self) -> list[str]:
-        width = max(len(step.step) for step in self.after)
-        lines = [f"  {'step':{width}}  differ  compared  largest error  first"]
         shown = [step for step in self.after if step.differ]
-        for step in shown[:STEPS_SHOWN]:
-            counts = f"{step.differ:6}  {step.compared:8}  {step.relative:13.2g}"
-            lines.append(f"  {step.step:{width}}  {counts}  {', '.join(step.first)}")
-        if more := len(shown) - STEPS_SHOWN:
-            lines += [f"  and {more} more steps"] if more > 0 else []
+        rows = [(one.step, str(one.differ), str(one.compared), f"{one.relative:.2g}") for one in shown[:STEPS_SHOWN]]
+        table = columns(("step", "differ", "compared", "largest error"), rows).splitlines()
+        names = ["first", *(", ".join(step.first) for step in shown)]
+        lines = [f"  {line}  {first}" for line, first in zip(table, names, strict=False)]
+        if more := max(0, len(shown) - STEPS_SHOWN):
+            lines.append(f"  and {more} more steps")
         return [*lines, "  (largest error: relative to the largest entry of its tensor)"]
 
 
