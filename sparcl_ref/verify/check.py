@@ -84,7 +84,7 @@ def check(
     expected_failures : mapping, optional
         Case id to the reason why it is expected to fail.
     on_outcome : callable
-        Told of each outcome as it comes.
+        Told of each outcome as it comes; causes are sought when all are there.
 
     Returns
     -------

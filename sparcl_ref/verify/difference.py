@@ -78,7 +78,9 @@ def allowed(tolerance: Tolerance, dtype: str) -> float:
     return SAFETY * (tolerance.terms + 2) * float(np.finfo(dtype).eps) * tolerance.magnitude
 
 
-def compare(case: Case, outputs: Mapping[str, Returned], *, dtype: str = "float64") -> tuple[int, list[Difference]]:
+def compare_case(
+    case: Case, outputs: Mapping[str, Returned], *, dtype: str = "float64"
+) -> tuple[int, list[Difference]]:
     """Hold all outputs against a case.
 
     Parameters
@@ -171,14 +173,15 @@ def compare_arrays(
         # No comparison with NaN is true.
         return ~right if allowed is None else ~(right | (_error(one, other) <= allowed))
 
-    def no_zero(one: np.ndarray, other: np.ndarray, part: slice) -> np.ndarray:
-        other_sign = signed & (np.signbit(one) != np.signbit(other))
-        return flat_zeros[part] & ((one != other) | other_sign)
-
     found = _first(name, "is off", got, expected, off, allowed, dtype)
     if found is not None or zeros is None:
         return found
     flat_zeros = zeros.reshape(-1)
+
+    def no_zero(one: np.ndarray, other: np.ndarray, part: slice) -> np.ndarray:
+        other_sign = signed & (np.signbit(one) != np.signbit(other))
+        return flat_zeros[part] & ((one != other) | other_sign)
+
     if allowed is None:
         return _first(name, "has zeros of the wrong sign", got, expected, no_zero, None, dtype)
     return _first(name, "is not exactly +0.0 where it must be", got, expected, no_zero, 0.0, dtype)

@@ -13,11 +13,11 @@ import numpy as np
 from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, arguments_for, inspect_adapter
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.child import Child, StoppedError
-from sparcl_ref.verify.difference import compare
+from sparcl_ref.verify.difference import compare_case
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.loading import AdapterError
 from sparcl_ref.verify.outcome import Outcome
-from sparcl_ref.verify.worker import Answer, Request, answer
+from sparcl_ref.verify.worker import Answer, Request, attempt
 
 #: Seconds for one call; compiling on the first call included.
 TIMEOUT = 60.0
@@ -40,7 +40,7 @@ def in_dtype(arguments: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 
 def judge(case: Case, function: Function, outputs: Mapping[str, Returned], *, dtype: str) -> Outcome:
     """Compare what came back."""
-    compared, differences = compare(case, outputs, dtype=dtype)
+    compared, differences = compare_case(case, outputs, dtype=dtype)
     if not differences:
         return Outcome(case, function, "passed", compared)
     first = differences[0]
@@ -148,7 +148,7 @@ def run_in_process(
     interface = inspect_adapter(adapter, known)
 
     def caller(request: Request) -> Answer:
-        return answer(adapter, request)
+        return attempt(adapter, request)
 
     return (run_case(case, function, interface, caller, dtype=dtype) for case, function in cases), interface
 

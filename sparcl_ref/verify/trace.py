@@ -100,7 +100,7 @@ class _Check:
         else:
             report.compared += 1
             report.values += expected.size
-        difference = compare(name, got, expected, rule=rule, tolerance=tolerance, eps=self.eps)
+        difference = compare_tensor(name, got, expected, rule=rule, tolerance=tolerance, eps=self.eps)
         if report.first is not None:
             self._note_later(name, difference)
         elif difference is None:
@@ -130,7 +130,7 @@ def _is_own(text: str) -> bool:
     return name is not None and name.pass_name == OWN_PASS
 
 
-def compare(
+def compare_tensor(
     name: Name, got: np.ndarray, expected: np.ndarray, *, rule: Rule, tolerance: float | None, eps: float
 ) -> Difference | None:
     """Hold one tensor against the expected one.

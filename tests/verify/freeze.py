@@ -24,7 +24,7 @@ import numpy as np
 
 from sparcl_ref.verify import cases, difference
 from sparcl_ref.verify.areas import functions
-from tests.verify.assembly import answer, described, oracles, rounded_up, specs
+from tests.verify.assembly import described, expectation, oracles, rounded_up, specs
 from tests.verify.spec import widened
 
 VERSION = "1.0.0"
@@ -81,7 +81,7 @@ def freeze(further: Iterable[ModuleType] = (), of: Iterable[ModuleType] | None =
 
     for spec in specs(protocol, of):
         function, oracle = protocol[spec.function], found[spec.function]
-        expected, tolerances = answer(spec.id, function, spec.arguments, oracle)
+        expected, tolerances = expectation(spec.id, function, spec.arguments, oracle)
         records.append(
             {
                 "id": spec.id,

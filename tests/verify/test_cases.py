@@ -59,9 +59,9 @@ def test_the_oracle_agrees_on_the_frozen_inputs(name):
     """From the files alone: whatever made the inputs, the expected values belong to them."""
     function, oracle = functions()[name], assembly.oracles()[name]
     for case in frozen()[name]:
-        outputs, _ = assembly.answer(case.id, function, case.arguments, oracle)
+        outputs, _ = assembly.expectation(case.id, function, case.arguments, oracle)
         returned = {output: Returned(array, array.shape, array.dtype.name) for output, array in outputs.items()}
-        compared, differences = difference.compare(case, returned)
+        compared, differences = difference.compare_case(case, returned)
         assert not differences, case.id
         assert compared == sum(array.size for array in case.expected.values())
 
@@ -173,4 +173,4 @@ def test_the_order_of_summation_is_free():
         for ordered in (terms, terms[..., ::-1]):
             # cumsum adds strictly from left to right.
             y = np.cumsum(ordered, axis=-1, dtype=dtype)[..., -1] + bias.astype(dtype)
-            assert difference.compare(case, {"y": Returned(y, y.shape, y.dtype.name)}, dtype=dtype)[1] == []
+            assert difference.compare_case(case, {"y": Returned(y, y.shape, y.dtype.name)}, dtype=dtype)[1] == []

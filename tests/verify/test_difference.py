@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Tolerance
-from sparcl_ref.verify.difference import allowed, compare, compare_output, shown
+from sparcl_ref.verify.difference import allowed, compare_case, compare_output, shown
 from tests import strategies
 from tests.verify.world import NUMBERS, case
 
@@ -117,30 +117,30 @@ def test_entries_that_must_be_zero_must_be_plus_zero():
     ],
 )
 def test_shape_and_dtype_come_first(value, typed, dtype, problem):
-    compared, differences = compare(case("f"), {"y": returned(value, typed=typed)}, dtype=dtype)
+    compared, differences = compare_case(case("f"), {"y": returned(value, typed=typed)}, dtype=dtype)
     assert [difference.problem for difference in differences] == ([] if problem is None else [problem])
     assert compared == (3 if problem is None else 0)
 
 
 def test_single_numbers_may_be_pythons_and_none_stands_for_nan():
     of_nan = case("f", expected={"y": np.nan})
-    assert compare(of_nan, {"y": Returned(None)})[1] == []
-    assert compare(of_nan, {"y": returned(np.nan)})[1] == []
-    assert compare(of_nan, {"y": returned(0.0)})[1][0].index == ()
+    assert compare_case(of_nan, {"y": Returned(None)})[1] == []
+    assert compare_case(of_nan, {"y": returned(np.nan)})[1] == []
+    assert compare_case(of_nan, {"y": returned(0.0)})[1][0].index == ()
     of_half = case("f", expected={"y": 0.5})
-    assert compare(of_half, {"y": returned(np.float32(0.5))}, dtype="float64")[1] == []
-    assert compare(of_half, {"y": returned(0.5)}, dtype="float32")[1] == []
-    assert compare(of_half, {"y": Returned(None)})[1][0].problem == "is None"
+    assert compare_case(of_half, {"y": returned(np.float32(0.5))}, dtype="float64")[1] == []
+    assert compare_case(of_half, {"y": returned(0.5)}, dtype="float32")[1] == []
+    assert compare_case(of_half, {"y": Returned(None)})[1][0].problem == "is None"
 
 
 def test_no_floating_input_no_dtype_to_keep():
     of_counts = case("f", arguments={"n": 3}, expected={"y": [0.5, 0.25]})
     for got in (np.float32([0.5, 0.25]), np.float64([0.5, 0.25])):
-        assert compare(of_counts, {"y": returned(got)}, dtype="float32") == (2, [])
+        assert compare_case(of_counts, {"y": returned(got)}, dtype="float32") == (2, [])
 
 
 def test_one_difference_per_output_and_all_values_counted():
     of_pair = case("f", expected={"y": [1.0, 2.0], "exact": [1, 2, 3]})
-    compared, differences = compare(of_pair, {"y": returned([1.0, 9.0]), "exact": returned([0, 2, 0])})
+    compared, differences = compare_case(of_pair, {"y": returned([1.0, 9.0]), "exact": returned([0, 2, 0])})
     assert compared == 5
     assert [(d.name, d.index, d.bad) for d in differences] == [("y", (1,), 1), ("exact", (0,), 2)]

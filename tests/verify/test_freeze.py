@@ -133,11 +133,11 @@ def test_defaults_are_filled_in():
 )
 def test_unfit_answers_of_oracles_are_refused(outputs, tolerances, message):
     with pytest.raises(ValueError, match=message):
-        assembly.answer("f/a-case", FUNCTION, {}, lambda arguments: (outputs, tolerances))
+        assembly.expectation("f/a-case", FUNCTION, {}, lambda arguments: (outputs, tolerances))
 
 
 def test_an_oracle_may_leave_outputs_out():
-    outputs, _ = assembly.answer("f/a-case", FUNCTION, {}, lambda arguments: ({"mask": X > 1}, {}))
+    outputs, _ = assembly.expectation("f/a-case", FUNCTION, {}, lambda arguments: ({"mask": X > 1}, {}))
     assert list(outputs) == ["mask"]
 
 

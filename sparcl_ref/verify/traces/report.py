@@ -151,7 +151,7 @@ class TraceReport(Finding):
 
     def _first_lines(self, first: Difference, rule: Rule) -> list[str]:
         lines = _difference_lines(first, rule)
-        if first.allowed:
+        if first.allowed and not _must_be_zero(first, rule):
             growth = self.growth.get(first.name.split("/")[0], 1.0)
             lines.append(
                 "  tolerance: 4 sqrt(terms + 2) eps x largest entry x growth; growth, what the reference had made of "
@@ -180,6 +180,11 @@ class TraceReport(Finding):
         return [*lines, "  (largest error: relative to the largest entry of its tensor)"]
 
 
+def _must_be_zero(difference: Difference, rule: Rule) -> bool:
+    """Whether the first bad entry belongs to something dead or silenced."""
+    return rule.zeros and difference.expected is not None and difference.expected == 0
+
+
 def _difference_lines(difference: Difference, rule: Rule) -> list[str]:
     """Where, what, and by which rule."""
     step, pass_name, layer, tensor = difference.name.split("/")
@@ -192,7 +197,7 @@ def _difference_lines(difference: Difference, rule: Rule) -> list[str]:
         measured = difference.ulp is not None and math.isfinite(difference.ulp)
         distance = f", which is {difference.ulp:.3g} ULP" if measured else ""
         allowed = f"tolerance {difference.allowed:.3g}" if difference.allowed else "every entry must be equal"
-        if rule.zeros and expected == 0:
+        if _must_be_zero(difference, rule):
             allowed = "it must be exactly 0"
         lines.append(f"  at index {difference.index}: got {got!r}, expected {expected!r}")
         error_words = f"error {error:.3g}{distance}" if math.isfinite(error) else "not a finite number"
