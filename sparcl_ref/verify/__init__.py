@@ -4,6 +4,7 @@ From the command line ``python -m sparcl_ref.verify my_adapter.py``; from Python
 """
 
 from sparcl_ref.verify.check import check, select
-from sparcl_ref.verify.outcome import Outcome, Report
+from sparcl_ref.verify.outcome import Outcome
+from sparcl_ref.verify.report import Report
 
 __all__ = ["Outcome", "Report", "check", "select"]

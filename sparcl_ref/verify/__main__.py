@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard, refusing, writing
+from sparcl_ref.verify.report import Finding
 from sparcl_ref.verify.runner import TIMEOUT
 
 PROGRAM = "sparcl_ref.verify"
@@ -100,10 +101,9 @@ def run_check(options: argparse.Namespace) -> int:
     from sparcl_ref.verify.check import check
     from sparcl_ref.verify.diagnosis import diagnosed
     from sparcl_ref.verify.exchange import outcomes_of, strays
-    from sparcl_ref.verify.machine import as_json, as_junit
-    from sparcl_ref.verify.outcome import Report
+    from sparcl_ref.verify.junit import as_junit
+    from sparcl_ref.verify.report import Report
     from sparcl_ref.verify.runner import expecting
-    from sparcl_ref.verify.table import format_report
 
     cases, functions = load_cases(), areas.functions()
     pairs = _selected(options, cases, functions)
@@ -128,10 +128,16 @@ def run_check(options: argparse.Namespace) -> int:
         outcomes = outcomes_of(folder, pairs, dtype=options.dtype)
         found = diagnosed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
         report = Report(str(folder), options.dtype, found, strays(folder, cases))
-    print(json.dumps(as_json(report), allow_nan=False) if options.json else format_report(report))
+    code = show(report, options)
     if options.junit:  # last: a report that has been paid for is not lost to a wrong path
         writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
-    return 0 if report.conforms else FAILED
+    return code
+
+
+def show(found: Finding, options: argparse.Namespace) -> int:
+    """Print what a check found; returns the exit code."""
+    print(json.dumps(found.json(), allow_nan=False) if options.json else found.text())
+    return 0 if found.conforms else FAILED
 
 
 def run_list(options: argparse.Namespace) -> int:
@@ -177,8 +183,7 @@ def run_trace(options: argparse.Namespace) -> int:
             raise Refused(f"{path}: no such file; --record FILE writes the reference's trace")
     against = Path(options.against) if options.against else None
     found = refusing(lambda: check_trace(Path(options.trace), against))
-    print(json.dumps(found.json(), allow_nan=False) if options.json else found.text())
-    return 0 if found.ok else FAILED
+    return show(found, options)
 
 
 def _selected(options: argparse.Namespace, cases: Any, functions: Any) -> Any:

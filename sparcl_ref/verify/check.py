@@ -10,10 +10,11 @@ from typing import Any
 
 from sparcl_ref.verify import areas
 from sparcl_ref.verify.cases import Case, load_cases
-from sparcl_ref.verify.compare import DTYPES
 from sparcl_ref.verify.diagnosis import diagnosed
+from sparcl_ref.verify.difference import DTYPES
 from sparcl_ref.verify.function import Function
-from sparcl_ref.verify.outcome import Outcome, Report
+from sparcl_ref.verify.outcome import Outcome
+from sparcl_ref.verify.report import Report
 from sparcl_ref.verify.runner import LOAD_TIMEOUT, TIMEOUT, expecting, run_in_child, run_in_process
 
 Pairs = list[tuple[Case, Function]]
@@ -83,7 +84,7 @@ def check(
     expected_failures : mapping, optional
         Case id to the reason why it is expected to fail.
     on_outcome : callable
-        Told of each outcome as it comes.
+        Told of each outcome as it comes; causes are sought when all are there.
 
     Returns
     -------

@@ -17,15 +17,7 @@ from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.mistake import Mistake
 from sparcl_ref.verify.outcome import Outcome
-from sparcl_ref.verify.patterns import (
-    NARROW,
-    is_narrow,
-    looks_rounded,
-    matches,
-    pattern,
-    shows_narrow,
-    wrong_arrays,
-)
+from sparcl_ref.verify.patterns import NARROW, is_narrow, looks_rounded, matches, pattern, shows_narrow, wrong_arrays
 
 #: What a mistake's own arithmetic may raise for a case it does not fit.
 _UNFIT = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
@@ -63,7 +55,7 @@ def _named(outcomes: Sequence[Outcome], possible: dict[str, tuple[str, ...]], dt
     failed = [outcome for outcome in outcomes if outcome.differences]
     passed = [outcome for outcome in outcomes if outcome.status == "passed"]
     differences = [difference for outcome in failed for difference in outcome.differences]
-    wrong = {difference.output for difference in differences}
+    wrong = {difference.name for difference in differences}
     explained: dict[str, int] = {}
     for cause in dict.fromkeys(cause for outcome in failed for cause in possible[outcome.case.id]):
         count = sum(cause in possible[outcome.case.id] for outcome in failed)

@@ -152,8 +152,8 @@ def strays(directory: Path, known: Iterable[Case]) -> tuple[str, ...]:
     if not found:
         return ()
     others = f" and {len(found) - 1:,} more files" if found[1:] else ""
-    place = "; outputs go to <function>/<case>/<output>.npy in the folder that is given"
-    return (f"{found[0]}{others}: no output of any case, and not looked at{place}",)
+    where = "outputs go to <function>/<case>/<output>.npy in the folder that is given"
+    return (f"{found[0]}{others}: no output of any case, and not looked at; {where}",)
 
 
 def _read_case(directory: Path, case: str, wanted: list[str]) -> dict[str, np.ndarray]:

@@ -9,10 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 #: Adapters that come with the package, by the name the command knows them under.
-READY = {
-    "numpy": "sparcl_ref.verify.adapters.numpy_engine",
-    "numba": "sparcl_ref.verify.adapters.numba_engine",
-}
+READY = {"numpy": "sparcl_ref.verify.adapters.numpy_engine", "numba": "sparcl_ref.verify.adapters.numba_engine"}
 MODULE_NAME = "adapter_under_test"
 #: Characters of an adapter's message that a report repeats.
 LONGEST = 300
@@ -20,23 +17,6 @@ LONGEST = 300
 
 class AdapterError(ValueError):
     """The file is missing or no adapter."""
-
-
-def check_name(adapter: str) -> None:
-    """Refuse what cannot be an adapter, before a process is started for it.
-
-    Raises
-    ------
-    AdapterError
-    """
-    path = Path(adapter)
-    if adapter in READY:
-        return
-    if not path.exists():
-        known = ", ".join(READY)
-        raise AdapterError(f"{adapter}: no such file; give a Python file, or one of the ready adapters {known}")
-    if not path.is_file() or path.suffix != ".py":
-        raise AdapterError(f"{adapter}: not a Python file; an adapter is a file that ends in .py")
 
 
 def load(adapter: str) -> ModuleType:
@@ -52,11 +32,15 @@ def load(adapter: str) -> ModuleType:
     AdapterError
         If there is no such file, or importing it fails; with the line where it does.
     """
-    check_name(adapter)
     if adapter in READY:
         return importlib.import_module(READY[adapter])
     path = Path(adapter).resolve()
+    if not path.exists():
+        known = ", ".join(READY)
+        raise AdapterError(f"{adapter}: no such file; give a Python file, or one of the ready adapters {known}")
     spec = importlib.util.spec_from_file_location(MODULE_NAME, path)
+    if not path.is_file() or path.suffix != ".py" or spec is None or spec.loader is None:
+        raise AdapterError(f"{adapter}: not a Python file; an adapter is a file that ends in .py")
     module = importlib.util.module_from_spec(spec)
     # Its neighbours can be imported, as when the file is run as a script.
     sys.path.insert(0, str(path.parent))
@@ -89,4 +73,4 @@ def describe_error(error: BaseException, path: Path | None = None) -> str:
         if path is not None and trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return text if line is None else f"{text} (line {line} of {path.name})"
+    return text if path is None or line is None else f"{text} (line {line} of {path.name})"

@@ -1,14 +1,14 @@
-"""What came of each case, and all of it together."""
+"""What came of one case."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Case
-from sparcl_ref.verify.compare import Difference
+from sparcl_ref.verify.difference import Difference
 from sparcl_ref.verify.function import Function
 
 Status = Literal["passed", "failed", "not provided"]
@@ -58,75 +58,3 @@ class Outcome:
     def cause(self) -> str:
         """The known mistake that is listed first; empty if none gives these numbers."""
         return self.causes[0] if self.causes else ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Counts of one area: cases, and numbers compared in them."""
-
-    area: str
-    passed: int
-    failed: int
-    expected_failures: int
-    not_provided: int
-    compared: int
-
-
-@dataclass(frozen=True, eq=False)
-class Report:
-    """All outcomes of one adapter.
-
-    Attributes
-    ----------
-    adapter, dtype : str
-    outcomes : tuple of Outcome
-    remarks : tuple of str
-        What looks like a slip in the adapter.
-    """
-
-    adapter: str
-    dtype: str
-    outcomes: tuple[Outcome, ...]
-    remarks: tuple[str, ...] = field(default=())
-
-    @property
-    def failures(self) -> list[Outcome]:
-        """Cases that failed and were not expected to."""
-        return [outcome for outcome in self.outcomes if outcome.status == "failed" and not outcome.reason]
-
-    @property
-    def unexpected_passes(self) -> list[Outcome]:
-        """Cases that passed although they were expected to fail."""
-        return [outcome for outcome in self.outcomes if outcome.status == "passed" and outcome.reason]
-
-    @property
-    def compared(self) -> int:
-        """Numbers compared in cases that passed."""
-        return sum(outcome.compared for outcome in self.outcomes if outcome.status == "passed")
-
-    @property
-    def conforms(self) -> bool:
-        """Whether everything provided passed, and something was compared."""
-        return not self.failures and self.compared > 0
-
-    def rows(self) -> list[Row]:
-        """One row per area that has cases, in the order of the outcomes."""
-        found = dict.fromkeys(outcome.area for outcome in self.outcomes)
-        return [_row(area, [o for o in self.outcomes if o.area == area]) for area in found]
-
-    def total(self) -> Row:
-        """All areas together."""
-        return _row("all", self.outcomes)
-
-
-def _row(area: str, outcomes: Sequence[Outcome]) -> Row:
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    expected = sum(bool(outcome.reason) for outcome in failed)
-    return Row(
-        area,
-        passed=sum(outcome.status == "passed" for outcome in outcomes),
-        failed=len(failed) - expected,
-        expected_failures=expected,
-        not_provided=sum(outcome.status == "not provided" for outcome in outcomes),
-        compared=sum(outcome.compared for outcome in outcomes),
-    )

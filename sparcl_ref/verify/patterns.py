@@ -9,7 +9,7 @@ import numpy as np
 
 from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Case, Tolerance
-from sparcl_ref.verify.compare import Difference, compare_arrays
+from sparcl_ref.verify.difference import Difference, compare_output
 
 #: A cause that any function may have.
 NARROW = "right to the precision of float32: something on the way is float32"
@@ -36,7 +36,7 @@ def matches(name: str, got: np.ndarray, wanted: np.ndarray, case: Case, dtype: s
         magnitude = max(tolerance.magnitude, float(finite.max(initial=0.0)))
         # A mistake may add a few operations of its own.
         tolerance = Tolerance(tolerance.terms + 8, magnitude, tolerance.reason)
-    return compare_arrays(name, got, wanted, tolerance, dtype=dtype) is None
+    return compare_output(name, got, wanted, tolerance, dtype=dtype) is None
 
 
 def wrong_arrays(case: Case, outputs: Mapping[str, Returned], dtype: str) -> dict[str, np.ndarray]:
@@ -101,7 +101,7 @@ def is_narrow(case: Case, wrong: Mapping[str, np.ndarray], dtype: str) -> bool:
         and all(
             name in case.tolerance
             and got.shape == case.expected[name].shape
-            and compare_arrays(name, got, case.expected[name], _unsigned(case, name), dtype="float32") is None
+            and compare_output(name, got, case.expected[name], _unsigned(case, name), dtype="float32") is None
             for name, got in wrong.items()
         )
     )
@@ -112,7 +112,7 @@ def looks_rounded(differences: Sequence[Difference]) -> bool:
 
     A small number added or left out, such as an epsilon in the wrong place, moves all results the same way.
     """
-    pairs = [(float(one.got), float(one.expected)) for one in differences if one.index is not None]
+    pairs = [(float(one.got), float(one.expected)) for one in differences if one.got is not None]  # type: ignore[arg-type]
     narrow = all(float(np.float32(got)) == got for got, _ in pairs)
     return bool(pairs) and (narrow or {got > expected for got, expected in pairs} == {True, False})
 
@@ -120,7 +120,7 @@ def looks_rounded(differences: Sequence[Difference]) -> bool:
 def shows_narrow(case: Case, outputs: Sequence[str]) -> bool:
     """Whether a case fails where the right results are rounded to float32 only once."""
     return any(
-        compare_arrays(name, array.astype(np.float32).astype(np.float64), array, _unsigned(case, name), dtype="float64")
+        compare_output(name, array.astype(np.float32).astype(np.float64), array, _unsigned(case, name), dtype="float64")
         is not None
         for name, array in case.expected.items()
         if name in outputs and name in case.tolerance

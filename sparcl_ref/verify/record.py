@@ -16,8 +16,8 @@ from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.verify.traces.archive import TraceWriter
-from sparcl_ref.verify.traces.entries import Entry, event_entries
-from sparcl_ref.verify.traces.rules import RULES
+from sparcl_ref.verify.traces.rules import Rule, rule_book
+from sparcl_ref.verify.traces.tensors import Tensor, event_tensors
 
 #: Small, and everything happens in it: 3 tasks of 16 samples in batches of 6; a mask action and a stage of data
 #: removal every second epoch, which leaves 11 samples and so no batch of one; a gradient mask every second step; replay
@@ -149,27 +149,28 @@ def record_beside(
     config, path = trainer.config, Path(path)
     eps = float(np.finfo(config.dtype).eps)
     _move_by_one_rounding(beside, eps)
-    terms, growth, tensors, used = _longest_sum(trainer), 1.0, [], set()
+    terms, growth, listed, used = _longest_sum(trainer), 1.0, [], set()
     growth_of_step: dict[str, float] = {}
+    rules = rule_book()
     try:
         with TraceWriter(path) as writer:
-            runs = event_entries(trainer, initial), event_entries(beside, initial)
-            for entries, moved in zip(*runs, strict=True):
-                growth = max([growth, *_differences(entries, moved, eps)])
-                for entry in entries:
-                    writer.write(*entry.name, entry.array)
-                    tolerance = None if RULES[entry.rule].exact else tolerance_of(entry.array, terms, eps, growth)
-                    tensors.append({"name": str(entry.name), "rule": entry.rule, "tolerance": tolerance})
-                    used.add(entry.rule)
-                    growth_of_step[entry.name.step] = growth
+            runs = event_tensors(trainer, initial), event_tensors(beside, initial)
+            for tensors, moved in zip(*runs, strict=True):
+                growth = max([growth, *_differences(tensors, moved, rules, eps)])
+                for tensor in tensors:
+                    writer.write(*tensor.name, tensor.array)
+                    tolerance = None if rules[tensor.rule].exact else tolerance_of(tensor.array, terms, eps, growth)
+                    listed.append({"name": str(tensor.name), "rule": tensor.rule, "tolerance": tolerance})
+                    used.add(tensor.rule)
+                    growth_of_step[tensor.name.step] = growth
             writer.close(
                 kind="sparcl_ref reference trace",
                 config=config.to_json(),
                 terms=terms,
                 eps=eps,
                 growth=growth_of_step,
-                rules={name: rule._asdict() for name, rule in RULES.items() if name in used},
-                tensors=tensors,
+                rules={name: rule._asdict() for name, rule in rules.items() if name in used},
+                tensors=listed,
             )
     except BaseException:
         if path.is_file():  # not a device, such as /dev/stdout
@@ -188,17 +189,17 @@ def tolerance_of(array: np.ndarray, terms: int, eps: float, growth: float) -> fl
     return 4 * math.sqrt(terms + 2) * eps * growth * largest
 
 
-def _differences(entries: list[Entry], moved: list[Entry], eps: float) -> Iterator[float]:
+def _differences(tensors: list[Tensor], moved: list[Tensor], rules: Mapping[str, Rule], eps: float) -> Iterator[float]:
     """How many roundings the tensors of an event have come apart, relative to the largest entry of each."""
-    for entry, other in zip(entries, moved, strict=True):
-        if RULES[entry.rule].exact:
-            if not np.array_equal(entry.array, other.array):
+    for tensor, other in zip(tensors, moved, strict=True):
+        if rules[tensor.rule].exact:
+            if not np.array_equal(tensor.array, other.array):
                 raise ValueError(
-                    f"{entry.name} hangs on rounding: it changed when the initial weights were moved by one rounding "
+                    f"{tensor.name} hangs on rounding: it changed when the initial weights were moved by one rounding "
                     "each; record another seed or a shorter run"
                 )
-        elif largest := float(np.max(np.abs(entry.array), initial=0.0)):
-            yield float(np.max(np.abs(entry.array - other.array))) / largest / eps
+        elif largest := float(np.max(np.abs(tensor.array), initial=0.0)):
+            yield float(np.max(np.abs(tensor.array - other.array))) / largest / eps
 
 
 def _move_by_one_rounding(trainer: Trainer, eps: float) -> None:

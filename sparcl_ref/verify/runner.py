@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from sparcl_ref.verify.adapter import (
-    Interface,
-    NotProvidedError,
-    Returned,
-    arguments_for,
-    inspect_adapter,
-)
+from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, arguments_for, inspect_adapter
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.child import Child, StoppedError
-from sparcl_ref.verify.compare import compare
+from sparcl_ref.verify.difference import compare_case
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.loading import AdapterError
 from sparcl_ref.verify.outcome import Outcome
-from sparcl_ref.verify.worker import Answer, Request, answer
+from sparcl_ref.verify.worker import Answer, Request, attempt
 
 #: Seconds for one call; compiling on the first call included.
 TIMEOUT = 60.0
@@ -46,11 +40,11 @@ def in_dtype(arguments: Mapping[str, Any], dtype: str) -> dict[str, Any]:
 
 def judge(case: Case, function: Function, outputs: Mapping[str, Returned], *, dtype: str) -> Outcome:
     """Compare what came back."""
-    compared, differences = compare(case, outputs, dtype=dtype)
+    compared, differences = compare_case(case, outputs, dtype=dtype)
     if not differences:
         return Outcome(case, function, "passed", compared)
     first = differences[0]
-    line = f"{first.output} {first.problem}" + (f" at {list(first.index)}" if first.index else "")
+    line = f"{first.name} {first.problem}" + (f" at {list(first.index)}" if first.index else "")
     return Outcome(case, function, "failed", compared, line, tuple(differences), outputs)
 
 
@@ -89,7 +83,7 @@ def run_in_child(
     dtype: str = "float64",
     timeout: float = TIMEOUT,
     load_timeout: float = LOAD_TIMEOUT,
-) -> tuple[Iterator[Outcome], Interface]:
+) -> tuple[Generator[Outcome], Interface]:
     """Run cases in a process of their own, which is started again whenever it had to be stopped.
 
     Parameters
@@ -121,7 +115,7 @@ def run_in_child(
         child.stop()
         raise
 
-    def outcomes() -> Iterator[Outcome]:
+    def outcomes() -> Generator[Outcome]:
         stops: Counter[str] = Counter()
         with child:
             for case, function in cases:
@@ -149,12 +143,12 @@ def run_in_process(
     known: list[str],
     *,
     dtype: str = "float64",
-) -> tuple[Iterator[Outcome], Interface]:
+) -> tuple[Generator[Outcome], Interface]:
     """Run cases of an adapter that is trusted to return, in this process."""
     interface = inspect_adapter(adapter, known)
 
     def caller(request: Request) -> Answer:
-        return answer(adapter, request)
+        return attempt(adapter, request)
 
     return (run_case(case, function, interface, caller, dtype=dtype) for case, function in cases), interface
 

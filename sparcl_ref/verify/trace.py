@@ -10,24 +10,15 @@ import tempfile
 from collections import deque
 from pathlib import Path
 
+import numpy as np
+
+from sparcl_ref.verify.difference import Difference, compare_arrays
 from sparcl_ref.verify.traces.archive import Name, TraceError, TraceReader, TraceWriter
 from sparcl_ref.verify.traces.choices import Choice, Choices, read_choices
-from sparcl_ref.verify.traces.comparison import compare
-from sparcl_ref.verify.traces.divergence import Divergence
-from sparcl_ref.verify.traces.report import Report, StepSummary
+from sparcl_ref.verify.traces.report import StepSummary, TraceReport
 from sparcl_ref.verify.traces.rules import GIVEN, Rule
 
-__all__ = [
-    "Choice",
-    "Choices",
-    "Divergence",
-    "Report",
-    "TraceError",
-    "TraceReader",
-    "TraceWriter",
-    "check",
-    "read_choices",
-]
+__all__ = ["Choice", "Choices", "TraceError", "TraceReader", "TraceReport", "TraceWriter", "check", "read_choices"]
 
 #: How many names of agreeing tensors, and of tensors that were not provided, lead to the first divergence.
 MEMORY = 5
@@ -35,7 +26,7 @@ MEMORY = 5
 OWN_PASS = "extra"
 
 
-def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None) -> Report:
+def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None) -> TraceReport:
     """Compare a trace with the reference.
 
     Parameters
@@ -47,7 +38,7 @@ def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None
 
     Returns
     -------
-    Report
+    TraceReport
         Its ``ok`` is true if the trace is finished, something was compared that an implementation computes, nothing
         differed, and every name was known.
 
@@ -73,18 +64,20 @@ class _Check:
         self.got, self.expected = got, expected
         try:
             self.rules = {name: Rule(**fields) for name, fields in expected.manifest["rules"].items()}
-            self.tensors = [(Name.parse(t["name"]), t["rule"], t["tolerance"]) for t in expected.manifest["tensors"]]
+            self.tensors = [
+                (Name(*t["name"].split("/")), t["rule"], t["tolerance"]) for t in expected.manifest["tensors"]
+            ]
             self.eps = float(expected.manifest["eps"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise TraceError(f"{expected.path}: no reference trace; give a file that record() wrote") from error
-        self.report = Report(str(got.path), str(expected.path), complete=got.manifest.get("complete", True))
+        self.report = TraceReport(str(got.path), str(expected.path), complete=got.manifest.get("complete", True))
         self.report.growth = expected.manifest.get("growth", {})
         self._agreed: deque[str] = deque(maxlen=MEMORY)
         self._missing: deque[str] = deque(maxlen=MEMORY)
         self._missing_since = 0
         self._last_agreed: dict[tuple[str, ...], str] = {}
 
-    def run(self) -> Report:
+    def run(self) -> TraceReport:
         report = self.report
         known = {str(name) for name, _, _ in self.tensors}
         report.unknown = [name for name in self.got.names if name not in known and not _is_own(name)]
@@ -107,7 +100,7 @@ class _Check:
         else:
             report.compared += 1
             report.values += expected.size
-        difference = compare(name, got, expected, rule=rule, tolerance=tolerance, eps=self.eps)
+        difference = compare_tensor(name, got, expected, rule=rule, tolerance=tolerance, eps=self.eps)
         if report.first is not None:
             self._note_later(name, difference)
         elif difference is None:
@@ -116,14 +109,14 @@ class _Check:
             self._missing_since = 0
             self._last_agreed[name[1:]] = name.step
         else:
-            report.first = difference
+            report.first, report.rule = difference, rule
             report.agreed_before = list(self._agreed)
             report.missing_before = list(self._missing)
             report.missing_before_count = self._missing_since
             report.same_tensor_agreed_at = self._last_agreed.get(name[1:])
             self._note_later(name, difference)
 
-    def _note_later(self, name: Name, difference: Divergence | None) -> None:
+    def _note_later(self, name: Name, difference: Difference | None) -> None:
         """From the first divergence on: count per step what is compared and what differs."""
         after = self.report.after
         if not after or after[-1].step != name.step:
@@ -135,3 +128,34 @@ def _is_own(text: str) -> bool:
     """Whether a name is of the user's own pass."""
     name = Name.parse(text)
     return name is not None and name.pass_name == OWN_PASS
+
+
+def compare_tensor(
+    name: Name, got: np.ndarray, expected: np.ndarray, *, rule: Rule, tolerance: float | None, eps: float
+) -> Difference | None:
+    """Hold one tensor against the expected one.
+
+    Parameters
+    ----------
+    name : Name
+    got, expected : ndarray
+    rule : Rule
+        Exact rules allow no difference; rules with ``zeros`` want exactly 0 where the expectation is 0.
+    tolerance : float or None
+        Largest absolute difference; it grows with the epsilon of ``got`` where that is coarser.
+    eps : float
+        Epsilon of the reference.
+    """
+    problem = ""
+    if got.shape != expected.shape:
+        problem = f"has shape {got.shape}, expected {expected.shape}"
+    elif (got.dtype.kind == "b") != (expected.dtype.kind == "b") and not np.isin(got, (0, 1)).all():
+        problem = f"has dtype {got.dtype}, expected {expected.dtype}"
+    if problem:
+        return Difference(str(name), problem, size=expected.size, bad=expected.size)
+    floating = [array.dtype for array in (got, expected) if array.dtype.kind == "f"]
+    coarser = max(floating, key=lambda dtype: float(np.finfo(dtype).eps), default=np.dtype(np.float64))
+    grown = max(1.0, float(np.finfo(got.dtype).eps) / eps) if got.dtype.kind == "f" else 1.0
+    allowed = None if rule.exact or tolerance is None else tolerance * grown
+    zeros = expected == 0 if rule.zeros else None
+    return compare_arrays(str(name), got, expected, allowed=allowed, dtype=coarser.name, zeros=zeros, signed=False)

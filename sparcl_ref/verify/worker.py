@@ -58,7 +58,7 @@ class Request(NamedTuple):
     arguments: dict[str, Any]
 
 
-def answer(adapter: Any, request: Request, path: Path | None = None) -> Answer:
+def attempt(adapter: Any, request: Request, path: Path | None = None) -> Answer:
     """Call one function of an adapter and catch whatever it raises.
 
     Parameters
@@ -113,7 +113,7 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
             request = connection.recv()
         except EOFError:
             return
-        answered = answer(module, request, path)
+        answered = attempt(module, request, path)
         if os.getpid() != own:  # the call has forked: two processes must not answer through one pipe
             os._exit(0)
         connection.send(answered)

@@ -1,7 +1,8 @@
 """The PyTorch twin as an adapter of the conformance kit: `python -m sparcl_ref.verify tests/torch_twin/adapter.py`.
 
-Layers are `torch.nn.functional`, their backward passes autograd; losses, the optimizer and the rules (in
-`adapter_rules`) are the twin's own. Everything runs in the dtype of the arrays it is given.
+Layers are `torch.nn.functional`, their backward passes autograd; losses, the optimizer and the rules (in the files
+beside this one) are the twin's own. Everything runs in the dtype of the arrays it is given, which may be NumPy's or
+tensors; sparsities are decimal strings, which the twin reads as exact fractions.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.torch_twin import losses, optim, step
-from tests.torch_twin.adapter_rules import *  # noqa: F403
+from tests.torch_twin.adapter_masks import *  # noqa: F403
+from tests.torch_twin.adapter_released import *  # noqa: F403
+from tests.torch_twin.adapter_schedules import *  # noqa: F403
 from tests.torch_twin.config import Config
 
 as_array = torch.from_numpy
+# Its arrays are small: a second thread gains nothing, and waits where the cores have other work to do.
+torch.set_num_threads(1)
 
 
 def _gradients(operation: Callable[..., Tensor], inputs: Sequence[Tensor], dy: Tensor) -> tuple[Tensor, ...]:

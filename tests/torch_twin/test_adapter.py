@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparcl_ref.verify.check import check
-from sparcl_ref.verify.compare import DTYPES
+from sparcl_ref.verify.difference import DTYPES
 from tests.torch_twin import adapter
 
 #: What the twin does without: schedules of the learning rate, accuracies, costs and structured masks.

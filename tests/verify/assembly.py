@@ -75,7 +75,7 @@ def completed(spec: CaseSpec, function: Function) -> CaseSpec:
     return CaseSpec(spec.function, spec.name, spec.kind, spec.note, full, spec.profile)
 
 
-def answer(
+def expectation(
     case_id: str, function: Function, arguments: dict[str, Any], oracle: Oracle
 ) -> tuple[dict[str, np.ndarray], dict[str, Tolerance]]:
     """Expected outputs as arrays, and tolerances of exactly the floating ones.

@@ -223,7 +223,7 @@ FAULTS = (
         "unbiased",
         running_variance_biased,
     ),
-    Fault("float32", "task1.epoch1.step0/current/conv2/output", "sum over i,k,l", one_layer_in_float32),
+    Fault("float32", "task1.epoch1.step0/current/conv2/output", "sum over c,i,j", one_layer_in_float32),
     Fault(
         "nearly zero",
         "task2.epoch1.step1/update/conv3.weight/value",

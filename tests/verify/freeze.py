@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.verify import cases, compare
+from sparcl_ref.verify import cases, difference
 from sparcl_ref.verify.areas import functions
-from tests.verify.assembly import answer, described, oracles, rounded_up, specs
+from tests.verify.assembly import described, expectation, oracles, rounded_up, specs
 from tests.verify.spec import widened
 
 VERSION = "1.0.0"
@@ -81,7 +81,7 @@ def freeze(further: Iterable[ModuleType] = (), of: Iterable[ModuleType] | None =
 
     for spec in specs(protocol, of):
         function, oracle = protocol[spec.function], found[spec.function]
-        expected, tolerances = answer(spec.id, function, spec.arguments, oracle)
+        expected, tolerances = expectation(spec.id, function, spec.arguments, oracle)
         records.append(
             {
                 "id": spec.id,
@@ -107,7 +107,7 @@ def freeze(further: Iterable[ModuleType] = (), of: Iterable[ModuleType] | None =
     manifest = {
         "format": cases.FORMAT,
         "version": VERSION,
-        "tolerance": f"|got - expected| <= {compare.SAFETY} * (terms + 2) * eps of the dtype under test * magnitude",
+        "tolerance": f"|got - expected| <= {difference.SAFETY} * (terms + 2) * eps of the dtype under test * magnitude",
         "functions": {function.name: described(function) for function in used},
         "cases": records,
         "arrays_sha256": {name: cases.array_sha256(array) for name, array in arrays.items()},
@@ -144,7 +144,7 @@ def differences(frozen: list[cases.Case], made: list[cases.Case]) -> Iterator[st
             for name, array in after.expected.items():
                 if array.shape != before.expected[name].shape or array.dtype != before.expected[name].dtype:
                     yield f"{case_id}: another shape or type of {name}"
-                elif compare.compare_arrays(
+                elif difference.compare_output(
                     name, array, before.expected[name], before.tolerance.get(name), dtype="float64"
                 ):
                     yield f"{case_id}: another {name}, beyond its tolerance"

@@ -116,7 +116,7 @@ def test_objects_are_refused_even_if_the_manifest_lists_them(tmp_path):
         cases.load_cases(tmp_path, digest=digest)
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2])
 def test_the_same_arrays_in_another_compression_are_the_same_cases(tmp_path, compression):
     """What is held to the digests is what was read, so an archive may be packed anew."""
     shutil.copy(cases.DATA / cases.MANIFEST, tmp_path)

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from sparcl_ref.verify import cases, compare
+from sparcl_ref.verify import cases, difference
 from sparcl_ref.verify.adapter import Returned, full_arguments
-from sparcl_ref.verify.adapters import numpy_engine
+from sparcl_ref.verify.adapters import numba_engine, numpy_engine
 from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.check import check
 from tests.verify import assembly, freeze
@@ -43,10 +43,10 @@ def all_cases() -> list[cases.Case]:
 # --- what stands in the files -----------------------------------------------------------------------------------------
 
 
-def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases():
-    made = freeze.as_cases(freeze.freeze())
-    assert not list(freeze.differences(all_cases(), made))
-    assert len(made) == len(all_cases()) > 500
+def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases(made):
+    found = freeze.as_cases(made)
+    assert not list(freeze.differences(all_cases(), found))
+    assert len(found) == len(all_cases()) > 500
 
 
 def test_the_manifest_says_what_the_protocol_says():
@@ -59,19 +59,26 @@ def test_the_oracle_agrees_on_the_frozen_inputs(name):
     """From the files alone: whatever made the inputs, the expected values belong to them."""
     function, oracle = functions()[name], assembly.oracles()[name]
     for case in frozen()[name]:
-        outputs, _ = assembly.answer(case.id, function, case.arguments, oracle)
+        outputs, _ = assembly.expectation(case.id, function, case.arguments, oracle)
         returned = {output: Returned(array, array.shape, array.dtype.name) for output, array in outputs.items()}
-        compared, differences = compare.compare(case, returned)
+        compared, differences = difference.compare_case(case, returned)
         assert not differences, case.id
         assert compared == sum(array.size for array in case.expected.values())
 
 
-@pytest.mark.parametrize("dtype", compare.DTYPES)
+@pytest.mark.parametrize("dtype", difference.DTYPES)
 @pytest.mark.parametrize("name", NAMES)
 def test_our_own_functions_agree(name, dtype):
     report = check(numpy_engine, cases=frozen()[name], dtype=dtype)
     assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(c.id, "passed", "") for c in frozen()[name]]
     assert sum(outcome.compared for outcome in report.outcomes) > 0
+
+
+@pytest.mark.parametrize("dtype", difference.DTYPES)
+def test_the_compiled_engine_agrees_where_it_has_functions(dtype):
+    report = check(numba_engine, dtype=dtype)
+    assert report.conforms, [(outcome.case.id, outcome.line) for outcome in report.failures]
+    assert report.total().passed > 100
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,7 +116,7 @@ def test_floating_inputs_are_numbers_of_float32():
 
 
 @pytest.mark.parametrize(
-    ("dtype", "excused"), [("float64", ZERO_BUT_FOR_ROUNDING), ("float32", ZERO_IN_FLOAT32)], ids=compare.DTYPES
+    ("dtype", "excused"), [("float64", ZERO_BUT_FOR_ROUNDING), ("float32", ZERO_IN_FLOAT32)], ids=difference.DTYPES
 )
 def test_no_tolerance_accepts_zeros(dtype, excused):
     """Where anything but 0 is expected, an answer of all zeros fails."""
@@ -117,7 +124,7 @@ def test_no_tolerance_accepts_zeros(dtype, excused):
     for case in all_cases():
         for name, expected in case.expected.items():
             zeros = np.zeros(expected.shape, dtype)
-            off = compare.compare_arrays(name, zeros, expected, case.tolerance.get(name), dtype=dtype)
+            off = difference.compare_output(name, zeros, expected, case.tolerance.get(name), dtype=dtype)
             if off is None and np.any(expected != 0):
                 accepted.add(f"{case.id}: {name}")
     assert accepted == excused
@@ -161,9 +168,9 @@ def test_the_order_of_summation_is_free():
     """Terms added one by one, from either end, stay within the tolerances of the longest sums."""
     (case,) = (case for case in frozen()["linear_forward"] if case.id.endswith("/long-sum"))
     x, weight, bias = (case.arguments[name] for name in ("x", "weight", "bias"))
-    for dtype in compare.DTYPES:
+    for dtype in difference.DTYPES:
         terms = (x[:, None, :] * weight).astype(dtype)
         for ordered in (terms, terms[..., ::-1]):
             # cumsum adds strictly from left to right.
             y = np.cumsum(ordered, axis=-1, dtype=dtype)[..., -1] + bias.astype(dtype)
-            assert compare.compare(case, {"y": Returned(y, y.shape, y.dtype.name)}, dtype=dtype)[1] == []
+            assert difference.compare_case(case, {"y": Returned(y, y.shape, y.dtype.name)}, dtype=dtype)[1] == []

@@ -212,9 +212,9 @@ def test_files_go_out_and_come_back(capsys, tmp_path):
     assert "more files: no output of any case, and not looked at" in out
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", ["numpy", "numba"])
+@pytest.mark.parametrize(("name", "dtype"), [("numpy", "float64"), ("numba", "float32")])
 def test_ready_adapters_pass_everything_they_provide(capsys, name, dtype):
+    """In processes of their own; test_cases has both in both dtypes."""
     # The first call of a kernel may compile it.
     code, out, _ = run(capsys, name, "--json", "--dtype", dtype, "--timeout", 300)
     found = json.loads(out)

@@ -133,11 +133,11 @@ def test_defaults_are_filled_in():
 )
 def test_unfit_answers_of_oracles_are_refused(outputs, tolerances, message):
     with pytest.raises(ValueError, match=message):
-        assembly.answer("f/a-case", FUNCTION, {}, lambda arguments: (outputs, tolerances))
+        assembly.expectation("f/a-case", FUNCTION, {}, lambda arguments: (outputs, tolerances))
 
 
 def test_an_oracle_may_leave_outputs_out():
-    outputs, _ = assembly.answer("f/a-case", FUNCTION, {}, lambda arguments: ({"mask": X > 1}, {}))
+    outputs, _ = assembly.expectation("f/a-case", FUNCTION, {}, lambda arguments: ({"mask": X > 1}, {}))
     assert list(outputs) == ["mask"]
 
 
@@ -208,8 +208,7 @@ def test_rounding_of_expected_values_is_no_difference():
     assert list(freeze.differences([case()], [case(**nearly)])) == []
 
 
-def test_the_command_writes_what_it_then_finds_unchanged(tmp_path, monkeypatch, capsys):
-    made = freeze.freeze()
+def test_the_command_writes_what_it_then_finds_unchanged(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(freeze, "freeze", lambda: made)
     monkeypatch.setattr(cases, "DIGEST", made.digest())
     assert freeze.main([], directory=tmp_path) == 0

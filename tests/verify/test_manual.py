@@ -50,8 +50,15 @@ def test_the_example_in_python_conforms(capsys):
     assert capsys.readouterr().out.startswith("True ")
 
 
+def test_the_function_of_ones_own_is_checked_and_its_mistake_named(capsys):
+    exec(compile("from sparcl_ref.verify import check\n" + blocks("python")[2], str(PAGE), "exec"), {})
+    said = capsys.readouterr().out.strip()
+    assert said
+    assert f'prints "{said}".' in TEXT
+
+
 def test_the_example_report_is_what_the_kit_prints():
-    from sparcl_ref.verify.table import format_failure
+    from sparcl_ref.verify.report import format_failure
 
     report = check({"relu_backward": lambda dy, x: dy * (x >= 0)}, only=["relu_backward/zeros"])
     shown = blocks("text")[0].split("\n\n")[1].strip()

@@ -13,8 +13,8 @@ from sparcl_ref.config import Config
 from sparcl_ref.experiment import build
 from sparcl_ref.verify.record import CANONICAL, canonical_dataset, canonical_initial
 from sparcl_ref.verify.traces.archive import Name, TraceReader
-from sparcl_ref.verify.traces.rules import RULES
-from sparcl_ref.verify.traces.taps import Taps
+from sparcl_ref.verify.traces.listening import Listener
+from sparcl_ref.verify.traces.rules import rule_book
 
 SPARSIFIABLE = ("conv2.weight", "conv3.weight")
 
@@ -58,9 +58,9 @@ def test_the_manifest_describes_every_tensor_in_order(reference, tensors):
 
 
 def test_every_rule_has_a_sentence_and_a_source():
-    assert all(rule.sentence.endswith(".") and rule.source for rule in RULES.values())
-    layers = {name.split("/")[1] for name in RULES if name.startswith("output/")}
-    assert layers == {name.split("/")[1] for name in RULES if name.startswith("dx/")}
+    assert all(rule.sentence.endswith(".") and rule.source for rule in rule_book().values())
+    layers = {name.split("/")[1] for name in rule_book() if name.startswith("output/")}
+    assert layers == {name.split("/")[1] for name in rule_book() if name.startswith("dx/")}
 
 
 def test_an_ordinary_numpy_reads_it(reference, tensors):
@@ -159,23 +159,23 @@ def test_listening_changes_no_bit_of_the_run(tensors):
     assert trainer.history.class_il_matrix[-1] == tensors["task3.end/evaluation/-/class_il_accuracy"].tolist()
 
 
-def test_taps_leave_nothing_behind():
+def test_listening_leaves_nothing_behind():
     trainer, other = build(CANONICAL, canonical_dataset()), build(CANONICAL, canonical_dataset())
     owners = [trainer.regime, trainer.buffer, *(layer for _, layer in trainer.model.named_layers())]
     before = [set(vars(owner)) for owner in owners]
-    taps = Taps(trainer)
-    with taps.listening():
+    listener = Listener(trainer)
+    with listener.listening():
         assert [set(vars(owner)) for owner in owners] != before
         for run in (trainer, other):
             while run.cursor.updates < 1:
                 run.advance()
-        assert len(taps.take().passes) == 1  # the other trainer was not heard
+        assert len(listener.take().passes) == 1  # the other trainer was not heard
         while trainer.cursor.epoch < 2:
-            taps.take()
+            listener.take()
             trainer.advance()
-        notes = taps.take()
+        notes = listener.take()
         assert notes.probe_gradients is not None
         assert notes.passes == []  # probes are no passes of a step
     assert [set(vars(owner)) for owner in owners] == before
     trainer.advance()
-    assert taps.take().passes == []
+    assert listener.take().passes == []

@@ -16,8 +16,8 @@ from sparcl_ref.verify import record as recording
 from sparcl_ref.verify.record import CANONICAL, canonical_dataset, canonical_initial, dense_initial, record
 from sparcl_ref.verify.traces.archive import TraceError, TraceReader
 from sparcl_ref.verify.traces.choices import read_choices
-from sparcl_ref.verify.traces.entries import event_entries
-from sparcl_ref.verify.traces.rules import RULES
+from sparcl_ref.verify.traces.rules import rule_book
+from sparcl_ref.verify.traces.tensors import event_tensors
 
 
 def test_the_choices_are_those_of_the_run(reference):
@@ -95,8 +95,8 @@ def test_other_configurations_can_be_recorded(tmp_path, changes, there, not_ther
 def test_residual_blocks_have_outputs_of_their_own():
     config = dataclasses.replace(SHORT, model="resnet18", width=2)
     trainer = build(config, canonical_dataset())
-    events = event_entries(trainer, dense_initial(config, canonical_dataset()))
-    step = next(entries for entries in events if entries[0].name.step.endswith("step0"))
+    events = event_tensors(trainer, dense_initial(config, canonical_dataset()))
+    step = next(tensors for tensors in events if tensors[0].name.step.endswith("step0"))
     names = [str(entry.name) for entry in step]
     assert len(set(names)) == len(names)
     rules = {str(entry.name): entry.rule for entry in step}
@@ -104,7 +104,7 @@ def test_residual_blocks_have_outputs_of_their_own():
     assert rules[f"{at}/layer2.0/output"] == "output/Residual"
     assert rules[f"{at}/layer2.0.shortcut.0/output"] == "output/Conv2d"
     assert rules[f"{at}/layer1.0/input_gradient"] == "dx/Residual"
-    assert set(rules.values()) <= set(RULES)
+    assert set(rules.values()) <= set(rule_book())
 
 
 @pytest.mark.parametrize(
@@ -142,17 +142,17 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
 
 def test_recording_holds_one_event_not_the_run(tmp_path, monkeypatch):
     """When an event is handed over, of all earlier ones at most the last is still held."""
-    events, sizes, alive = recording.event_entries, [], []
+    events, sizes, alive = recording.event_tensors, [], []
 
     def watched(trainer, initial):
         seen: list[weakref.ref] = []
-        for entries in events(trainer, initial):
+        for tensors in events(trainer, initial):
             alive.append(sum(reference() is not None for reference in seen))
-            seen += [weakref.ref(entry.array) for entry in entries]
-            sizes.append(len(entries))
-            yield entries
+            seen += [weakref.ref(tensor.array) for tensor in tensors]
+            sizes.append(len(tensors))
+            yield tensors
 
-    monkeypatch.setattr(recording, "event_entries", watched)
+    monkeypatch.setattr(recording, "event_tensors", watched)
     record(tmp_path / "run.npz", SHORT, dataset=canonical_dataset())
     assert sum(sizes) > 10 * max(sizes)
     assert 0 < max(alive) <= max(sizes)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+
 import numpy as np
 import pytest
 
+from sparcl_ref.verify.traces import archive
 from sparcl_ref.verify.traces.archive import TraceError, TraceReader, TraceWriter
+
+
+def test_another_implementation_may_take_the_file_along():
+    """It needs NumPy alone."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(archive))))
+    names = [node.module for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    assert "numpy" in names
+    assert not [name for name in names if name.startswith("sparcl_ref")]
 
 
 def test_the_writer_refuses_what_nobody_could_read(tmp_path):

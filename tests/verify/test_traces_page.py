@@ -47,7 +47,7 @@ def test_the_page_prints_what_it_shows(outcome):
     for shown, printed in pairs:
         assert without_last_digits(shown) == without_last_digits(printed)
     first = names["report"].first
-    assert (first.name.layer, first.name.tensor) == ("bn2", "output")
+    assert first.name == "task1.epoch1.step0/current/bn2/output"
 
 
 def test_the_page_names_every_pass_and_tensor(outcome):

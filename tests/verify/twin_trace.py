@@ -52,8 +52,8 @@ class TwinTrace:
             spoil(self.twin)
         self._listen()
 
-    def run(self) -> None:
-        """All events of the recording."""
+    def run(self, until: str = "") -> None:
+        """All events of the recording, or those up to one."""
         for name, tensor in self.twin.model.state_dict().items():
             self.write("initial", name, "value", self.choices.initial[name])
             if name in self.twin.masks:
@@ -61,6 +61,8 @@ class TwinTrace:
         for choice in self.choices.events():
             self.at = choice.at
             getattr(self, f"_{choice.kind}")(choice)
+            if choice.at == until:
+                return
 
     def write(self, pass_name: str, layer: str, tensor: str, array: object) -> None:
         values = array.detach().numpy() if isinstance(array, torch.Tensor) else array
@@ -200,8 +202,8 @@ class TwinTrace:
             self.write("evaluation", "-", tensor, row)
 
 
-def twin_trace(reference: Path, path: Path, *, spoil: Spoil | None = None) -> Path:
-    """Replay a recording with the twin and write its trace."""
+def twin_trace(reference: Path, path: Path, *, spoil: Spoil | None = None, until: str = "") -> Path:
+    """Replay a recording with the twin and write its trace, where wanted up to an event only."""
     with TraceWriter(path) as writer:
-        TwinTrace(read_choices(reference), writer, spoil=spoil).run()
+        TwinTrace(read_choices(reference), writer, spoil=spoil).run(until)
     return path

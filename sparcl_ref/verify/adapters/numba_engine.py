@@ -38,21 +38,17 @@ def run(chain: list[Layer], x, output_shape, dy=None, mode: str = "train"):
     return y if dy is None else compiled.backward(dy.reshape(len(dy), features))
 
 
-def _window_output(layer, x, channels):
-    return len(x), channels, *layer._window.output_size(layer._label, x.shape[2:])
-
-
-def _convolve(layer, x, dy=None):
-    return run([layer, layers.Flatten()], x, _window_output(layer, x, layer.out_channels), dy)
+def _windowed(layer, x, dy=None):
+    return run([layer, layers.Flatten()], x, layer.forward(x, mode="eval").shape, dy)
 
 
 def conv2d_forward(x, weight, bias, stride, padding, dilation, groups):
-    return _convolve(convolution(x, weight, bias, stride, padding, dilation, groups), x)
+    return _windowed(convolution(x, weight, bias, stride, padding, dilation, groups), x)
 
 
 def conv2d_backward(dy, x, weight, stride, padding, dilation, groups, grad_mask):
     layer = convolution(x, weight, None, stride, padding, dilation, groups, grad_mask)
-    return _convolve(layer, x, dy), layer.weight.grad, layer.bias.grad
+    return _windowed(layer, x, dy), layer.weight.grad, layer.bias.grad
 
 
 def _transform(layer, x, dy=None):
@@ -94,8 +90,7 @@ def relu_backward(dy, x):
 
 
 def max_pool2d_forward(x, kernel_size, stride, padding, dy=None):
-    layer = layers.MaxPool2d(kernel_size, stride=stride, padding=padding)
-    return run([layer, layers.Flatten()], x, _window_output(layer, x, x.shape[1]), dy)
+    return _windowed(layers.MaxPool2d(kernel_size, stride=stride, padding=padding), x, dy)
 
 
 def max_pool2d_backward(dy, x, kernel_size, stride, padding):

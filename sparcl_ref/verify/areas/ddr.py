@@ -93,8 +93,7 @@ def _through_an_index(samples, positions, correct):
 
 
 MISCLASSIFICATION_COUNTS = Function(
-    "misclassification_counts", "ddr",
-    (Argument("samples", "int: samples of the task"), POSITIONS, CORRECT),
+    "misclassification_counts", "ddr", (Argument("samples", "int: samples of the task"), POSITIONS, CORRECT),
     (Output("counts", "int (samples,)", exact=True),),
     "during a stage each sample's misclassified presentations are counted, every one of them",
     _EQ2, misclassification_counts,
@@ -113,8 +112,7 @@ def completed_stage(epoch, epochs, delta_k, cutoff):
 
 
 COMPLETED_STAGE = Function(
-    "completed_stage", "ddr",
-    (EPOCH, EPOCHS, DELTA_K, CUTOFF),
+    "completed_stage", "ddr", (EPOCH, EPOCHS, DELTA_K, CUTOFF),
     (Output("stage", "int: the stage, from 1, that ends with the epoch and removes data; else -1", exact=True),),
     "only a complete stage that another epoch follows removes data, and only up to the cutoff",
     _EQ2, completed_stage,

@@ -32,7 +32,7 @@ GRADIENT_SPARSITY = Function(
     _DGM, gradient_sparsity,
     mistakes=(
         Mistake("q = 0.2 instead of 0.2 (1 - s)",
-            lambda sparsity, q: {"gradient_sparsity": float(min(1, exact(sparsity) + Fraction(1, 5)))}),
+            lambda sparsity, q: {"gradient_sparsity": min(1.0, float(exact(sparsity) + Fraction(1, 5)))}),
         Mistake("q taken of the living weights instead of the whole layer",
             lambda sparsity, q: {"gradient_sparsity": float(exact(sparsity) + exact(q) * (1 - exact(sparsity)))}),
     ),

@@ -11,8 +11,7 @@ from sparcl_ref.verify.function import Argument, Function, Output
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 MATRIX = Argument(
-    "matrix",
-    "float (T + 1, T): R[t, j - 1] is the accuracy on task j after training on tasks 1..t; row 0 is untrained",
+    "matrix", "float (T + 1, T): R[t, j - 1] is the accuracy on task j after training on tasks 1..t; row 0 is untrained"
 )
 VALUE = Output("value", "float; None or NaN where the mean is over no task (T = 1)")
 
@@ -39,9 +38,7 @@ def _first_listed(logits, labels, classes):
 
 
 CORRECT = Function(
-    "correct", "metrics",
-    (LOGITS, LABELS, CLASSES),
-    (Output("correct", "bool (N,)", exact=True),),
+    "correct", "metrics", (LOGITS, LABELS, CLASSES), (Output("correct", "bool (N,)", exact=True),),
     "whether the largest logit is the label's: over the whole head (Class-IL), or among the given classes "
     "(Task-IL); among equal logits the lowest class wins",
     "method, setting", correct,
@@ -91,7 +88,7 @@ FORGETTING = Function(
         Mistake("accuracies from before a task was learned are candidates for the maximum",
             _best_over(lambda matrix, j, tasks: matrix[1:tasks, j])),
         Mistake("limited to 0, where tasks that later ones helped make it negative",
-            lambda matrix: {"value": max(0.0, forgetting(matrix))}),
+            lambda right, matrix: {"value": max(0.0, right(matrix=matrix)["value"])}, of_right=True),
         _OVER_ALL_TASKS,
     ),
 )  # fmt: skip

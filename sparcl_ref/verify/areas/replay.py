@@ -58,8 +58,7 @@ def _frozen_count(presented, capacity, draws):
 
 
 RESERVOIR_ADD = Function(
-    "reservoir_add", "replay",
-    (PRESENTED, CAPACITY, Argument("draws", "int (N,): j of each sample of the batch")),
+    "reservoir_add", "replay", (PRESENTED, CAPACITY, Argument("draws", "int (N,): j of each sample of the batch")),
     (
         Output("slots", "int (N,): -1 where a sample is not stored", exact=True),
         Output("presented", "int: afterwards", exact=True),
@@ -128,8 +127,7 @@ def replay_size(batch_size, presented, capacity):
 
 
 REPLAY_SIZE = Function(
-    "replay_size", "replay",
-    (Argument("batch_size", "int: samples wanted"), PRESENTED, CAPACITY),
+    "replay_size", "replay", (Argument("batch_size", "int: samples wanted"), PRESENTED, CAPACITY),
     (Output("count", "int: samples drawn", exact=True),),
     "a replay draw has min(batch size, filled slots) samples, all different",
     "SparCL, experience replay", replay_size,

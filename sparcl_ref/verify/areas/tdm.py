@@ -58,9 +58,7 @@ def _joined_first(**given):
 
 
 TDM_ACTIONS = Function(
-    "tdm_actions", "tdm",
-    (TASK, EPOCH, SOME_SPARSITY, DELTA_K, P_INTER, P_INTRA),
-    (KINDS, TARGETS),
+    "tdm_actions", "tdm", (TASK, EPOCH, SOME_SPARSITY, DELTA_K, P_INTER, P_INTRA), (KINDS, TARGETS),
     "from the second task on epoch 1 expands to s - p_inter; every multiple of delta_k shrinks to s + p_intra and then "
     "expands to s, which at epoch delta_k takes the expansion of epoch 1 back in the same action; targets lie in 0..1",
     ALGORITHM, tdm_actions,

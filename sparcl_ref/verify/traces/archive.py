@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sparcl_ref.text import one_line
-
 FORMAT = 1
 MANIFEST = "manifest.json"
 #: Stands for the layer where a tensor belongs to none.
@@ -206,6 +204,7 @@ class TraceReader:
         if name not in self:
             raise TraceError(f"{self.path}: there is no {name} in this trace")
         info = self._archive.getinfo(name + _SUFFIX)
+        member: Any  # what is typed as IO[bytes] has `readinto`, too
         try:
             with self._archive.open(info) as member:
                 shape, fortran, dtype = _header(member)
@@ -218,18 +217,23 @@ class TraceReader:
                 if member.readinto(memoryview(data)) != len(data) or member.read(1):
                     raise ValueError("the member ends early")
         except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-            raise TraceError(f"{self.path}: {name} cannot be read ({one_line(error)}); write the trace anew") from error
+            raise TraceError(f"{self.path}: {name} cannot be read ({_said(error)}); write the trace anew") from error
         return np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
 
     def _read_manifest(self) -> dict[str, Any]:
         try:
             manifest = json.loads(self._archive.read(MANIFEST))
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise TraceError(f"{self.path}: {MANIFEST} cannot be read ({one_line(error)})") from error
+            raise TraceError(f"{self.path}: {MANIFEST} cannot be read ({_said(error)})") from error
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else manifest
             raise TraceError(f"{self.path}: a trace of format {FORMAT} is expected, got {found!r}")
         return manifest
+
+
+def _said(error: BaseException) -> str:
+    """`sparcl_ref.text.one_line`, which this file cannot take along."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype]:

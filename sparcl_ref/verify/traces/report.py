@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparcl_ref.verify.traces.archive import Name
-from sparcl_ref.verify.traces.divergence import Divergence, at_words, json_number
+import numpy as np
+
+from sparcl_ref.text import columns
+from sparcl_ref.verify.difference import Difference
+from sparcl_ref.verify.report import Finding
+from sparcl_ref.verify.traces.archive import NO_LAYER, Name
+from sparcl_ref.verify.traces.rules import Rule
 
 STEPS_SHOWN = 12
 NAMES_SHOWN = 3
@@ -23,19 +29,20 @@ class StepSummary:
     relative: float = 0.0
     first: list[str] = field(default_factory=list)
 
-    def add(self, name: Name, difference: Divergence | None) -> None:
+    def add(self, name: Name, difference: Difference | None) -> None:
         """Count one compared tensor."""
         self.compared += 1
         if difference is not None:
             self.differ += 1
-            self.relative = max(self.relative, difference.relative)
+            relative = difference.worst / difference.largest if difference.largest else difference.worst
+            self.relative = max(self.relative, relative)
             if len(self.first) < NAMES_SHOWN:
                 self.first.append("/".join(name[1:]))
 
 
 @dataclass
-class Report:
-    """The outcome of `check`.
+class TraceReport(Finding):
+    """The outcome of `sparcl_ref.verify.trace.check`.
 
     Attributes
     ----------
@@ -51,7 +58,9 @@ class Report:
         "pass/tensor" to how many computed tensors of that kind the user's trace lacks.
     unknown : list of str
         Names that the reference does not have.
-    first : Divergence or None
+    first : Difference or None
+    rule : Rule or None
+        The rule of the tensor that diverged first.
     agreed_before, missing_before : list of str
         The last tensors that agreed, and those not provided between them and the first divergence.
     same_tensor_agreed_at : str or None
@@ -71,7 +80,8 @@ class Report:
     not_provided: dict[str, int] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     known: tuple[str, ...] = field(default=(), repr=False)
-    first: Divergence | None = None
+    first: Difference | None = None
+    rule: Rule | None = None
     agreed_before: list[str] = field(default_factory=list)
     missing_before: list[str] = field(default_factory=list)
     missing_before_count: int = 0
@@ -80,9 +90,12 @@ class Report:
     growth: dict[str, float] = field(default_factory=dict)
 
     @property
-    def ok(self) -> bool:
+    def conforms(self) -> bool:
         """Whether the trace is finished, something computed was compared, nothing differed and every name was known."""
         return self.complete and self.compared > 0 and self.first is None and not self.unknown
+
+    #: The same in a word.
+    ok = conforms
 
     def text(self) -> str:
         """For people."""
@@ -94,8 +107,9 @@ class Report:
         if not self.complete:
             lines.append("the trace is unfinished: its writer was interrupted")
         lines += self._unknown_lines()
-        if self.first is not None:
-            lines += ["", "first divergence", *self._first_lines(), "", "what followed", *self._after_lines()]
+        if self.first is not None and self.rule is not None:
+            first = self._first_lines(self.first, self.rule)
+            lines += ["", "first divergence", *first, "", "what followed", *self._after_lines()]
         elif self.compared == 0:
             lines.append("nothing was compared: the trace holds no tensor that an implementation computes")
         else:
@@ -110,7 +124,7 @@ class Report:
         names = ("mine", "reference", "ok", "complete", "compared", "values", "given", "not_provided", "unknown")
         more = ("agreed_before", "missing_before", "missing_before_count", "same_tensor_agreed_at")
         after = [{**vars(step), "relative": json_number(step.relative)} for step in self.after]
-        first = None if self.first is None else self.first.json()
+        first = None if self.first is None or self.rule is None else _record(self.first, self.rule)
         return {**{name: getattr(self, name) for name in (*names, *more)}, "first": first, "after": after}
 
     def _unknown_lines(self) -> list[str]:
@@ -135,10 +149,10 @@ class Report:
         close = difflib.get_close_matches(text, within, n=1, cutoff=0.0)
         return f"did you mean {close[0]}?"
 
-    def _first_lines(self) -> list[str]:
-        lines = self.first.lines()
-        if self.first.tolerance and not self.first.must_be_zero:
-            growth = self.growth.get(self.first.name.step, 1.0)
+    def _first_lines(self, first: Difference, rule: Rule) -> list[str]:
+        lines = _difference_lines(first, rule)
+        if first.allowed and not _must_be_zero(first, rule):
+            growth = self.growth.get(first.name.split("/")[0], 1.0)
             lines.append(
                 "  tolerance: 4 sqrt(terms + 2) eps x largest entry x growth; growth, what the reference had made of "
                 f"one rounding of its initial weights by then, is {growth:.3g}"
@@ -156,12 +170,69 @@ class Report:
         return lines
 
     def _after_lines(self) -> list[str]:
-        width = max(len(step.step) for step in self.after)
-        lines = [f"  {'step':{width}}  differ  compared  largest error  first"]
         shown = [step for step in self.after if step.differ]
-        for step in shown[:STEPS_SHOWN]:
-            counts = f"{step.differ:6}  {step.compared:8}  {step.relative:13.2g}"
-            lines.append(f"  {step.step:{width}}  {counts}  {', '.join(step.first)}")
-        if more := len(shown) - STEPS_SHOWN:
-            lines += [f"  and {more} more steps"] if more > 0 else []
+        rows = [(one.step, str(one.differ), str(one.compared), f"{one.relative:.2g}") for one in shown[:STEPS_SHOWN]]
+        table = columns(("step", "differ", "compared", "largest error"), rows).splitlines()
+        names = ["first", *(", ".join(step.first) for step in shown)]
+        lines = [f"  {line}  {first}" for line, first in zip(table, names, strict=False)]
+        if more := max(0, len(shown) - STEPS_SHOWN):
+            lines.append(f"  and {more} more steps")
         return [*lines, "  (largest error: relative to the largest entry of its tensor)"]
+
+
+def _must_be_zero(difference: Difference, rule: Rule) -> bool:
+    """Whether the first bad entry belongs to something dead or silenced."""
+    return rule.zeros and difference.expected is not None and difference.expected == 0
+
+
+def _difference_lines(difference: Difference, rule: Rule) -> list[str]:
+    """Where, what, and by which rule."""
+    step, pass_name, layer, tensor = difference.name.split("/")
+    where = f"pass {pass_name}" + ("" if layer == NO_LAYER else f", {layer}") + f", {tensor}"
+    problem = difference.problem if difference.index is None else "differs"
+    lines = [f"{at_words(step)}: {where} {problem}"]
+    if difference.got is not None and difference.expected is not None:
+        got, expected = difference.got.item(), difference.expected.item()
+        error = abs(float(got) - float(expected))
+        measured = difference.ulp is not None and math.isfinite(difference.ulp)
+        distance = f", which is {difference.ulp:.3g} ULP" if measured else ""
+        allowed = f"tolerance {difference.allowed:.3g}" if difference.allowed else "every entry must be equal"
+        if _must_be_zero(difference, rule):
+            allowed = "it must be exactly 0"
+        lines.append(f"  at index {difference.index}: got {got!r}, expected {expected!r}")
+        error_words = f"error {error:.3g}{distance}" if math.isfinite(error) else "not a finite number"
+        lines.append(f"  {error_words}; {allowed}; {difference.bad} of {difference.size} entries are wrong")
+    return [*lines, f"  rule: {rule.sentence}", f"  from: {rule.source}"]
+
+
+def _record(difference: Difference, rule: Rule) -> dict[str, Any]:
+    """The first divergence as JSON values."""
+    return {
+        **dict(zip(Name._fields, difference.name.split("/"), strict=True)),
+        "index": None if difference.index is None else list(difference.index),
+        "rule": rule.sentence,
+        "source": rule.source,
+        "problem": difference.problem if difference.index is None else "differs",
+        "tolerance": difference.allowed or 0.0,
+        "wrong": difference.bad,
+        "size": difference.size,
+        "got": json_number(difference.got),
+        "expected": json_number(difference.expected),
+        "ulps": json_number(difference.ulp),
+        "worst": json_number(difference.worst),
+    }
+
+
+def at_words(step: str) -> str:
+    """A step's name in words: "task1.epoch2.step3" is "task 1, epoch 2, step 3"."""
+    words = []
+    for part in step.split("."):
+        word = part.rstrip("0123456789")
+        words.append(f"{word} {part[len(word) :]}".strip())
+    return ", ".join(words)
+
+
+def json_number(number: np.generic | float | None) -> float | str | None:
+    """A number as JSON has it; one that is not finite becomes a word."""
+    value = number.item() if isinstance(number, np.generic) else number
+    return value if value is None or math.isfinite(value) else str(value)

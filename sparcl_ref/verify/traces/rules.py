@@ -28,55 +28,38 @@ class Rule(NamedTuple):
 
 #: Source of what both sides are given; that it agrees says nothing about an implementation.
 GIVEN = "given"
+#: Layers to their names in the protocol.
+_LAYERS = {
+    "Conv2d": "conv2d",
+    "Linear": "linear",
+    "BatchNorm2d": "batchnorm2d",
+    "BatchNorm1d": "batchnorm2d",
+    "ReLU": "relu",
+    "MaxPool2d": "max_pool2d",
+    "AvgPool2d": "avg_pool2d",
+    "GlobalAvgPool2d": "global_avg_pool2d",
+    "Dropout": "dropout",
+}
 _SGD = "SGD with momentum as in PyTorch, under masks"
 
-#: By the name a manifest refers to.
-RULES = {
+#: Tensors that a function of the protocol makes have its rule, exactly where all of it is exact.
+_FUNCTIONS = {
+    **{f"output/{layer}": f"{name}_forward" for layer, name in _LAYERS.items()},
+    **{f"dx/{layer}": f"{name}_backward" for layer, name in _LAYERS.items()},
+    "cwi": "cwi",
+    "cgi": "cgi",
+    "slots": "reservoir_slot",
+}
+
+_RULES = {
     "data": Rule("The data set of the run: given, to be taken as it is.", GIVEN, exact=True),
     "choice": Rule("A random decision of the run: replayed, not drawn.", GIVEN, exact=True),
     "initial": Rule("Dense initial value: given, to be taken as it is.", GIVEN, exact=True),
     "input": Rule("(image * scale - mean) / std, of the batch's or the replayed samples' stored images.", "data set"),
-    # layers
-    "output/Conv2d": Rule(
-        "y[n,o,p,q] = b[o] + sum over i,k,l of W[o,i,k,l] x[n, i, p s + k - pad, q s + l - pad].",
-        "convolution, forward",
-    ),
-    "output/Linear": Rule("y = x W^T + b.", "linear layer, forward"),
-    "output/BatchNorm2d": Rule(
-        "y = weight (x - mu) / sqrt(var + eps) + bias, mu and var (divided by m, biased) of this very batch.",
-        "batch normalisation, train mode (Ioffe and Szegedy 2015)",
-    ),
-    "output/BatchNorm1d": Rule(
-        "y = weight (x - mu) / sqrt(var + eps) + bias, mu and var (divided by m, biased) of this very batch.",
-        "batch normalisation, train mode (Ioffe and Szegedy 2015)",
-    ),
-    "output/ReLU": Rule("y = max(x, 0).", "ReLU, forward"),
-    "output/MaxPool2d": Rule("y = the largest value of each window.", "max pooling, forward"),
-    "output/AvgPool2d": Rule("y = the mean of each window.", "average pooling, forward"),
-    "output/GlobalAvgPool2d": Rule("y[n,c] = mean over all positions of x[n,c].", "global average pooling, forward"),
+    # layers that compute nothing of their own; the others are functions of the protocol
     "output/Flatten": Rule("(N, ...) -> (N, product of the rest), in C order.", "flatten"),
-    "output/Dropout": Rule("y = x where kept, over 1 - p; 0 elsewhere.", "dropout, forward"),
     "output/Residual": Rule("y = relu(body(x) + shortcut(x)).", "residual block, forward (He et al. 2016)"),
-    "dx/Conv2d": Rule(
-        "dx[n,i,u,v] = sum of W[o,i,k,l] dy[n,o,p,q] over all o,k,l,p,q with u = p s + k - pad, v = q s + l - pad.",
-        "convolution, backward",
-    ),
-    "dx/Linear": Rule("dx = dy W.", "linear layer, backward"),
-    "dx/BatchNorm2d": Rule(
-        "dx = weight r (dy - mean(dy) - xhat mean(dy xhat)): mu and var depend on x.", "batch normalisation, backward"
-    ),
-    "dx/BatchNorm1d": Rule(
-        "dx = weight r (dy - mean(dy) - xhat mean(dy xhat)): mu and var depend on x.", "batch normalisation, backward"
-    ),
-    "dx/ReLU": Rule("dx = dy where x > 0, else 0 (at x = 0 too).", "ReLU, backward"),
-    "dx/MaxPool2d": Rule(
-        "dx = dy at the largest entry of each window, the first in row-major order among equals.",
-        "max pooling, backward",
-    ),
-    "dx/AvgPool2d": Rule("dx = dy over the size of the window, at each of its entries.", "average pooling, backward"),
-    "dx/GlobalAvgPool2d": Rule("dx = dy / positions, everywhere.", "global average pooling, backward"),
     "dx/Flatten": Rule("dy in the input's shape.", "flatten"),
-    "dx/Dropout": Rule("dx = dy where kept, over 1 - p; 0 elsewhere.", "dropout, backward"),
     "dx/Residual": Rule("The contributions through body and shortcut add.", "residual block, backward"),
     # losses
     "loss/current": Rule(
@@ -117,8 +100,6 @@ RULES = {
         "weights.",
         "equation 1, d CE(M) / dw",
     ),
-    "cwi": Rule("CWI = |w| + alpha |g_current| + beta |g_buffer|.", "equation 1"),
-    "cgi": Rule("CGI = alpha |g_current| + beta |g_replay|, of this step's gradients.", "equation 3"),
     "shrink": Rule(
         "The living weights of largest CWI stay, floor((1-s)n + 1/2) of each layer; among equals the lower flat index.",
         "Algorithm 1, shrink",
@@ -163,12 +144,6 @@ RULES = {
         "Counts the passes in train mode.", "batch normalisation, running statistics", exact=True
     ),
     # the buffer
-    "slots": Rule(
-        "The i-th presented sample (from 0, in every epoch) goes to slot i while i < capacity, else to slot j of its "
-        "draw if j < capacity, else nowhere (-1).",
-        "reservoir sampling (Vitter 1985)",
-        exact=True,
-    ),
     "presented": Rule("Every presentation counts, stored or not.", "reservoir sampling (Vitter 1985)", exact=True),
     "stored": Rule(
         "What is stored: the image before normalisation and augmentation, its label and its task.",
@@ -200,3 +175,17 @@ RULES = {
         "Class-IL: argmax over the whole head; Task-IL: over the task's classes",
     ),
 }
+
+
+def rule_book() -> dict[str, Rule]:
+    """All rules by the name a manifest refers to."""
+    from sparcl_ref.verify.areas import functions
+
+    known = functions()
+    made_by = {
+        name: Rule(
+            f"{known[function].sentence}.", known[function].source, all(o.exact for o in known[function].outputs)
+        )
+        for name, function in _FUNCTIONS.items()
+    }
+    return {**_RULES, **made_by}

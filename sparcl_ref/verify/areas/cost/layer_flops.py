@@ -90,8 +90,7 @@ def _biases_counted(flops):
 
 LINEAR_FLOPS = Function(
     "linear_flops", "cost",
-    (Argument("in_features", "int"), Argument("out_features", "int"), BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX),
-    PASS,
+    (Argument("in_features", "int"), Argument("out_features", "int"), BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX), PASS,
     "a living weight costs 2 FLOPs per sample in the forward pass, in dX, and in dW where its gradient is formed",
     EXACT, linear_flops,
     mistakes=(

@@ -60,8 +60,7 @@ def paper_density(sparsity, forward_macs, prunable_macs):
 
 
 PAPER_DENSITY = Function(
-    "paper_density", "cost",
-    (Argument("sparsity", "str, a decimal: s"), FORWARD_MACS, PRUNABLE_MACS),
+    "paper_density", "cost", (Argument("sparsity", "str, a decimal: s"), FORWARD_MACS, PRUNABLE_MACS),
     (Output("density", "float: multiply-adds of a sparse forward pass relative to a dense one"),),
     "prunable layers cost 1 - s of their multiply-adds, all others the whole: 0.98548 (1 - s) + 0.01452 for ResNet-18",
     _PAPER, paper_density,
@@ -80,15 +79,8 @@ def paper_train_flops(method, forward_macs, prunable_macs, trained_samples, spar
     return round_half_up(FLOPS_PER_MAC * forward_macs * trained_samples * cost)
 
 
-def _other_default(reading):
-    """Another reading where that by default is asked."""
-
-    def outputs(right, **given):
-        if given["reading"] != "half_of_dw":
-            raise ValueError("another reading is asked")
-        return right(**given | {"reading": reading})
-
-    return outputs
+def _by_default(reading):
+    return lambda given: reading if given["reading"] == "half_of_dw" else given["reading"]
 
 
 PAPER_TRAIN_FLOPS = Function(
@@ -114,8 +106,7 @@ PAPER_TRAIN_FLOPS = Function(
         instead("sparsity ignored", sparsity=None, gradient_sparsity=None),
         *(instead(f"another reading of gradient masks: {reading}", reading=reading)
             for reading in ("half_of_dw", "dw_at_gradient_density", "both_at_gradient_density")),
-        *(Mistake(f"another reading of gradient masks by default: {reading}",
-            _other_default(reading), of_right=True)
+        *(instead(f"another reading of gradient masks by default: {reading}", reading=_by_default(reading))
             for reading in ("dw_at_gradient_density", "both_at_gradient_density")),
     ),
 )  # fmt: skip

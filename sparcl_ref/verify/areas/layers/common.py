@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref.layers import Layer
+from sparcl_ref.layers.base import Mode
 from sparcl_ref.verify.function import Argument, Output
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
@@ -31,7 +32,7 @@ def filled(layer, weight, bias, grad_mask):
     return layer
 
 
-def through(layer: Layer, x: np.ndarray, dy: np.ndarray, mode: str = "train") -> np.ndarray:
+def through(layer: Layer, x: np.ndarray, dy: np.ndarray, mode: Mode = "train") -> np.ndarray | None:
     """Forward and backward; returns dx, gradients stay in the layer."""
     layer.forward(x, mode=mode)
     return layer.backward(dy)

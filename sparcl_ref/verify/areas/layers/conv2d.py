@@ -65,9 +65,7 @@ def _averaged_over_positions(given):
 
 
 CONV2D_FORWARD = Function(
-    "conv2d_forward", "layers",
-    (X, CONV_WEIGHT, BIAS, *WINDOW),
-    (Y,),
+    "conv2d_forward", "layers", (X, CONV_WEIGHT, BIAS, *WINDOW), (Y,),
     "y[n,o,h,w] = bias[o] + sum over c,i,j of weight[o,c,i,j] * x[n, c, h*stride - padding + i*dilation, "
     "w*stride - padding + j*dilation], with x zero outside the image: cross-correlation, the kernel is not flipped",
     "cross-correlation", conv2d_forward,
@@ -82,9 +80,7 @@ CONV2D_FORWARD = Function(
 )  # fmt: skip
 
 CONV2D_BACKWARD = Function(
-    "conv2d_backward", "layers",
-    (DY, X, CONV_WEIGHT, *WINDOW, GRAD_MASK),
-    (DX, DWEIGHT, DBIAS),
+    "conv2d_backward", "layers", (DY, X, CONV_WEIGHT, *WINDOW, GRAD_MASK), (DX, DWEIGHT, DBIAS),
     "dweight sums dy times the input each tap saw over samples and positions, dx sums dy times weight over the "
     "positions and taps that saw the pixel, dbias sums dy; nothing is averaged" + MASKED,
     "derivative of conv2d_forward", conv2d_backward,

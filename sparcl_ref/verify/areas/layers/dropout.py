@@ -39,18 +39,14 @@ def _mistakes(output, source):
 
 
 DROPOUT_FORWARD = Function(
-    "dropout_forward", "layers",
-    (ANY, KEEP, P),
-    (Y,),
+    "dropout_forward", "layers", (ANY, KEEP, P), (Y,),
     "y = x / (1 - p) where keep is set, else 0 (inverted dropout, train mode)",
     "Srivastava et al., 2014", dropout_forward,
     mistakes=_mistakes("y", "x"),
 )  # fmt: skip
 
 DROPOUT_BACKWARD = Function(
-    "dropout_backward", "layers",
-    (DY, KEEP, P),
-    (DX,),
+    "dropout_backward", "layers", (DY, KEEP, P), (DX,),
     "dx = dy / (1 - p) where keep is set, else 0",
     "derivative of dropout_forward", dropout_backward,
     mistakes=_mistakes("dx", "dy"),

@@ -37,9 +37,7 @@ def linear_backward(dy, x, weight, grad_mask):
 
 
 LINEAR_FORWARD = Function(
-    "linear_forward", "layers",
-    (FEATURES, LINEAR_WEIGHT, BIAS),
-    (Y,),
+    "linear_forward", "layers", (FEATURES, LINEAR_WEIGHT, BIAS), (Y,),
     "y = x weight^T + bias",
     "affine map", linear_forward,
     mistakes=(
@@ -49,8 +47,7 @@ LINEAR_FORWARD = Function(
 )  # fmt: skip
 
 LINEAR_BACKWARD = Function(
-    "linear_backward", "layers",
-    (Argument("dy", "float (N, O)"), FEATURES, LINEAR_WEIGHT, GRAD_MASK),
+    "linear_backward", "layers", (Argument("dy", "float (N, O)"), FEATURES, LINEAR_WEIGHT, GRAD_MASK),
     (DX, DWEIGHT, DBIAS),
     "dx = dy weight, dweight = dy^T x, dbias = sum of dy over samples; nothing is averaged" + MASKED,
     "derivative of linear_forward", linear_backward,

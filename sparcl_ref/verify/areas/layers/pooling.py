@@ -57,9 +57,7 @@ def _zeros_win(x, kernel_size, stride, padding):
 
 
 MAX_POOL2D_FORWARD = Function(
-    "max_pool2d_forward", "layers",
-    (X, KERNEL_SIZE, POOL_STRIDE, PADDING),
-    (Y,),
+    "max_pool2d_forward", "layers", (X, KERNEL_SIZE, POOL_STRIDE, PADDING), (Y,),
     "the largest entry of each window; padding never wins; windows that would leave the padded image are not taken",
     "max pooling", max_pool2d_forward,
     mistakes=(Mistake("padded with zeros, which win against negative entries", _zeros_win),),
@@ -97,9 +95,7 @@ def _all_winners(window):
 
 
 MAX_POOL2D_BACKWARD = Function(
-    "max_pool2d_backward", "layers",
-    (DY, X, KERNEL_SIZE, POOL_STRIDE, PADDING),
-    (DX,),
+    "max_pool2d_backward", "layers", (DY, X, KERNEL_SIZE, POOL_STRIDE, PADDING), (DX,),
     "dy goes to the entry that won its window, the first in row-major order among equals; where windows overlap an "
     "entry collects from each one it won",
     "derivative of max_pool2d_forward", max_pool2d_backward,
@@ -122,9 +118,7 @@ def _window_size(given):
 
 
 AVG_POOL2D_FORWARD = Function(
-    "avg_pool2d_forward", "layers",
-    (X, KERNEL_SIZE, POOL_STRIDE, PADDING),
-    (Y,),
+    "avg_pool2d_forward", "layers", (X, KERNEL_SIZE, POOL_STRIDE, PADDING), (Y,),
     "the mean of each window over its kh * kw entries, the zeros of the padding included",
     "average pooling", avg_pool2d_forward,
     mistakes=(
@@ -134,9 +128,7 @@ AVG_POOL2D_FORWARD = Function(
 )  # fmt: skip
 
 AVG_POOL2D_BACKWARD = Function(
-    "avg_pool2d_backward", "layers",
-    (DY, X, KERNEL_SIZE, POOL_STRIDE, PADDING),
-    (DX,),
+    "avg_pool2d_backward", "layers", (DY, X, KERNEL_SIZE, POOL_STRIDE, PADDING), (DX,),
     "each entry of a window receives dy / (kh * kw); where windows overlap an entry collects from each",
     "derivative of avg_pool2d_forward", avg_pool2d_backward,
     mistakes=(scaled("not divided by the window's size", dx=_window_size),),
@@ -148,9 +140,7 @@ def _pixels(given):
 
 
 GLOBAL_AVG_POOL2D_FORWARD = Function(
-    "global_avg_pool2d_forward", "layers",
-    (X,),
-    (Output("y", "float (N, C)"),),
+    "global_avg_pool2d_forward", "layers", (X,), (Output("y", "float (N, C)"),),
     "y[n,c] = mean of x[n,c,:,:]",
     "average pooling", global_avg_pool2d_forward,
     mistakes=(scaled("the sum instead of the mean", y=_pixels),),
@@ -158,18 +148,13 @@ GLOBAL_AVG_POOL2D_FORWARD = Function(
 
 GLOBAL_AVG_POOL2D_BACKWARD = Function(
     "global_avg_pool2d_backward", "layers",
-    (Argument("dy", "float (N, C)"), Argument("x", "float (N, C, H, W): the input; only its shape matters")),
-    (DX,),
+    (Argument("dy", "float (N, C)"), Argument("x", "float (N, C, H, W): the input; only its shape matters")), (DX,),
     "dx[n,c,h,w] = dy[n,c] / (H * W)",
     "derivative of global_avg_pool2d_forward", global_avg_pool2d_backward,
     mistakes=(scaled("not divided by the number of pixels", dx=_pixels),),
 )  # fmt: skip
 
 FUNCTIONS = (
-    MAX_POOL2D_FORWARD,
-    MAX_POOL2D_BACKWARD,
-    AVG_POOL2D_FORWARD,
-    AVG_POOL2D_BACKWARD,
-    GLOBAL_AVG_POOL2D_FORWARD,
+    MAX_POOL2D_FORWARD, MAX_POOL2D_BACKWARD, AVG_POOL2D_FORWARD, AVG_POOL2D_BACKWARD, GLOBAL_AVG_POOL2D_FORWARD,
     GLOBAL_AVG_POOL2D_BACKWARD,
-)
+)  # fmt: skip

@@ -19,9 +19,7 @@ def relu_backward(dy, x):
 
 
 RELU_FORWARD = Function(
-    "relu_forward", "layers",
-    (ANY,),
-    (Y,),
+    "relu_forward", "layers", (ANY,), (Y,),
     "y = max(x, 0) entry by entry; NaN stays NaN",
     "rectified linear unit", relu_forward,
     mistakes=(
@@ -32,9 +30,7 @@ RELU_FORWARD = Function(
 )  # fmt: skip
 
 RELU_BACKWARD = Function(
-    "relu_backward", "layers",
-    (DY, ANY),
-    (DX,),
+    "relu_backward", "layers", (DY, ANY), (DX,),
     "dx = dy where x > 0, else 0: the derivative at 0 is taken as 0",
     "derivative of relu_forward", relu_backward,
     mistakes=(

@@ -36,8 +36,7 @@ def _overflowing(logits, labels, classes):
 
 
 CROSS_ENTROPY = Function(
-    "cross_entropy", "losses",
-    (LOGITS, LABELS, CLASSES),
+    "cross_entropy", "losses", (LOGITS, LABELS, CLASSES),
     (PER_SAMPLE, Output("dlogits", "float (N, C): gradient of the mean loss; +0.0 for classes left out")),
     "loss = log(sum over the classes that take part of exp(logit)) - the label's logit; the gradient of the mean "
     "over samples is (softmax - one-hot) / N, and exactly +0.0 for classes that take no part",

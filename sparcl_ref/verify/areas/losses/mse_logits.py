@@ -10,8 +10,7 @@ from sparcl_ref.verify.mistake import scaled
 BUZZEGA = "Buzzega et al., 2020"
 
 MSE_LOGITS = Function(
-    "mse_logits", "losses",
-    (LOGITS, Argument("targets", "float (N, C): the logits stored with the samples")),
+    "mse_logits", "losses", (LOGITS, Argument("targets", "float (N, C): the logits stored with the samples")),
     (PER_SAMPLE, Output("dlogits", "float (N, C): gradient of the mean over samples and logits")),
     "loss of a sample = mean over its C logits of (logit - stored)^2; the gradient of the mean over samples is "
     "2 (logit - stored) / (N C)",

@@ -70,8 +70,7 @@ def _mistakes(weights, *replayed):
 
 
 ER_LOSS = Function(
-    "er_loss", "losses",
-    (LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", default=1.0)),
+    "er_loss", "losses", (LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", default=1.0)),
     (_LOSS, _DLOGITS, _DREPLAY),
     "L = CE~(B) + w CE(B'): means over their own batches; classes restricts the current batch alone, replayed "
     "samples are always over all logits; an empty replay adds 0",

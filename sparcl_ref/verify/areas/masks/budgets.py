@@ -31,8 +31,7 @@ def _in_floats(read):
 
 
 BUDGET = Function(
-    "budget", "masks",
-    (Argument("n", "int: weights of the layer"), SPARSITY),
+    "budget", "masks", (Argument("n", "int: weights of the layer"), SPARSITY),
     (Output("active", "int: living weights", exact=True),),
     "of n weights floor((1 - s) n + 1/2) live, in exact decimals: a half rounds up, and s is the decimal as written",
     SECTION, budget,
@@ -114,8 +113,7 @@ def _kernel_ignored(shapes, sparsity, **_):
 
 
 ERK_DENSITIES = Function(
-    "erk_densities", "masks",
-    (Argument("shapes", "list of list of int: weight shapes"), SPARSITY),
+    "erk_densities", "masks", (Argument("shapes", "list of list of int: weight shapes"), SPARSITY),
     (Output("densities", "float (layers,), each in 0..1"),),
     "a layer's density is eps (sum of its dimensions) / (product of its dimensions); layers that would pass 1 are "
     "dense and eps is solved again for the rest, so that (1 - s) of all weights live",

@@ -101,8 +101,7 @@ def _among_the_dead(mask, active, joining):
 
 
 GROW = Function(
-    "grow", "masks",
-    (MASK, Argument("active", "int: living entries afterwards"), JOINING),
+    "grow", "masks", (MASK, Argument("active", "int: living entries afterwards"), JOINING),
     (Output("mask", "bool, shape of mask", exact=True),),
     "the living stay and the drawn dead entries join them",
     f"{ALGORITHM}, expand", grow,

@@ -48,8 +48,7 @@ def _wrong_counted(samples, positions, correct):
 
 
 FLIP_COUNTS = Function(
-    "flip_counts", "released",
-    (Argument("samples", "int: samples of the task"), POSITIONS, CORRECT),
+    "flip_counts", "released", (Argument("samples", "int: samples of the task"), POSITIONS, CORRECT),
     (Output("flips", "int (samples,)", exact=True), Output("ever_correct", "bool (samples,)", exact=True)),
     "a flip is a wrong presentation right after a correct one of the same sample within the stage",
     "SparCL's published code, rule 7; Toneva et al., 2019", flip_counts,
@@ -76,8 +75,7 @@ def frozen_zeros(value):
 
 
 FROZEN_ZEROS = Function(
-    "frozen_zeros", "released",
-    (Argument("value", "float, any shape: the initial value of a parameter"),),
+    "frozen_zeros", "released", (Argument("value", "float, any shape: the initial value of a parameter"),),
     (Output("mask", "bool, shape of value: entries that train; all where nothing is frozen", exact=True),),
     "where at least a tenth of a parameter's initial entries are 0, those entries never train: so it is with every "
     "batch-norm bias",
@@ -104,9 +102,7 @@ def _patterns(energy):
 
 
 BEST_PATTERNS = Function(
-    "best_patterns", "released",
-    (Argument("weight", "float (out, in, 3, 3)"),),
-    (LIVING,),
+    "best_patterns", "released", (Argument("weight", "float (out, in, 3, 3)"),), (LIVING,),
     "each 3x3 kernel keeps the one of eight four-entry patterns whose weights have the greatest norm",
     "SparCL's published code, pattern sparsity", best_patterns,
     mistakes=(

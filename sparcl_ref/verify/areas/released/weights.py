@@ -43,8 +43,7 @@ def _initial_budget(weight, sparsity):
 
 
 MAGNITUDE_INITIAL_MASK = Function(
-    "magnitude_initial_mask", "released",
-    (Argument("weight", "float, any shape: the dense initial value"), SPARSITY),
+    "magnitude_initial_mask", "released", (Argument("weight", "float, any shape: the dense initial value"), SPARSITY),
     (LIVING,),
     "initial weights live where |w| is greater than its linearly interpolated percentile 100 s",
     "SparCL's published code, rule 1", magnitude_initial_mask,
@@ -95,8 +94,7 @@ def released_sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra):
 
 
 RELEASED_SPARSITIES = Function(
-    "released_sparsities", "released",
-    (TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA),
+    "released_sparsities", "released", (TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA),
     (Output("sparsities", "float (epochs,): nominal sparsity while each epoch trains"),),
     "the first delta_k epochs of every task, the first included, train at s - p_inter, all others at s",
     "SparCL's published code, rule 2", released_sparsities,
@@ -115,8 +113,7 @@ def variant(function, **options):
 
 
 SHRINK_ABOVE_PERCENTILE = Function(
-    "shrink_above_percentile", "released",
-    (WEIGHT, Argument("importance", "float, shape of weight"), SPARSITY),
+    "shrink_above_percentile", "released", (WEIGHT, Argument("importance", "float, shape of weight"), SPARSITY),
     (LIVING,),
     "weights live where the importance is greater than its percentile over all entries of the layer, dead ones "
     "included, and the value is not 0; ties at the threshold all die",
@@ -157,9 +154,7 @@ def _exact_count(weight, sparsity):
 
 
 GROW_COUNT_BY_VALUE = Function(
-    "grow_count_by_value", "released",
-    (WEIGHT, SPARSITY),
-    (Output("count", "int: weights that join", exact=True),),
+    "grow_count_by_value", "released", (WEIGHT, SPARSITY), (Output("count", "int: weights that join", exact=True),),
     "int(zeros - s n) weights join, in double precision, zeros counted by value, and never fewer than none",
     "SparCL's published code, rule 5", grow_count_by_value,
     mistakes=(
@@ -175,9 +170,7 @@ def grow_by_value(weight, sparsity, joining):
 
 
 GROW_BY_VALUE = Function(
-    "grow_by_value", "released",
-    (WEIGHT, SPARSITY, JOINING),
-    (LIVING,),
+    "grow_by_value", "released", (WEIGHT, SPARSITY, JOINING), (LIVING,),
     "every weight that is not exactly 0 lives, and the drawn zeros join",
     "SparCL's published code, rule 5", grow_by_value,
     mistakes=(
@@ -187,11 +180,6 @@ GROW_BY_VALUE = Function(
 )  # fmt: skip
 
 FUNCTIONS = (
-    MAGNITUDE_INITIAL_MASK,
-    RELEASED_TDM_ACTIONS,
-    RELEASED_SPARSITIES,
-    SHRINK_ABOVE_PERCENTILE,
-    LAST_GRADIENT_IMPORTANCE,
-    GROW_COUNT_BY_VALUE,
-    GROW_BY_VALUE,
-)
+    MAGNITUDE_INITIAL_MASK, RELEASED_TDM_ACTIONS, RELEASED_SPARSITIES, SHRINK_ABOVE_PERCENTILE,
+    LAST_GRADIENT_IMPORTANCE, GROW_COUNT_BY_VALUE, GROW_BY_VALUE,
+)  # fmt: skip

@@ -16,11 +16,6 @@ from tests.verify.draws import floats, truths
 from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Wrong
 from tests.verify.tensors import tensor
 
-
-def cases() -> Iterator[CaseSpec]:
-    yield from _convolutions()
-
-
 #: name, kind, what both directions tell apart, image (N, C, H, W), out channels, kernel, further arguments.
 CONVOLUTIONS: list[tuple[str, str, str, tuple[int, int, int, int], int, tuple[int, int], dict[str, Any]]] = [
     (
@@ -98,7 +93,7 @@ CONVOLUTIONS: list[tuple[str, str, str, tuple[int, int, int, int], int, tuple[in
 ]
 
 
-def _convolutions() -> Iterator[CaseSpec]:
+def cases() -> Iterator[CaseSpec]:
     for name, kind, note, image, out_channels, kernel, options in CONVOLUTIONS:
         x, weight = _conv_arrays(name, image, out_channels, kernel, options)
         bias = floats(f"conv bias {name}", out_channels) if kind == "regular" else None

@@ -14,10 +14,6 @@ from tests.verify.tensors import array, largest, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _dropout()
-
-
-def _dropout() -> Iterator[CaseSpec]:
     shape = (3, 8)
     half = truths("dropout keep", shape, count=13)
     for name, kind, note, keep, p in [

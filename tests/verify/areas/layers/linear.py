@@ -16,10 +16,6 @@ from tests.verify.tensors import array, gradients, largest, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _linear_layers()
-
-
-def _linear_layers() -> Iterator[CaseSpec]:
     for name, kind, note, (samples, features, outputs) in [
         ("three-samples", "regular", "the weight not transposed; gradients averaged over the batch", (3, 5, 4)),
         ("square", "regular", "the weight transposed, which shapes do not reveal when it is square", (4, 4, 4)),

@@ -13,10 +13,6 @@ from tests.verify.tensors import array, gradients, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _relu()
-
-
-def _relu() -> Iterator[CaseSpec]:
     images = floats("relu x", (2, 3, 2, 2))
     zeros = np.array([0.0, -0.0, 1.0, -1.0, 0.0])
     smallest = np.array([2.0**-126, -(2.0**-126), 2.0**127, -(2.0**127)])

@@ -18,10 +18,6 @@ from tests.verify.tensors import array, largest, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _steps()
-
-
-def _steps() -> Iterator[CaseSpec]:
     inputs, hidden, head, filled = 5, 6, 8, 7
     network = {
         "w1": floats("step w1", (hidden, inputs), low=-1, high=1),

@@ -16,10 +16,6 @@ from tests.verify.tensors import array, gradients, largest, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _distances()
-
-
-def _distances() -> Iterator[CaseSpec]:
     for name, kind, note, shape in [
         ("four-samples", "regular", "the mean over samples alone, or the sum; a factor 2 missing", (4, 3)),
         ("one-sample", "edge", "an axis of length 1 that is dropped", (1, 5)),

@@ -17,10 +17,6 @@ from tests.verify.tensors import array, gradients, largest, tensor
 
 
 def cases() -> Iterator[CaseSpec]:
-    yield from _replay_losses()
-
-
-def _replay_losses() -> Iterator[CaseSpec]:
     current = {"logits": floats("replay z", (4, 8)), "labels": np.array([6, 1, 4, 6])}
     dark = {"dark_logits": floats("dark z", (3, 8)), "dark_targets": floats("dark t", (3, 8))}
     replay = {"replay_logits": floats("old z", (2, 8)), "replay_labels": np.array([0, 7])}

@@ -1,7 +1,7 @@
 """Listening to a run: what goes through its layers, its probes and its buffer, without changing a number of it.
 
-A tap replaces a public method of one object by one that passes everything on and takes notes; leaving the context puts
-the method back. Classes and modules are never touched, so two runs can be listened to at once.
+A public method of an object is replaced by one that passes everything on and takes notes; leaving the context puts it
+back. Classes and modules are never touched, so two runs can be listened to at once.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.layers import Layer, Sequential
 from sparcl_ref.models import Network
+from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.trainer import Trainer
 
 
@@ -58,8 +60,8 @@ class Notes:
     reservoir_draws: np.ndarray | None = None
 
 
-class Taps:
-    """Notes on a trainer, taken while in its `listening` context."""
+class Listener:
+    """Takes notes on a trainer while in its `listening` context."""
 
     def __init__(self, trainer: Trainer):
         self._trainer = trainer
@@ -72,8 +74,8 @@ class Taps:
         return taken
 
     @contextmanager
-    def listening(self) -> Iterator[Taps]:
-        """Put the taps in, and out again."""
+    def listening(self) -> Iterator[Listener]:
+        """Listen to its objects, and let go of them again."""
         trainer = self._trainer
         with ExitStack() as stack:
             put = stack.enter_context
@@ -82,12 +84,12 @@ class Taps:
             for name, layer in trainer.model.named_layers():
                 # A sequence computes nothing of its own: its output is its last layer's.
                 if not isinstance(layer, Sequential | Network):
-                    put(_replaced(layer, "forward", lambda call, at=(name, layer): self._forward(call, *at)))
-                    put(_replaced(layer, "backward", lambda call, at=(name, layer): self._backward(call, *at)))
+                    put(_replaced(layer, "forward", partial(self._forward, name, layer)))
+                    put(_replaced(layer, "backward", partial(self._backward, name, layer)))
             if trainer.regime is not None:
                 put(_replaced(trainer.regime, "importance", self._importance))
             if trainer.buffer is not None:
-                put(_replaced(trainer.buffer, "add", self._add))
+                put(_replaced(trainer.buffer, "add", partial(self._add, trainer.buffer)))
             yield self
 
     def _network_forward(self, call: Callable) -> Callable:
@@ -107,7 +109,7 @@ class Taps:
 
         return backward
 
-    def _forward(self, call: Callable, name: str, layer: Layer) -> Callable:
+    def _forward(self, name: str, layer: Layer, call: Callable) -> Callable:
         def forward(x: np.ndarray, *, mode: str) -> np.ndarray:
             y = call(x, mode=mode)
             if self._training:
@@ -116,7 +118,7 @@ class Taps:
 
         return forward
 
-    def _backward(self, call: Callable, name: str, layer: Layer) -> Callable:
+    def _backward(self, name: str, layer: Layer, call: Callable) -> Callable:
         def backward(dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
             dx = call(dy, need_dx=need_dx)
             if self._training and dx is not None:
@@ -136,10 +138,10 @@ class Taps:
 
         return importance
 
-    def _add(self, call: Callable) -> Callable:
+    def _add(self, buffer: ReservoirBuffer, call: Callable) -> Callable:
         def add(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, *, task: int, rng: Any) -> np.ndarray:
             if isinstance(rng, np.random.Generator):
-                rng = rng.integers(0, self._trainer.buffer.presented + np.arange(len(images)) + 1)
+                rng = rng.integers(0, buffer.presented + np.arange(len(images)) + 1)
             self._notes.reservoir_draws = np.asarray(rng)
             return call(images, labels, logits, task=task, rng=rng)
 

@@ -10,13 +10,15 @@ import numpy as np
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.history import Event
 from sparcl_ref.layers import Parameter
+from sparcl_ref.methods import Observation
+from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import cgi
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.verify.traces.archive import NO_LAYER, Name
-from sparcl_ref.verify.traces.taps import Notes, PassNotes, Taps
+from sparcl_ref.verify.traces.listening import Listener, Notes, PassNotes
 
 
-class Entry(NamedTuple):
+class Tensor(NamedTuple):
     """One tensor of a trace: its name, the name of the rule that produces it, and its numbers."""
 
     name: Name
@@ -24,20 +26,20 @@ class Entry(NamedTuple):
     array: np.ndarray
 
 
-class _Events:
-    """Collects the entries of one event."""
+class _EventTensors:
+    """Collects the tensors of one event."""
 
     def __init__(self, step: str):
         self.step = step
-        self.entries: list[Entry] = []
+        self.tensors: list[Tensor] = []
 
     def add(self, pass_name: str, layer: str, tensor: str, rule: str, array: object) -> None:
         # A copy: the run goes on and changes its arrays in place.
-        self.entries.append(Entry(Name(self.step, pass_name, layer, tensor), rule, np.array(array)))
+        self.tensors.append(Tensor(Name(self.step, pass_name, layer, tensor), rule, np.array(array)))
 
 
-def event_entries(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterator[list[Entry]]:
-    """Run a trainer that has not begun to its end; yields the entries of each event.
+def event_tensors(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterator[list[Tensor]]:
+    """Run a trainer that has not begun to its end; yields the tensors of each event.
 
     Parameters
     ----------
@@ -47,26 +49,27 @@ def event_entries(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterat
         The model's state before the initial masks cut it.
     """
     yield _start(trainer, initial)
-    with Taps(trainer).listening() as taps:
+    with Listener(trainer).listening() as listener:
         while not trainer.done:
-            masks = {parameter.name: parameter.mask for parameter in trainer.model.sparsifiable()}
+            living = ((parameter.name, parameter.mask) for parameter in trainer.model.sparsifiable())
+            masks = {name: mask for name, mask in living if mask is not None}
             event = trainer.advance()
-            notes = taps.take()
+            notes = listener.take()
             if event.kind == "begin_task":
                 yield _begin_task(trainer, event)
             elif event.kind == "begin_epoch":
                 yield _begin_epoch(trainer, event, notes, masks)
-            elif event.kind == "step":
-                yield _step(trainer, event, notes)
+            elif event.kind == "step" and event.observation is not None:
+                yield _step(trainer, event, event.observation, notes)
             elif event.kind == "end_epoch":
                 yield _end_epoch(trainer, event)
             elif event.kind == "end_task":
                 yield _end_task(trainer, event)
 
 
-def _start(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> list[Entry]:
+def _start(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> list[Tensor]:
     """Data, dense initial values, initial masks, and the values under them."""
-    out, dataset = _Events("start"), trainer.dataset
+    out, dataset = _EventTensors("start"), trainer.dataset
     for tensor in ("train_x", "train_y", "test_x", "test_y", "scale", "mean", "std"):
         out.add("data", NO_LAYER, tensor, "data", getattr(dataset, tensor))
     out.add("choices", NO_LAYER, "class_order", "choice", trainer.stream.class_order)
@@ -76,31 +79,32 @@ def _start(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> list[Entry]:
         out.add("choices", parameter.name, "mask", "choice", parameter.mask)
     for parameter in trainer.model.sparsifiable():
         out.add("masked", parameter.name, "value", "masked", parameter.value)
-    return out.entries
+    return out.tensors
 
 
-def _begin_task(trainer: Trainer, event: Event) -> list[Entry]:
-    out, task = _Events(f"task{event.task}.begin"), trainer.stream.training[event.task - 1]
+def _begin_task(trainer: Trainer, event: Event) -> list[Tensor]:
+    out, task = _EventTensors(f"task{event.task}.begin"), trainer.stream.training[event.task - 1]
     out.add("choices", NO_LAYER, "classes", "choice", task.classes)
     out.add("choices", NO_LAYER, "samples", "choice", task.train_index)
-    return out.entries
+    return out.tensors
 
 
-def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, np.ndarray]) -> list[Entry]:
+def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, np.ndarray]) -> list[Tensor]:
     """Probe, importance and mask of each action, then the values and velocities under the new masks."""
-    out, parameters = _Events(f"task{event.task}.epoch{event.epoch}.begin"), trainer.model.sparsifiable()
+    out, parameters = _EventTensors(f"task{event.task}.epoch{event.epoch}.begin"), trainer.model.sparsifiable()
     for change in event.mask_changes:
         if change.kind == "expand":
             for name, flat in change.indices.items():
                 out.add("choices", name, "joins", "choice", flat)
     out.add("choices", NO_LAYER, "permutation", "choice", trainer.cursor.permutation)
     for change in event.mask_changes:
-        if change.kind == "shrink":
-            for index, parameter in enumerate(parameters):
-                current, memory = (part[index] for part in notes.probe_gradients)
+        if change.kind == "shrink" and notes.probe_gradients and notes.importance:
+            for parameter, current, memory, score in zip(
+                parameters, *notes.probe_gradients, notes.importance, strict=True
+            ):
                 out.add("shrink", parameter.name, "current_gradient", "probe/current", current)
                 out.add("shrink", parameter.name, "buffer_gradient", "probe/buffer", memory)
-                out.add("shrink", parameter.name, "importance", "cwi", notes.importance[index])
+                out.add("shrink", parameter.name, "importance", "cwi", score)
         for name, flat in change.indices.items():
             changed = masks[name].copy()
             changed.reshape(-1)[flat] ^= True
@@ -111,12 +115,12 @@ def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, 
             out.add("masked", parameter.name, "value", "masked", parameter.value)
             if (velocity := _velocity(parameter)) is not None:
                 out.add("masked", parameter.name, "velocity", "masked", velocity)
-    return out.entries
+    return out.tensors
 
 
-def _step(trainer: Trainer, event: Event, notes: Notes) -> list[Entry]:
-    out = _Events(f"task{event.task}.epoch{event.epoch}.step{event.step}")
-    step, parameters = event.observation, trainer.model.parameters()
+def _step(trainer: Trainer, event: Event, step: Observation, notes: Notes) -> list[Tensor]:
+    out = _EventTensors(f"task{event.task}.epoch{event.epoch}.step{event.step}")
+    parameters = trainer.model.parameters()
     replayed = [term for term in step.losses if term != "current"]
     out.add("choices", NO_LAYER, "batch", "choice", event.indices)
     for term, slots in zip(replayed, step.draws, strict=True):
@@ -131,18 +135,19 @@ def _step(trainer: Trainer, event: Event, notes: Notes) -> list[Entry]:
     if step.replay_grads is not None:
         for parameter, grad in zip(parameters, step.replay_grads, strict=True):
             out.add("replay", parameter.name, "gradient", "gradient/replay", grad)
-    _gradient_masks(out, trainer, event)
+    _gradient_masks(out, trainer, event, step)
     _update(out, trainer)
     if trainer.buffer is not None:
-        _buffer(out, trainer, event)
+        _buffer(out, trainer.buffer, event)
     out.add("ddr", NO_LAYER, "correct", "correct", step.correct)
-    out.add("ddr", NO_LAYER, "misclassified", "misclassified", trainer.regime.statistics.wrong)
+    if trainer.regime is not None:
+        out.add("ddr", NO_LAYER, "misclassified", "misclassified", trainer.regime.statistics.wrong)
     macs = trainer.ledger.table.phase_macs()
     out.add("cost", NO_LAYER, "flops", "flops", [FLOPS_PER_MAC * count for count in macs.values()])
-    return out.entries
+    return out.tensors
 
 
-def _pass(out: _Events, term: str, loss: float, notes: PassNotes) -> None:
+def _pass(out: _EventTensors, term: str, loss: float, notes: PassNotes) -> None:
     out.add(term, NO_LAYER, "input", "input", notes.x)
     for note in notes.outputs:
         out.add(term, note.layer, "output", f"output/{note.kind}", note.array)
@@ -152,8 +157,8 @@ def _pass(out: _Events, term: str, loss: float, notes: PassNotes) -> None:
         out.add(term, note.layer, "input_gradient", f"dx/{note.kind}", note.array)
 
 
-def _gradient_masks(out: _Events, trainer: Trainer, event: Event) -> None:
-    config, step = trainer.config, event.observation
+def _gradient_masks(out: _EventTensors, trainer: Trainer, event: Event, step: Observation) -> None:
+    config = trainer.config
     refresh = config.dgm and event.step % config.dgm_interval == 0
     for index, parameter in enumerate(trainer.model.parameters()):
         if not (parameter.sparsifiable and config.dgm):
@@ -166,7 +171,7 @@ def _gradient_masks(out: _Events, trainer: Trainer, event: Event) -> None:
         out.add("dgm", parameter.name, "gradient_mask", "gradient_mask", parameter.effective_grad_mask)
 
 
-def _update(out: _Events, trainer: Trainer) -> None:
+def _update(out: _EventTensors, trainer: Trainer) -> None:
     for parameter in trainer.model.parameters():
         out.add("update", parameter.name, "gradient", "gradient", parameter.grad)
         if (velocity := _velocity(parameter)) is not None:
@@ -176,26 +181,26 @@ def _update(out: _Events, trainer: Trainer) -> None:
         out.add("update", name, "value", name.rsplit(".", 1)[-1], array)
 
 
-def _buffer(out: _Events, trainer: Trainer, event: Event) -> None:
-    memory = trainer.buffer.content()
+def _buffer(out: _EventTensors, buffer: ReservoirBuffer, event: Event) -> None:
+    memory = buffer.content()
     out.add("buffer", NO_LAYER, "slots", "slots", event.slots)
-    out.add("buffer", NO_LAYER, "presented", "presented", trainer.buffer.presented)
+    out.add("buffer", NO_LAYER, "presented", "presented", buffer.presented)
     for tensor in ("images", "labels", "tasks"):
         out.add("buffer", NO_LAYER, tensor, "stored", getattr(memory, tensor))
     out.add("buffer", NO_LAYER, "logits", "stored_logits", memory.logits)
 
 
-def _end_epoch(trainer: Trainer, event: Event) -> list[Entry]:
-    out = _Events(f"task{event.task}.epoch{event.epoch}.end")
+def _end_epoch(trainer: Trainer, event: Event) -> list[Tensor]:
+    out = _EventTensors(f"task{event.task}.epoch{event.epoch}.end")
     out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
-    return out.entries
+    return out.tensors
 
 
-def _end_task(trainer: Trainer, event: Event) -> list[Entry]:
-    out, history = _Events(f"task{event.task}.end"), trainer.history
+def _end_task(trainer: Trainer, event: Event) -> list[Tensor]:
+    out, history = _EventTensors(f"task{event.task}.end"), trainer.history
     out.add("evaluation", NO_LAYER, "class_il_accuracy", "accuracy", history.class_il_matrix[-1])
     out.add("evaluation", NO_LAYER, "task_il_accuracy", "accuracy", history.task_il_matrix[-1])
-    return out.entries
+    return out.tensors
 
 
 def _velocity(parameter: Parameter) -> np.ndarray | None:

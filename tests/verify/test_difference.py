@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Tolerance
-from sparcl_ref.verify.compare import allowed, compare, compare_arrays
+from sparcl_ref.verify.difference import allowed, compare_case, compare_output, shown
 from tests import strategies
 from tests.verify.world import NUMBERS, case
 
@@ -36,7 +36,7 @@ def test_any_order_of_summation_passes(rng, terms, dtype):
         one_by_one = order.dtype.type(0)
         for product in order:
             one_by_one += product
-        assert compare_arrays("y", np.array([one_by_one]), np.array([exact]), tolerance, dtype=dtype) is None
+        assert compare_output("y", np.array([one_by_one]), np.array([exact]), tolerance, dtype=dtype) is None
 
 
 @given(strategies.generators(), st.integers(64, 3000))
@@ -47,10 +47,10 @@ def test_a_float32_sum_fails_at_float64(rng, terms):
     exact = math.fsum(products)
     # Unless float32 happens to be right to 40 bits, which needs luck that long sums do not have.
     if abs(narrow - exact) > 4 * (terms + 2) * 2.0**-52 * exact:
-        found = compare_arrays("y", np.array(narrow), np.array(exact), tolerance, dtype="float64")
+        found = compare_output("y", np.array(narrow), np.array(exact), tolerance, dtype="float64")
         assert found is not None
         assert found.error > found.allowed
-    assert compare_arrays("y", np.array(narrow), np.array(exact), tolerance, dtype="float32") is None
+    assert compare_output("y", np.array(narrow), np.array(exact), tolerance, dtype="float32") is None
 
 
 @given(strategies.generators(), st.sampled_from([(7,), (2, 3), (2, 2, 2), ()]), st.data())
@@ -59,10 +59,10 @@ def test_the_first_bad_entry_in_c_order_is_named(rng, shape, data):
     bad = data.draw(st.lists(st.integers(0, expected.size - 1), min_size=1, unique=True))
     got = expected.copy()
     got.reshape(-1)[bad] += 1.0
-    found = compare_arrays("y", got, expected, Tolerance(1, 4.0, "one term"), dtype="float64")
+    found = compare_output("y", got, expected, Tolerance(1, 4.0, "one term"), dtype="float64")
     index = tuple(int(i) for i in np.unravel_index(min(bad), shape))
     assert (found.index, found.bad, found.size) == (index, len(bad), expected.size)
-    assert (found.got, found.expected) == (repr(float(got[index])), repr(float(expected[index])))
+    assert (shown(found.got), shown(found.expected)) == (repr(float(got[index])), repr(float(expected[index])))
     assert found.error == pytest.approx(1.0)
     assert found.ulp == pytest.approx(abs(got[index] - expected[index]) / np.spacing(abs(expected[index])))
 
@@ -70,16 +70,16 @@ def test_the_first_bad_entry_in_c_order_is_named(rng, shape, data):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_is_never_near(bad):
     tolerance = Tolerance(1, 1e300, "a tolerance that would allow anything")
-    found = compare_arrays("y", np.array([1.0, bad]), np.array([1.0, 1.0]), tolerance, dtype="float64")
+    found = compare_output("y", np.array([1.0, bad]), np.array([1.0, 1.0]), tolerance, dtype="float64")
     assert found.problem == "is not finite"
     assert found.index == (1,)
-    assert compare_arrays("y", np.array([1.0]), np.array([bad]), tolerance, dtype="float64") is not None
-    assert compare_arrays("y", np.array([bad]), np.array([bad]), tolerance, dtype="float64") is None
+    assert compare_output("y", np.array([1.0]), np.array([bad]), tolerance, dtype="float64") is not None
+    assert compare_output("y", np.array([bad]), np.array([bad]), tolerance, dtype="float64") is None
 
 
 def test_exact_outputs_compare_by_value_and_zeros_by_sign():
     def exact(got, expected, dtype="float64"):
-        return compare_arrays("y", np.asarray(got), np.asarray(expected), None, dtype=dtype)
+        return compare_output("y", np.asarray(got), np.asarray(expected), None, dtype=dtype)
 
     assert exact([1, 0], [True, False]) is None
     assert exact(np.array([3.0]), np.array([3])) is None
@@ -91,18 +91,18 @@ def test_exact_outputs_compare_by_value_and_zeros_by_sign():
 
 
 def test_expected_values_are_rounded_to_float32_for_exact_float32_outputs():
-    assert compare_arrays("y", np.float32([0.1]), np.array([0.1]), None, dtype="float32") is None
-    assert compare_arrays("y", np.float32([0.1]), np.array([0.1]), None, dtype="float64") is not None
+    assert compare_output("y", np.float32([0.1]), np.array([0.1]), None, dtype="float32") is None
+    assert compare_output("y", np.float32([0.1]), np.array([0.1]), None, dtype="float64") is not None
 
 
 def test_entries_that_must_be_zero_must_be_plus_zero():
     tolerance = Tolerance(5, 100.0, "a sum", zeros=np.array([True, False]))
     expected = np.array([0.0, 1.0])
     for wrong in (1e-300, -0.0):
-        found = compare_arrays("dweight", np.array([wrong, 1.0]), expected, tolerance, dtype="float64")
+        found = compare_output("dweight", np.array([wrong, 1.0]), expected, tolerance, dtype="float64")
         assert found.problem == "is not exactly +0.0 where it must be"
         assert (found.index, found.allowed) == ((0,), 0.0)
-    assert compare_arrays("dweight", np.array([0.0, 1.0 + 1e-15]), expected, tolerance, dtype="float64") is None
+    assert compare_output("dweight", np.array([0.0, 1.0 + 1e-15]), expected, tolerance, dtype="float64") is None
 
 
 @pytest.mark.parametrize(
@@ -117,30 +117,30 @@ def test_entries_that_must_be_zero_must_be_plus_zero():
     ],
 )
 def test_shape_and_dtype_come_first(value, typed, dtype, problem):
-    compared, differences = compare(case("f"), {"y": returned(value, typed=typed)}, dtype=dtype)
+    compared, differences = compare_case(case("f"), {"y": returned(value, typed=typed)}, dtype=dtype)
     assert [difference.problem for difference in differences] == ([] if problem is None else [problem])
     assert compared == (3 if problem is None else 0)
 
 
 def test_single_numbers_may_be_pythons_and_none_stands_for_nan():
     of_nan = case("f", expected={"y": np.nan})
-    assert compare(of_nan, {"y": Returned(None)})[1] == []
-    assert compare(of_nan, {"y": returned(np.nan)})[1] == []
-    assert compare(of_nan, {"y": returned(0.0)})[1][0].index == ()
+    assert compare_case(of_nan, {"y": Returned(None)})[1] == []
+    assert compare_case(of_nan, {"y": returned(np.nan)})[1] == []
+    assert compare_case(of_nan, {"y": returned(0.0)})[1][0].index == ()
     of_half = case("f", expected={"y": 0.5})
-    assert compare(of_half, {"y": returned(np.float32(0.5))}, dtype="float64")[1] == []
-    assert compare(of_half, {"y": returned(0.5)}, dtype="float32")[1] == []
-    assert compare(of_half, {"y": Returned(None)})[1][0].problem == "is None"
+    assert compare_case(of_half, {"y": returned(np.float32(0.5))}, dtype="float64")[1] == []
+    assert compare_case(of_half, {"y": returned(0.5)}, dtype="float32")[1] == []
+    assert compare_case(of_half, {"y": Returned(None)})[1][0].problem == "is None"
 
 
 def test_no_floating_input_no_dtype_to_keep():
     of_counts = case("f", arguments={"n": 3}, expected={"y": [0.5, 0.25]})
     for got in (np.float32([0.5, 0.25]), np.float64([0.5, 0.25])):
-        assert compare(of_counts, {"y": returned(got)}, dtype="float32") == (2, [])
+        assert compare_case(of_counts, {"y": returned(got)}, dtype="float32") == (2, [])
 
 
 def test_one_difference_per_output_and_all_values_counted():
     of_pair = case("f", expected={"y": [1.0, 2.0], "exact": [1, 2, 3]})
-    compared, differences = compare(of_pair, {"y": returned([1.0, 9.0]), "exact": returned([0, 2, 0])})
+    compared, differences = compare_case(of_pair, {"y": returned([1.0, 9.0]), "exact": returned([0, 2, 0])})
     assert compared == 5
-    assert [(d.output, d.index, d.bad) for d in differences] == [("y", (1,), 1), ("exact", (0,), 2)]
+    assert [(d.name, d.index, d.bad) for d in differences] == [("y", (1,), 1), ("exact", (0,), 2)]

@@ -1,0 +1,223 @@
+"""What a check found, for people and for machines."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sparcl_ref.text import columns
+from sparcl_ref.verify.difference import Difference, shown
+from sparcl_ref.verify.outcome import Outcome
+
+FORMAT = 1
+_HEADER = ("area", "passed", "failed", "expected failures", "not provided", "compared")
+
+
+class Finding(ABC):
+    """What a check found: of cases a `Report`, of a trace a `sparcl_ref.verify.traces.report.TraceReport`."""
+
+    @property
+    @abstractmethod
+    def conforms(self) -> bool:
+        """Whether everything provided is right, and something was compared."""
+
+    @abstractmethod
+    def text(self) -> str:
+        """For people, without a final line break."""
+
+    @abstractmethod
+    def json(self) -> dict[str, Any]:
+        """For machines: plain JSON values."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Counts of one area: cases, and numbers compared in them."""
+
+    area: str
+    passed: int
+    failed: int
+    expected_failures: int
+    not_provided: int
+    compared: int
+
+    def counts(self) -> tuple[int, ...]:
+        """In the order of the table's columns."""
+        return self.passed, self.failed, self.expected_failures, self.not_provided, self.compared
+
+
+@dataclass(frozen=True, eq=False)
+class Report(Finding):
+    """All outcomes of one adapter, or of the files that a program wrote.
+
+    Attributes
+    ----------
+    adapter, dtype : str
+    outcomes : tuple of Outcome
+    remarks : tuple of str
+        What looks like a slip in the adapter.
+    """
+
+    adapter: str
+    dtype: str
+    outcomes: tuple[Outcome, ...]
+    remarks: tuple[str, ...] = field(default=())
+
+    @property
+    def failures(self) -> list[Outcome]:
+        """Cases that failed and were not expected to."""
+        return [outcome for outcome in self.outcomes if outcome.status == "failed" and not outcome.reason]
+
+    @property
+    def compared(self) -> int:
+        """Numbers compared in cases that passed."""
+        return sum(outcome.compared for outcome in self.outcomes if outcome.status == "passed")
+
+    @property
+    def conforms(self) -> bool:
+        """Whether everything provided passed, and something was compared."""
+        return not self.failures and self.compared > 0
+
+    def rows(self) -> list[Row]:
+        """One row per area that has cases, in the order of the outcomes."""
+        found = dict.fromkeys(outcome.area for outcome in self.outcomes)
+        return [_row(area, [o for o in self.outcomes if o.area == area]) for area in found]
+
+    def total(self) -> Row:
+        """All areas together."""
+        return _row("all", self.outcomes)
+
+    def verdict(self) -> str:
+        """The last line."""
+        total = self.total()
+        if total.failed:
+            count = f"{total.failed:,} case{'s' if total.failed > 1 else ''} failed"
+            return f"does not conform: {count}, {total.passed:,} passed"
+        if not self.compared:
+            provided = any(outcome.status != "not provided" for outcome in self.outcomes)
+            why = "every case that ran is expected to fail" if provided else "no function asked for is provided"
+            if total.passed:
+                why = "the outputs of every case that passed are empty"
+            return f"nothing was compared: {why} (--list shows the names)"
+        left = f"; {total.not_provided:,} cases not provided" if total.not_provided else ""
+        return f"conforms in what it provides: {total.passed:,} cases passed, {self.compared:,} numbers compared{left}"
+
+    def text(self) -> str:
+        """Counts per area, every failure with its rule and its first bad entry, and the verdict."""
+        rows = ((row.area, *(f"{count:,}" for count in row.counts())) for row in (*self.rows(), self.total()))
+        blocks = [f"{self.adapter}, {self.dtype}", columns(_HEADER, rows)]
+        blocks += [format_failure(outcome) for outcome in self.failures]
+        lines = [_expected_line(outcome) for outcome in self.outcomes if outcome.reason]
+        lines += [f"remark: {remark}" for remark in self.remarks]
+        if lines:
+            blocks.append("\n".join(lines))
+        return "\n\n".join([*blocks, self.verdict()])
+
+    def json(self) -> dict[str, Any]:
+        """Plain JSON values, one record per area and one per case; numbers that JSON does not have are None."""
+        return {
+            "format": FORMAT,
+            "adapter": self.adapter,
+            "dtype": self.dtype,
+            "conforms": self.conforms,
+            "verdict": self.verdict(),
+            "areas": [asdict(row) for row in self.rows()],
+            "total": asdict(self.total()),
+            "cases": [_case_record(outcome) for outcome in self.outcomes],
+            "remarks": list(self.remarks),
+        }
+
+
+def _row(area: str, outcomes: Sequence[Outcome]) -> Row:
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    expected = sum(bool(outcome.reason) for outcome in failed)
+    return Row(
+        area,
+        passed=sum(outcome.status == "passed" for outcome in outcomes),
+        failed=len(failed) - expected,
+        expected_failures=expected,
+        not_provided=sum(outcome.status == "not provided" for outcome in outcomes),
+        compared=sum(outcome.compared for outcome in outcomes),
+    )
+
+
+def _case_record(outcome: Outcome) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "id": outcome.case.id,
+        "function": outcome.function.name,
+        "area": outcome.area,
+        "status": outcome.status,
+        "compared": outcome.compared,
+    }
+    if outcome.line:
+        record["line"] = outcome.line
+    if outcome.reason:
+        record["expected_to_fail"] = outcome.reason
+    if outcome.status == "failed":
+        record |= {
+            "sentence": outcome.function.sentence,
+            "source": outcome.function.source,
+            "note": outcome.case.note,
+            "causes": list(outcome.causes),
+            "pattern": outcome.pattern,
+            "differences": [_difference_record(difference) for difference in outcome.differences],
+        }
+    return record
+
+
+def _difference_record(difference: Difference) -> dict[str, Any]:
+    numbers = {key: getattr(difference, key) for key in ("ulp", "error", "allowed")}
+    return {
+        "output": difference.name,
+        "problem": difference.problem,
+        "index": None if difference.index is None else list(difference.index),
+        "got": shown(difference.got),
+        "expected": shown(difference.expected),
+        **{key: value if value is None or math.isfinite(value) else None for key, value in numbers.items()},
+        "bad": difference.bad,
+        "size": difference.size,
+    }
+
+
+def format_failure(outcome: Outcome) -> str:
+    """One failed case: what was specified, where it breaks first, and what it looks like."""
+    lines = [
+        f"FAILED {outcome.case.id} ({outcome.area}): {outcome.line}",
+        f"  rule       {outcome.function.sentence}",
+        f"  source     {outcome.function.source}",
+        f"  case       {outcome.case.note}",
+    ]
+    for difference in outcome.differences:
+        lines += _difference_lines(outcome, difference)
+    if outcome.pattern:
+        lines.append(f"  pattern    {outcome.pattern}")
+    if outcome.cause:
+        others = f" (or: {'; '.join(outcome.causes[1:])})" if outcome.causes[1:] else ""
+        lines.append(f"  looks like {outcome.cause}{others}")
+    return "\n".join(lines)
+
+
+def _difference_lines(outcome: Outcome, difference: Difference) -> list[str]:
+    if difference.index is None:
+        return [f"  {difference.name} {difference.problem}"]
+    entry = difference.name + (str(list(difference.index)) if difference.index else "")
+    share = f"{difference.bad:,} of {difference.size:,} entries"
+    numbers = f"got {shown(difference.got)}, expected {shown(difference.expected)}"
+    lines = [f"  {entry} {difference.problem}: {numbers} ({share})"]
+    if difference.error is not None:
+        tolerance = outcome.case.tolerance[difference.name]
+        allowed = f"{difference.allowed:.3g} allowed ({tolerance.reason})"
+        if difference.allowed:
+            allowed = f"{difference.error / difference.allowed:.3g} times the {allowed}"
+        ulp = "" if difference.ulp is None else f"{difference.ulp:.3g} ULP, "
+        lines.append(f"  error      {difference.error:.3g}, {ulp}{allowed}")
+    return lines
+
+
+def _expected_line(outcome: Outcome) -> str:
+    if outcome.status == "passed":
+        return f"passed although expected to fail, take it off the list: {outcome.case.id} ({outcome.reason})"
+    return f"expected: {outcome.case.id} {outcome.status}: {outcome.line} ({outcome.reason})"
