@@ -130,7 +130,7 @@ def test_continued_from_every_event_to_the_same_bits(dataset, changes):
 
 
 class Hooked(ER):
-    """Uses every hook: draws of its own, changed gradients, an answer that depends on the task, something to remember."""
+    """Uses every hook: draws of its own, changed gradients, answers that depend on the task, something to remember."""
 
     title = "Hooked"
     predicts_by_task = True
@@ -236,7 +236,7 @@ def test_a_run_fed_with_anothers_draws_is_that_run(dataset, profile):
     images = iter(augmented)
 
     def numbers(place, ranks):
-        """Numbers that lead to those slots: any while some are free, then the slot itself, or the rank to turn it away."""
+        """Numbers that lead to those slots: any while some are free, then the slot, or the rank to turn it away."""
         return np.where(reservoir[place] >= 0, np.where(ranks < config.buffer_size, 0, reservoir[place]), ranks)
 
     draws = Draws(
