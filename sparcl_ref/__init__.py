@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 #: Public name to the module that defines it; loaded at first use, so that importing the package stays cheap.
 _PUBLIC = {
     "Config": "sparcl_ref.config",
+    "Draws": "sparcl_ref.draws",
     "Result": "sparcl_ref.result",
     "build": "sparcl_ref.experiment",
     "train": "sparcl_ref.experiment",

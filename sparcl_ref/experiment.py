@@ -39,7 +39,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     ValueError
         If the data set cannot be loaded or does not fit the configuration.
     """
-    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    dataset = _loaded(config, dataset)
     draws = Draws() if draws is None else draws
     generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
@@ -96,7 +96,7 @@ def train(
         If a loss or gradient is NaN or infinite.
     """
     start = time.perf_counter()
-    dataset = load_dataset(config.dataset) if dataset is None else dataset
+    dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
     for line in config.warnings():
@@ -105,6 +105,15 @@ def train(
     while not trainer.done:
         on_event(trainer.advance())
     return finish(trainer, expected, wall_seconds=time.perf_counter() - start)
+
+
+def _loaded(config: Config, dataset: Dataset | None) -> Dataset:
+    if dataset is None:
+        return load_dataset(config.dataset)
+    if not isinstance(dataset, Dataset):
+        got = f"{dataset!r}" if isinstance(dataset, str) else type(dataset).__name__
+        raise TypeError(f"dataset must be a Dataset, got {got}; a name or path goes into Config(dataset=...)")
+    return dataset
 
 
 def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Result:
