@@ -95,8 +95,7 @@ class SparCL:
         list of MaskChange
             In the order taken; empty if nothing is due.
         """
-        for parameter in self.parameters:
-            parameter.set_grad_mask(None)
+        self._lift_gradient_masks()
         place = Place(task, epoch, 0)
         return [self._act(action, place, probe) for action in self.policy.actions(*place)]
 
@@ -112,14 +111,15 @@ class SparCL:
         probe : callable
             As for `before_epoch`.
         """
-        changes = []
-        if self.policy.by_step and step:
-            place = Place(task, epoch, step)
-            changes = [self._act(action, place, probe) for action in self.policy.actions(*place)]
-        if self.config.dgm and is_refresh(step, self.config.dgm_interval):
-            for parameter in self.parameters:
-                parameter.set_grad_mask(None)
-        return changes
+        place = Place(task, epoch, step)
+        actions = self.policy.actions(*place) if self.policy.by_step and step else ()
+        if actions or (self.config.dgm and is_refresh(step, self.config.dgm_interval)):
+            self._lift_gradient_masks()
+        return [self._act(action, place, probe) for action in actions]
+
+    def _lift_gradient_masks(self) -> None:
+        for parameter in self.parameters:
+            parameter.set_grad_mask(None)
 
     def _act(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
         sparsity = action.sparsity

@@ -70,9 +70,10 @@ class MaskCounts:
 
 
 def is_nominal(config: Config) -> bool:
-    """Whether masks depend on values, so that a run may differ from what these counts say.
+    """Whether a run may differ from what these counts say.
 
-    So it is with budgets shared by all layers, with structured masks, and with rules of the published code that keep
-    what passes a threshold instead of a number.
+    So it is with budgets shared by all layers, with rules that keep what passes a threshold instead of a number, and
+    with policies that move within an epoch, because counts are those of whole epochs.
     """
-    return config.sparse and (config.budgets == "global" or not config.rules.counts)
+    by_value = config.budgets == "global" or not config.rules.counts
+    return config.sparse and (by_value or config.policy_class.by_step)
