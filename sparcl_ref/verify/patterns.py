@@ -112,7 +112,10 @@ def looks_rounded(differences: Sequence[Difference]) -> bool:
 
     A small number added or left out, such as an epsilon in the wrong place, moves all results the same way.
     """
-    pairs = [(float(one.got), float(one.expected)) for one in differences if one.got is not None]  # type: ignore[arg-type]
+    numbers = [(one.got, one.expected) for one in differences]
+    pairs = [
+        (float(got.item()), float(right.item())) for got, right in numbers if got is not None and right is not None
+    ]
     narrow = all(float(np.float32(got)) == got for got, _ in pairs)
     return bool(pairs) and (narrow or {got > expected for got, expected in pairs} == {True, False})
 

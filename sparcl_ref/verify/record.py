@@ -16,7 +16,7 @@ from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.verify.traces.archive import TraceWriter
-from sparcl_ref.verify.traces.rules import Rule, rule_book
+from sparcl_ref.verify.traces.rules import RuleBook, rule_book
 from sparcl_ref.verify.traces.tensors import Tensor, event_tensors
 
 #: Small, and everything happens in it: 3 tasks of 16 samples in batches of 6; a mask action and a stage of data
@@ -149,9 +149,9 @@ def record_beside(
     config, path = trainer.config, Path(path)
     eps = float(np.finfo(config.dtype).eps)
     _move_by_one_rounding(beside, eps)
-    terms, growth, listed, used = _longest_sum(trainer), 1.0, [], set()
+    terms, growth, listed = _longest_sum(trainer), 1.0, []
     growth_of_step: dict[str, float] = {}
-    rules = rule_book()
+    rules, used = rule_book(), {}
     try:
         with TraceWriter(path) as writer:
             runs = event_tensors(trainer, initial), event_tensors(beside, initial)
@@ -161,7 +161,7 @@ def record_beside(
                     writer.write(*tensor.name, tensor.array)
                     tolerance = None if rules[tensor.rule].exact else tolerance_of(tensor.array, terms, eps, growth)
                     listed.append({"name": str(tensor.name), "rule": tensor.rule, "tolerance": tolerance})
-                    used.add(tensor.rule)
+                    used[tensor.rule] = rules[tensor.rule]
                     growth_of_step[tensor.name.step] = growth
             writer.close(
                 kind="sparcl_ref reference trace",
@@ -169,7 +169,7 @@ def record_beside(
                 terms=terms,
                 eps=eps,
                 growth=growth_of_step,
-                rules={name: rule._asdict() for name, rule in rules.items() if name in used},
+                rules={name: rule._asdict() for name, rule in used.items()},
                 tensors=listed,
             )
     except BaseException:
@@ -189,7 +189,7 @@ def tolerance_of(array: np.ndarray, terms: int, eps: float, growth: float) -> fl
     return 4 * math.sqrt(terms + 2) * eps * growth * largest
 
 
-def _differences(tensors: list[Tensor], moved: list[Tensor], rules: Mapping[str, Rule], eps: float) -> Iterator[float]:
+def _differences(tensors: list[Tensor], moved: list[Tensor], rules: RuleBook, eps: float) -> Iterator[float]:
     """How many roundings the tensors of an event have come apart, relative to the largest entry of each."""
     for tensor, other in zip(tensors, moved, strict=True):
         if rules[tensor.rule].exact:

@@ -177,8 +177,15 @@ _RULES = {
 }
 
 
-def rule_book() -> dict[str, Rule]:
-    """All rules by the name a manifest refers to."""
+class RuleBook(dict[str, Rule]):
+    """Rules by the name a manifest refers to; what the protocol does not know, such as a new layer, rules itself."""
+
+    def __missing__(self, name: str) -> Rule:
+        return Rule(f"{name}: as the reference computes it; the protocol has no function of this kind.", "reference")
+
+
+def rule_book() -> RuleBook:
+    """All rules there are."""
     from sparcl_ref.verify.areas import functions
 
     known = functions()
@@ -188,4 +195,4 @@ def rule_book() -> dict[str, Rule]:
         )
         for name, function in _FUNCTIONS.items()
     }
-    return {**_RULES, **made_by}
+    return RuleBook(_RULES | made_by)

@@ -97,13 +97,11 @@ def _ddr_keep() -> Iterator[CaseSpec]:
 def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     yield CaseSpec(
-        "completed_stage",
-        "other-cutoff",
-        "edge",
+        "completed_stage", "other-cutoff", "edge",
         "a cutoff that is fixed in the code: the second stage removes nothing here",
         {"epoch": 10, "epochs": 50, "delta_k": 5, "cutoff": 1},
         "paper",
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

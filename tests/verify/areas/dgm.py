@@ -104,10 +104,7 @@ def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     living = draws.truths("dgm interval", (3, 4), count=8)
     yield CaseSpec(
-        "dgm_step",
-        "other-interval",
-        "edge",
-        "an interval that is fixed in the code: iteration 30 is none of every 7",
+        "dgm_step", "other-interval", "edge", "an interval that is fixed in the code: iteration 30 is none of every 7",
         {
             "mask": living,
             "grad_mask": living & draws.truths("dgm interval old", (3, 4), count=5),
@@ -120,7 +117,7 @@ def _other_settings() -> Iterator[CaseSpec]:
             "interval": 7,
         },
         "paper",
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -74,9 +74,7 @@ def _probe() -> Iterator[CaseSpec]:
 def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     yield CaseSpec(
-        "probe_gradient",
-        "other-norm",
-        "adversarial",
+        "probe_gradient", "other-norm", "adversarial",
         "scale and offset of the normalisation left out; an eps that is fixed in the code",
         {
             "x": draws.floats("probe norm x", (5, 2, 2, 1)),
@@ -90,7 +88,7 @@ def _other_settings() -> Iterator[CaseSpec]:
             "eps": 0.25,
         },
         "paper",
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -28,35 +28,19 @@ def _correct() -> Iterator[CaseSpec]:
     tied[2, [1, 4, 6]] = 1.0
     tied[3, [1, 4, 6]] = 1.0
     for name, kind, note, z, labels, classes in [
-        (
-            "class-il",
-            "regular",
-            "Task-IL reported as Class-IL",
-            logits,
-            np.where(np.arange(6) % 2, in_task, best),
-            None,
-        ),
+        ("class-il", "regular", "Task-IL reported as Class-IL", logits, np.where(np.arange(6) % 2, in_task, best),
+         None),
         ("task-il", "regular", "Class-IL reported as Task-IL; positions taken for classes", logits, in_task, [6, 1, 4]),
         ("one-sample", "edge", "an axis of length 1 that is dropped", logits[3:4], np.array([1]), None),
         ("one-class", "edge", "a task of one class is always right", logits[:2], np.array([4, 4]), [4]),
         ("ties", "adversarial", "among equal logits the lowest class wins", tied, np.array([3, 6, 1, 4, 0]), None),
-        (
-            "ties-unsorted-classes",
-            "adversarial",
-            "among equal logits the first class of the list wins instead of the lowest",
-            tied,
-            np.array([6, 6, 1, 6, 1]),
-            [6, 4, 1],
-        ),
-        (
-            "all-negative",
-            "adversarial",
-            "other classes set to 0 instead of left out: 0 beats the task's negative logits",
-            floats("correct negative", (6, 8), low=-9.0, high=-1.0),
-            in_task,
-            [6, 1, 4],
-        ),
-    ]:
+        ("ties-unsorted-classes", "adversarial",
+         "among equal logits the first class of the list wins instead of the lowest", tied, np.array([6, 6, 1, 6, 1]),
+         [6, 4, 1]),
+        ("all-negative", "adversarial",
+         "other classes set to 0 instead of left out: 0 beats the task's negative logits",
+         floats("correct negative", (6, 8), low=-9.0, high=-1.0), in_task, [6, 1, 4]),
+    ]:  # fmt: skip
         yield CaseSpec("correct", name, kind, note, {"logits": z, "labels": labels, "classes": classes})
 
 
@@ -80,13 +64,9 @@ def _matrices() -> Iterator[CaseSpec]:
             ("two-tasks", "edge", f"{note}; a mean over one task", integers("two", (3, 2), low=0, high=65) / 64),
             ("one-task", "edge", "a mean over no task divided by 1, or refused", np.array([[0.25], [0.75]])),
             ("nothing-forgotten", "edge", "perfect and untouched later: zeros and ones", perfect),
-            (
-                "later-tasks-helped",
-                "adversarial",
-                "a forgetting that is cut off at 0; a transfer without its sign",
-                np.array([[16, 8, 4], [32, 20, 12], [40, 36, 8], [56, 48, 60]]) / 64,
-            ),
-        ]:
+            ("later-tasks-helped", "adversarial", "a forgetting that is cut off at 0; a transfer without its sign",
+             np.array([[16, 8, 4], [32, 20, 12], [40, 36, 8], [56, 48, 60]]) / 64),
+        ]:  # fmt: skip
             yield CaseSpec(function, name, kind, why, {"matrix": matrix})
 
 

@@ -69,12 +69,9 @@ def _reservoir() -> Iterator[CaseSpec]:
 def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     yield CaseSpec(
-        "replay_size",
-        "small-batch",
-        "edge",
-        "a replay batch of fixed size",
+        "replay_size", "small-batch", "edge", "a replay batch of fixed size",
         {"batch_size": 5, "presented": 1000, "capacity": 200},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

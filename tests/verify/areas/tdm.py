@@ -61,13 +61,10 @@ def _tdm_active_counts() -> Iterator[CaseSpec]:
 def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     yield CaseSpec(
-        "tdm_active_counts",
-        "other-steps",
-        "adversarial",
-        "p_inter and p_intra mixed up, or fixed in the code",
+        "tdm_active_counts", "other-steps", "adversarial", "p_inter and p_intra mixed up, or fixed in the code",
         {"n": 80, "task": 2, "epochs": 6, "sparsity": "0.8", "delta_k": 3, "p_inter": "0.1", "p_intra": "0.05"},
         "paper",
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -55,12 +55,9 @@ def _linear_flops() -> Iterator[CaseSpec]:
 def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     yield CaseSpec(
-        "linear_flops",
-        "hidden-layer",
-        "regular",
-        "inputs and outputs that are no constants of one classifier",
+        "linear_flops", "hidden-layer", "regular", "inputs and outputs that are no constants of one classifier",
         {"in_features": 100, "out_features": 64, "batch": 3, "active": 640, "grad_active": 512},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -62,24 +62,14 @@ def _paper_train_flops() -> Iterator[CaseSpec]:
         ("tdm-ddr", "regular", "derpp", WITH_REMOVAL, {"sparsity": "0.75"}, "2.81e15: fewer samples"),
         ("sparcl", "regular", "derpp", WITH_REMOVAL, {"sparsity": "0.75", "gradient_sparsity": "0.8"}, "2.53e15"),
         ("sparcl-er", "regular", "er", WITH_REMOVAL, {"sparsity": "0.95", "gradient_sparsity": "0.96"}, "0.48e15"),
-        (
-            "dw-reading",
-            "adversarial",
-            "derpp",
-            WITH_REMOVAL,
-            {"sparsity": "0.75", "gradient_sparsity": "0.8", "reading": "dw_at_gradient_density"},
-            "2.70e15: dW at the density of the gradients",
-        ),
-        (
-            "both-reading",
-            "adversarial",
-            "derpp",
-            WITH_REMOVAL,
-            {"sparsity": "0.75", "gradient_sparsity": "0.8", "reading": "both_at_gradient_density"},
-            "2.60e15: both backward products at the density of the gradients",
-        ),
+        ("dw-reading", "adversarial", "derpp", WITH_REMOVAL,
+         {"sparsity": "0.75", "gradient_sparsity": "0.8", "reading": "dw_at_gradient_density"},
+         "2.70e15: dW at the density of the gradients"),
+        ("both-reading", "adversarial", "derpp", WITH_REMOVAL,
+         {"sparsity": "0.75", "gradient_sparsity": "0.8", "reading": "both_at_gradient_density"},
+         "2.60e15: both backward products at the density of the gradients"),
         ("no-samples", "edge", "derpp", 0, {"sparsity": "0.75"}, "nothing is trained on"),
-    ):
+    ):  # fmt: skip
         arguments = {"method": method, **RESNET18, "trained_samples": samples} | dense | changes
         yield CaseSpec("paper_train_flops", name, kind, note, arguments)
 
@@ -90,19 +80,11 @@ def _memory() -> Iterator[CaseSpec]:
         ("sparse", "regular", {"sparsity": "0.75", "gradient_sparsity": "0.75"}, "180 MB: P is all parameters"),
         ("round", "regular", {"parameters": 11_000_000, "sparsity": "0.75", "gradient_sparsity": "0.8"}, "177 MB"),
         ("one-sample", "edge", {"batch_size": 1, "sparsity": "0", "gradient_sparsity": "0"}, "few activations"),
-        (
-            "nearly-empty",
-            "edge",
-            {"parameters": 11_000_000, "sparsity": "0.99", "gradient_sparsity": "0.99"},
-            "activations",
-        ),
-        (
-            "gradients-alone",
-            "adversarial",
-            {"parameters": 1000, "sparsity": "0", "gradient_sparsity": "0.2"},
-            "masked gradients, dense weights",
-        ),
-    ):
+        ("nearly-empty", "edge", {"parameters": 11_000_000, "sparsity": "0.99", "gradient_sparsity": "0.99"},
+         "activations"),
+        ("gradients-alone", "adversarial", {"parameters": 1000, "sparsity": "0", "gradient_sparsity": "0.2"},
+         "masked gradients, dense weights"),
+    ):  # fmt: skip
         yield CaseSpec("paper_memory_bytes", name, kind, note, RESNET18_MEMORY | changes)
     for name, kind, living, dense, value_bytes, index_bytes, note in (
         ("float32", "regular", 2_746_368, 188_490, 4, 4, "a value and an index each; dense ones need no index"),
@@ -119,26 +101,17 @@ def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     network = {"forward_macs": 1_000_000, "prunable_macs": 750_000}
     yield CaseSpec(
-        "paper_density",
-        "other-network",
-        "regular",
-        "0.98548 belongs to one network and is no constant",
+        "paper_density", "other-network", "regular", "0.98548 belongs to one network and is no constant",
         {"sparsity": "0.5", **network},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "paper_train_flops",
-        "other-network",
-        "regular",
-        "figures of one network fixed in the code",
+        "paper_train_flops", "other-network", "regular", "figures of one network fixed in the code",
         {"method": "er", **network, "trained_samples": 1000, "sparsity": "0.5", "gradient_sparsity": "0.6"},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "paper_memory_bytes",
-        "other-network",
-        "regular",
-        "figures of one network fixed in the code",
+        "paper_memory_bytes", "other-network", "regular", "figures of one network fixed in the code",
         {"parameters": 120_000, "conv_outputs": 5_000, "batch_size": 8, "sparsity": "0.5", "gradient_sparsity": "0.6"},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -18,79 +18,26 @@ from tests.verify.tensors import tensor
 
 #: name, kind, what both directions tell apart, image (N, C, H, W), out channels, kernel, further arguments.
 CONVOLUTIONS: list[tuple[str, str, str, tuple[int, int, int, int], int, tuple[int, int], dict[str, Any]]] = [
-    (
-        "padded-3x3",
-        "regular",
-        "a kernel flipped as in the convolution of signal processing; rows and columns swapped",
-        (2, 3, 5, 6),
-        4,
-        (3, 3),
-        {"padding": 1},
-    ),
-    (
-        "stride-2-odd",
-        "regular",
-        "an output size rounded up where the last window does not fit; padding on one side only",
-        (2, 2, 6, 7),
-        3,
-        (3, 3),
-        {"stride": 2, "padding": 1},
-    ),
-    (
-        "shortcut-1x1",
-        "regular",
-        "a strided 1x1 shortcut that averages or takes the wrong pixel; input pixels never read get gradient 0",
-        (2, 3, 5, 4),
-        2,
-        (1, 1),
-        {"stride": 2},
-    ),
-    (
-        "unequal-rows-and-columns",
-        "edge",
-        "pairs read as (columns, rows); dilation taken for stride",
-        (1, 2, 6, 9),
-        3,
-        (2, 3),
-        {"stride": [2, 1], "padding": [0, 2], "dilation": [1, 2]},
-    ),
-    (
-        "groups",
-        "edge",
-        "channels dealt to groups in turn instead of in blocks",
-        (2, 6, 4, 4),
-        4,
-        (3, 3),
-        {"padding": 1, "groups": 2},
-    ),
-    (
-        "depthwise",
-        "edge",
-        "one group per channel, two output channels each: the order of output channels",
-        (1, 3, 4, 5),
-        6,
-        (3, 3),
-        {"groups": 3},
-    ),
-    (
-        "kernel-larger-than-image",
-        "edge",
-        "taps that only ever see padding: they must read 0, and their weights get gradient 0",
-        (1, 2, 2, 2),
-        2,
-        (5, 5),
-        {"padding": 2},
-    ),
-    (
-        "long-sum",
-        "adversarial",
-        "products summed in float32 in a float64 run",
-        (1, 32, 4, 4),
-        2,
-        (3, 3),
-        {"padding": 1},
-    ),
-]
+    ("padded-3x3", "regular", "a kernel flipped as in the convolution of signal processing; rows and columns swapped",
+     (2, 3, 5, 6), 4, (3, 3), {"padding": 1}),
+    ("stride-2-odd", "regular",
+     "an output size rounded up where the last window does not fit; padding on one side only", (2, 2, 6, 7), 3, (3, 3),
+     {"stride": 2, "padding": 1}),
+    ("shortcut-1x1", "regular",
+     "a strided 1x1 shortcut that averages or takes the wrong pixel; input pixels never read get gradient 0",
+     (2, 3, 5, 4), 2, (1, 1), {"stride": 2}),
+    ("unequal-rows-and-columns", "edge", "pairs read as (columns, rows); dilation taken for stride", (1, 2, 6, 9), 3,
+     (2, 3), {"stride": [2, 1], "padding": [0, 2], "dilation": [1, 2]}),
+    ("groups", "edge", "channels dealt to groups in turn instead of in blocks", (2, 6, 4, 4), 4, (3, 3),
+     {"padding": 1, "groups": 2}),
+    ("depthwise", "edge", "one group per channel, two output channels each: the order of output channels", (1, 3, 4, 5),
+     6, (3, 3), {"groups": 3}),
+    ("kernel-larger-than-image", "edge",
+     "taps that only ever see padding: they must read 0, and their weights get gradient 0", (1, 2, 2, 2), 2, (5, 5),
+     {"padding": 2}),
+    ("long-sum", "adversarial", "products summed in float32 in a float64 run", (1, 32, 4, 4), 2, (3, 3),
+     {"padding": 1}),
+]  # fmt: skip
 
 
 def cases() -> Iterator[CaseSpec]:
@@ -108,31 +55,22 @@ def cases() -> Iterator[CaseSpec]:
     sparse = np.where(living, weight, 0.0)
     dy = floats("conv masked dy", (2, 4, 5, 5))
     yield CaseSpec(
-        "conv2d_forward",
-        "all-dead-filter",
-        "edge",
+        "conv2d_forward", "all-dead-filter", "edge",
         "a sparse kernel that shifts when an output channel has no weights: that channel is its bias alone",
         {"x": x, "weight": sparse, "bias": floats("conv masked bias", 4), **options},
-    )
+    )  # fmt: skip
     masked = {"dy": dy, "x": x, "weight": sparse, **options}
     yield CaseSpec(
-        "conv2d_backward",
-        "gradient-mask",
-        "regular",
+        "conv2d_backward", "gradient-mask", "regular",
         "a gradient mask that also cuts dx or dbias; -0.0 from multiplying by it",
         {**masked, "grad_mask": living & truths("conv grad mask", weight.shape, count=weight.size // 2)},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "conv2d_backward",
-        "gradient-mask-all-dead",
-        "edge",
-        "an empty list of gradients; dx must still be formed",
+        "conv2d_backward", "gradient-mask-all-dead", "edge", "an empty list of gradients; dx must still be formed",
         {**masked, "grad_mask": np.zeros(weight.shape, dtype=bool)},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "conv2d_backward",
-        "infinite-input-under-a-dead-gradient",
-        "adversarial",
+        "conv2d_backward", "infinite-input-under-a-dead-gradient", "adversarial",
         "a gradient mask applied by multiplying: 0 * infinity is NaN, dead gradients are assigned 0",
         {
             "dy": floats("conv infinite dy", (1, 2, 1, 1)),
@@ -140,14 +78,11 @@ def cases() -> Iterator[CaseSpec]:
             "weight": floats("conv infinite weight", (2, 2, 1, 2)),
             "grad_mask": np.array([[[[False, True]], [[True, True]]], [[[False, False]], [[True, False]]]]),
         },
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "conv2d_backward",
-        "zero-upstream",
-        "edge",
-        "a gradient divided by its norm or by a count of non-zeros",
+        "conv2d_backward", "zero-upstream", "edge", "a gradient divided by its norm or by a count of non-zeros",
         {**masked, "dy": np.zeros_like(dy)},
-    )
+    )  # fmt: skip
 
 
 def _conv_arrays(name: str, image, out_channels: int, kernel, options: dict) -> tuple[np.ndarray, np.ndarray]:

@@ -20,16 +20,11 @@ def cases() -> Iterator[CaseSpec]:
         ("half", "regular", "values not divided by 1 - p", half, 0.5),
         ("quarter", "regular", "p taken for the probability of keeping: 1/p instead of 1/(1 - p)", half, 0.25),
         ("nothing-kept", "edge", "a division by the number of kept entries", np.zeros(shape, dtype=bool), 0.5),
-        (
-            "everything-kept",
-            "edge",
-            "no division where nothing happened to be dropped",
-            np.ones(shape, dtype=bool),
-            0.5,
-        ),
+        ("everything-kept", "edge", "no division where nothing happened to be dropped", np.ones(shape, dtype=bool),
+         0.5),
         ("p-zero", "edge", "p = 0 changes nothing", np.ones(shape, dtype=bool), 0.0),
         ("p-near-one", "adversarial", "1 / (1 - p) rounded or clipped", half, 0.984375),
-    ]:
+    ]:  # fmt: skip
         yield CaseSpec(
             "dropout_forward", name, kind, note, {"x": floats(f"dropout {name}", shape), "keep": keep, "p": p}
         )

@@ -35,31 +35,22 @@ def cases() -> Iterator[CaseSpec]:
     living[1] = False
     sparse = np.where(living, floats("linear masked w", (4, 6)), 0.0)
     yield CaseSpec(
-        "linear_forward",
-        "all-dead-row",
-        "edge",
+        "linear_forward", "all-dead-row", "edge",
         "a sparse product that skips an output without weights: it is its bias",
         {"x": x, "weight": sparse, "bias": floats("linear masked b", 4)},
-    )
+    )  # fmt: skip
     masked = {"dy": dy, "x": x, "weight": sparse}
     yield CaseSpec(
-        "linear_backward",
-        "gradient-mask",
-        "regular",
+        "linear_backward", "gradient-mask", "regular",
         "a gradient mask that also cuts dx or dbias; -0.0 from multiplying by it",
         {**masked, "grad_mask": living & truths("linear grad mask", (4, 6), count=14)},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "linear_backward",
-        "gradient-mask-all-dead",
-        "edge",
-        "an empty list of gradients; dx must still be formed",
+        "linear_backward", "gradient-mask-all-dead", "edge", "an empty list of gradients; dx must still be formed",
         {**masked, "grad_mask": np.zeros((4, 6), dtype=bool)},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "linear_backward",
-        "infinite-input-under-a-dead-gradient",
-        "adversarial",
+        "linear_backward", "infinite-input-under-a-dead-gradient", "adversarial",
         "a gradient mask applied by multiplying: 0 * infinity is NaN, dead gradients are assigned 0",
         {
             "dy": floats("linear infinite dy", (2, 2)),
@@ -67,7 +58,7 @@ def cases() -> Iterator[CaseSpec]:
             "weight": floats("linear infinite w", (2, 2)),
             "grad_mask": np.array([[False, True], [False, False]]),
         },
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -28,19 +28,14 @@ def cases() -> Iterator[CaseSpec]:
         )
         yield CaseSpec("relu_backward", name, kind, note, {"dy": dy, "x": x})
     yield CaseSpec(
-        "relu_forward",
-        "not-a-number",
-        "adversarial",
-        "a comparison that turns NaN into 0 and hides a diverged run",
+        "relu_forward", "not-a-number", "adversarial", "a comparison that turns NaN into 0 and hides a diverged run",
         {"x": np.array([np.nan, -1.0, np.inf, -np.inf])},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "relu_backward",
-        "negative-upstream",
-        "adversarial",
+        "relu_backward", "negative-upstream", "adversarial",
         "the upstream gradient cut instead of the input: negative dy passes where x > 0",
         {"dy": np.array([-1.5, -2.5, 3.0, -0.5]), "x": np.array([0.5, -0.5, -4.0, 2.0])},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -25,42 +25,22 @@ def cases() -> Iterator[CaseSpec]:
     outsider[:, [0, 7]] = [2.0**20, 30.0]
     for name, kind, note, z, y, classes in [
         ("full-head", "regular", "the gradient of the sum instead of the mean", logits, labels, None),
-        (
-            "single-head-unsorted",
-            "regular",
-            "full-head loss where single-head is asked; labels taken as positions in a sorted list of classes",
-            logits,
-            labels,
-            TASK,
-        ),
+        ("single-head-unsorted", "regular",
+         "full-head loss where single-head is asked; labels taken as positions in a sorted list of classes", logits,
+         labels, TASK),
         ("one-sample", "edge", "an axis of length 1 that is dropped", logits[:1], labels[:1], None),
         ("one-class", "edge", "a head of a single class: loss 0 and gradient 0", logits[:2], np.array([4, 4]), [4]),
         ("equal-logits", "edge", "loss log C in nats, not bits", np.zeros((2, 8)), labels[:2], None),
-        (
-            "huge-logits",
-            "adversarial",
-            "exp overflows without subtracting the maximum; log of a probability that is rounded to 0",
-            np.array([[1e3, -1e3, 0.0, 12.5], [-2e3, -2e3, -1999.5, -2e3], [800.0, 801.0, 799.0, 800.0]]),
-            np.array([1, 2, 1]),
-            None,
-        ),
-        (
-            "huge-logit-outside-the-head",
-            "adversarial",
-            "the maximum over all logits subtracted before those of other classes are left out: everything underflows",
-            outsider,
-            labels,
-            TASK,
-        ),
-        (
-            "many-classes",
-            "adversarial",
-            "exponentials summed in float32 in a float64 run",
-            floats("ce wide", (2, 200)),
-            np.array([199, 3]),
-            None,
-        ),
-    ]:
+        ("huge-logits", "adversarial",
+         "exp overflows without subtracting the maximum; log of a probability that is rounded to 0",
+         np.array([[1e3, -1e3, 0.0, 12.5], [-2e3, -2e3, -1999.5, -2e3], [800.0, 801.0, 799.0, 800.0]]),
+         np.array([1, 2, 1]), None),
+        ("huge-logit-outside-the-head", "adversarial",
+         "the maximum over all logits subtracted before those of other classes are left out: everything underflows",
+         outsider, labels, TASK),
+        ("many-classes", "adversarial", "exponentials summed in float32 in a float64 run", floats("ce wide", (2, 200)),
+         np.array([199, 3]), None),
+    ]:  # fmt: skip
         yield CaseSpec("cross_entropy", name, kind, note, {"logits": z, "labels": y, "classes": classes})
 
 

@@ -57,41 +57,24 @@ def cases() -> Iterator[CaseSpec]:
     }
     for name, kind, note, changed in [
         ("one-hidden-unit", "edge", "an axis of length 1 that is dropped or broadcast", narrow),
-        (
-            "full-head",
-            "regular",
-            "one shared draw for both terms; logits stored after the update; old logits taken for targets of the batch",
-            {},
-        ),
-        (
-            "single-head",
-            "regular",
-            "full-head loss where single-head is asked; masked logits stored; the single head on replayed samples",
-            {"head": "single"},
-        ),
+        ("full-head", "regular",
+         "one shared draw for both terms; logits stored after the update; old logits taken for targets of the batch",
+         {}),
+        ("single-head", "regular",
+         "full-head loss where single-head is asked; masked logits stored; the single head on replayed samples",
+         {"head": "single"}),
         ("coefficients", "regular", "a and b exchanged", {"alpha": 0.75, "beta": 0.25, "lr": 0.125}),
         ("empty-buffer", "edge", "the mean over no sample is NaN; the step goes on with the batch alone", empty),
-        (
-            "one-sample",
-            "edge",
-            "means over one sample; draws shorter than the batch, and of different lengths",
-            {"dark_draw": np.array([2, 6]), "replay_draw": np.array([2])}
-            | {key: batch[key][:1] for key in ("images", "labels")},
-        ),
-        (
-            "dead-hidden-unit",
-            "edge",
-            "a unit that no sample activates: its weights stay where they are",
-            {"b1": np.where(np.arange(hidden) == 3, -16.0, network["b1"])},
-        ),
-        (
-            "same-draw-twice",
-            "adversarial",
-            "the same slots in both draws still make two terms, one against logits and one against labels",
-            {"dark_draw": np.array([1, 4]), "replay_draw": np.array([1, 4])},
-        ),
+        ("one-sample", "edge", "means over one sample; draws shorter than the batch, and of different lengths",
+         {"dark_draw": np.array([2, 6]), "replay_draw": np.array([2])} | {key: batch[key][:1] for key in ("images",
+         "labels")}),
+        ("dead-hidden-unit", "edge", "a unit that no sample activates: its weights stay where they are",
+         {"b1": np.where(np.arange(hidden) == 3, -16.0, network["b1"])}),
+        ("same-draw-twice", "adversarial",
+         "the same slots in both draws still make two terms, one against logits and one against labels",
+         {"dark_draw": np.array([1, 4]), "replay_draw": np.array([1, 4])}),
         ("no-step", "adversarial", "learning rate 0: logits are those of the pass and nothing moves", {"lr": 0.0}),
-    ]:
+    ]:  # fmt: skip
         yield CaseSpec("derpp_step", name, kind, note, {**network, **batch, **buffer, **changed})
 
 

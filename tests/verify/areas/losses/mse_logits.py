@@ -30,12 +30,10 @@ def cases() -> Iterator[CaseSpec]:
         {"logits": same, "targets": same},
     )  # fmt: skip
     yield CaseSpec(
-        "mse_logits",
-        "near-and-huge",
-        "adversarial",
+        "mse_logits", "near-and-huge", "adversarial",
         "(a - b)^2 taken apart into squares and a product, which cancel in float32",
         {"logits": np.array([[4096.25, -(2.0**20)]]), "targets": np.array([[4096.0, -(2.0**20) + 0.5]])},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

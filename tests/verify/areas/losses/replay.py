@@ -30,22 +30,12 @@ def cases() -> Iterator[CaseSpec]:
     }
     variants: list[tuple[str, str, str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
         ("full-head", "regular", "one mean over all samples instead of one for each batch", current, dark, replay),
-        (
-            "single-head",
-            "regular",
-            "full-head loss where single-head is asked; the single head on replayed samples, whose labels lie outside",
-            {**current, "classes": TASK},
-            dark,
-            replay,
-        ),
-        (
-            "one-sample-each",
-            "edge",
-            "an axis of length 1 that is dropped",
-            {"logits": current["logits"][:1], "labels": current["labels"][:1]},
-            {name: values[:1] for name, values in dark.items()},
-            {name: values[:1] for name, values in replay.items()},
-        ),
+        ("single-head", "regular",
+         "full-head loss where single-head is asked; the single head on replayed samples, whose labels lie outside",
+         {**current, "classes": TASK}, dark, replay),
+        ("one-sample-each", "edge", "an axis of length 1 that is dropped",
+         {"logits": current["logits"][:1], "labels": current["labels"][:1]},
+         {name: values[:1] for name, values in dark.items()}, {name: values[:1] for name, values in replay.items()}),
         ("empty-buffer", "edge", "the mean over no replayed sample is NaN: it adds 0", current, no_dark, no_replay),
         (
             "huge-logits",
@@ -55,7 +45,7 @@ def cases() -> Iterator[CaseSpec]:
             {"dark_logits": np.array([[1e3, 0.0, 1.0]]), "dark_targets": np.array([[-1e3, 0.5, 1.0]])},
             {name: huge[name] for name in ("replay_logits", "replay_labels")},
         ),
-    ]
+    ]  # fmt: skip
     for name, kind, note, batch, darks, olds in variants:
         yield CaseSpec("er_loss", name, kind, note, {**batch, **olds})
         yield CaseSpec("derpp_loss", name, kind, note, {**batch, **darks, **olds})
@@ -64,19 +54,13 @@ def cases() -> Iterator[CaseSpec]:
         {**current, **replay, "weight": 0.375},
     )  # fmt: skip
     yield CaseSpec(
-        "derpp_loss",
-        "coefficients",
-        "regular",
-        "a and b exchanged; a coefficient in the loss that the gradient lacks",
+        "derpp_loss", "coefficients", "regular", "a and b exchanged; a coefficient in the loss that the gradient lacks",
         {**current, **dark, **replay, "alpha": 0.75, "beta": 0.25},
-    )
+    )  # fmt: skip
     yield CaseSpec(
-        "derpp_loss",
-        "der",
-        "edge",
-        "DER is DER++ without labels: nothing of an empty second draw may enter",
+        "derpp_loss", "der", "edge", "DER is DER++ without labels: nothing of an empty second draw may enter",
         {**current, **dark, **no_replay, "alpha": 0.3, "beta": 0.0},
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

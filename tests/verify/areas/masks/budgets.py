@@ -30,13 +30,8 @@ def _budget() -> Iterator[CaseSpec]:
         ("fraction-above-half", "regular", 7, "0.75", "1.75 weights: rounding down gives 1"),
         ("fraction-below-half", "regular", 9, "0.75", "2.25 weights: rounding up gives 3"),
         ("half-up", "adversarial", 10, "0.75", "2.5 weights: rounding half to even gives 2"),
-        (
-            "decimal",
-            "adversarial",
-            5,
-            "0.9",
-            "0.5 weights: in floating point (1 - 0.9) * 5 is below a half and gives 0",
-        ),
+        ("decimal", "adversarial", 5, "0.9",
+         "0.5 weights: in floating point (1 - 0.9) * 5 is below a half and gives 0"),
         ("decimal-shifted", "adversarial", 100, "0.905", "9.5 weights: floating point is below a half"),
         ("large-odd", "adversarial", 33554433, "0.5", "float32 has no digit left for the half"),
         ("dense", "edge", 7, "0", "nothing is dead"),
@@ -45,7 +40,7 @@ def _budget() -> Iterator[CaseSpec]:
         ("almost-empty", "edge", 1000, "0.9995", "half a weight rounds up to one"),
         ("beyond-one", "edge", 1000, "1.005", "sparsity is limited to 1; a negative count is none"),
         ("below-zero", "edge", 1000, "-0.01", "sparsity is limited to 0; more than all cannot live"),
-    ):
+    ):  # fmt: skip
         yield CaseSpec("budget", name, kind, note, {"n": n, "sparsity": sparsity}, "paper")
 
 
@@ -53,44 +48,20 @@ def _budgets() -> Iterator[CaseSpec]:
     for name, kind, shapes, sparsity, budgets, note in (
         ("uniform", "regular", SHAPES, "0.75", "uniform", "each layer rounds for itself"),
         ("erk", "regular", SHAPES, "0.95", "erk", "densities differ between layers; no layer is dense"),
-        (
-            "erk-capped",
-            "adversarial",
-            SHAPES,
-            "0.5",
-            "erk",
-            "without the cap a layer has more living weights than weights",
-        ),
-        (
-            "erk-capped-twice",
-            "adversarial",
-            SHAPES,
-            "0.25",
-            "erk",
-            "solving again after the cap makes another layer dense",
-        ),
+        ("erk-capped", "adversarial", SHAPES, "0.5", "erk",
+         "without the cap a layer has more living weights than weights"),
+        ("erk-capped-twice", "adversarial", SHAPES, "0.25", "erk",
+         "solving again after the cap makes another layer dense"),
         ("global", "regular", SHAPES, "0.9", "global", "one number for all weights, rounded once"),
-        (
-            "global-half",
-            "adversarial",
-            [[2, 5], [3, 5]],
-            "0.9",
-            "global",
-            "2.5 weights: rounded per layer there are 3 too",
-        ),
-        (
-            "global-rounding",
-            "adversarial",
-            [[5], [5], [5]],
-            "0.9",
-            "global",
-            "1.5 rounds to 2; layer by layer 3 would live",
-        ),
+        ("global-half", "adversarial", [[2, 5], [3, 5]], "0.9", "global",
+         "2.5 weights: rounded per layer there are 3 too"),
+        ("global-rounding", "adversarial", [[5], [5], [5]], "0.9", "global",
+         "1.5 rounds to 2; layer by layer 3 would live"),
         ("uniform-decimal", "adversarial", [[5], [5], [5]], "0.9", "uniform", "half a weight in each layer rounds up"),
         ("erk-dense", "edge", SHAPES, "0", "erk", "every layer is dense"),
         ("erk-empty", "edge", SHAPES, "1", "erk", "no layer has weights"),
         ("uniform-one-layer", "edge", [[10]], "0.75", "uniform", "one layer, 2.5 weights"),
-    ):
+    ):  # fmt: skip
         yield CaseSpec("budgets", name, kind, note, {"shapes": shapes, "sparsity": sparsity, "kind": budgets}, "paper")
 
 

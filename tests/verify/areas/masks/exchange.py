@@ -65,10 +65,7 @@ def _other_settings() -> Iterator[CaseSpec]:
     """Another value where the other cases have always the same: none of it may stand in code."""
     mask = np.array([[True, False, True], [False, True, True]])
     yield CaseSpec(
-        "exchange",
-        "matrix",
-        "adversarial",
-        "of two equals the later goes, and a weight that stays keeps its velocity",
+        "exchange", "matrix", "adversarial", "of two equals the later goes, and a weight that stays keeps its velocity",
         {
             "value": np.where(mask, draws.floats("exchange matrix w", mask.shape), 0.0),
             "velocity": np.where(mask, draws.floats("exchange matrix v", mask.shape), 0.0),
@@ -79,7 +76,7 @@ def _other_settings() -> Iterator[CaseSpec]:
             "joining": np.array([3]),
         },
         "paper",
-    )
+    )  # fmt: skip
 
 
 # --- oracle -----------------------------------------------------------------------------------------------------------

@@ -61,16 +61,9 @@ def _schedule() -> Iterator[CaseSpec]:
         ("after-the-end", "edge", 1, 50, 50, {}, "the last epoch"),
         ("short-task", "edge", 1, 6, 10, {}, "with two stages the second is the last"),
         ("above-one", "edge", 1, 6, 50, {"sparsity": "0.995", "p_intra": "0.02"}, "targets are limited to 1"),
-        (
-            "other-steps",
-            "adversarial",
-            3,
-            10,
-            30,
-            {"delta_k": 3, "p_inter": "0.05", "p_intra": "0.02"},
-            "p_intra rules",
-        ),
-    ):
+        ("other-steps", "adversarial", 3, 10, 30, {"delta_k": 3, "p_inter": "0.05", "p_intra": "0.02"},
+         "p_intra rules"),
+    ):  # fmt: skip
         arguments = {"task": task, "epoch": epoch, "epochs": epochs} | SCHEDULE | changes
         yield published("released_tdm_actions", name, kind, note, **arguments)
     for name, kind, task, epochs, changes, note in (
