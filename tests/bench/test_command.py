@@ -41,6 +41,7 @@ def test_json_on_stdout_progress_on_stderr_and_files(tmp_path):
     assert table.stdout == markdown(record) + "\n"
 
 
+@pytest.mark.slow
 def test_tables_on_stdout():
     done = bench("--quick", "--only", "layers", *SMALL)
     assert done.returncode == 0, done.stderr

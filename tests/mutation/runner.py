@@ -83,7 +83,8 @@ class Worker:
         shutil.copytree(tree, self.tree, ignore=LEFT_OUT)
         surroundings = os.environ | {"CI": "true", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         surroundings |= {"MPLCONFIGDIR": self._folder.name}
-        surroundings.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PYTEST_ADDOPTS"):
+            surroundings.pop(name, None)
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(WORKER), str(self.tree), *preloaded],
             stdin=subprocess.PIPE,
