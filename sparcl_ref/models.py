@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from sparcl_ref.layers import (
     Sequential,
 )
 from sparcl_ref.registry import Registry
+from sparcl_ref.streams.npz import read_npz
 
 
 class Network(Layer):
@@ -142,13 +142,7 @@ class Network(Layer):
         ValueError
             If the file is no .npz, holds pickled objects, or does not fit the model.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        # TypeError: NumPy reads an .npy file as a bare array, which cannot be opened as an archive.
-        except (zipfile.BadZipFile, EOFError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: expected an .npz file of plain arrays ({error})") from error
-        self.load_state_dict(arrays)
+        self.load_state_dict(read_npz(Path(path)))
 
     def state(self) -> dict[str, Any]:
         """Parameters with masks, gradients and optimiser slots, and running statistics."""
