@@ -75,8 +75,11 @@ def read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
     if not len(rows):
         raise ValueError(f"{path}: it holds no images; fetch it again")
     listed = labels.values.tolist() if isinstance(labels, Array) else labels
-    fits = isinstance(listed, list) and len(listed) == len(rows)
-    if not fits or not all(type(label) is int and 0 <= label < CLASSES for label in listed):
+    if (
+        not isinstance(listed, list)
+        or len(listed) != len(rows)
+        or not all(type(y) is int and 0 <= y < CLASSES for y in listed)
+    ):
         raise ValueError(f"{path}: expected {len(rows)} labels 0..9 under b'labels'")
     return rows.reshape(-1, *IMAGE_SHAPE), np.array(listed, dtype=np.int64)
 
