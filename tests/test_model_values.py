@@ -186,7 +186,7 @@ def test_a_file_that_is_no_npz_of_plain_arrays_is_refused(tmp_path):
     writers = (pickled, bare, cut_short, lambda: path.write_bytes(b""), lambda: path.write_text("weights"))
     for write in writers:
         write()
-        with pytest.raises(ValueError, match=r"weights\.npz: (not an?|not a whole|cannot be read) .*"):
+        with pytest.raises(ValueError, match=r"weights\.npz: (not an?|not a whole|cannot be read) "):
             ours.load_npz(path)
         assert_same(ours.state_dict(), state)
     np.savez(path, **{**state, "extra": np.ones(2)})
