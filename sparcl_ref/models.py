@@ -127,7 +127,7 @@ class Network(Layer):
             np.savez(file, **arrays)
 
     def load_npz(self, path: str | Path) -> None:
-        """Read what `save_npz` wrote, or the same names saved from PyTorch; raises as `read_npz` and `load_state_dict`."""
+        """Read what `save_npz` wrote, or PyTorch under the same names; raises as `read_npz` and `load_state_dict`."""
         self.load_state_dict(read_npz(Path(path)))
 
     def state(self) -> dict[str, Any]:
