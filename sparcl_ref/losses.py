@@ -26,8 +26,9 @@ def cross_entropy(
     *Safety.* Subtracting m = max_{j in S} z_j from all logits changes neither l nor p, because e^{-m} cancels. Then no
     exponent is positive, one is 0, and their sum lies between 1 and |S|: neither exp nor log can overflow.
 
-    *Single head.* The paper sets the logits of classes outside the task to minus infinity. Their exponentials are then
-    0, which is the sum over S alone; leaving them out gives the same numbers without computing with infinities.
+    *Single head.* Equation (1) of the paper (Wang et al., "SparCL", 2022) writes it with a tilde and sets the logits of
+    classes outside the task to minus infinity. Their exponentials are then 0, which is the sum over S alone; leaving
+    them out gives the same numbers without computing with infinities.
 
     Parameters
     ----------
@@ -52,10 +53,6 @@ def cross_entropy(
     ValueError
         If shapes do not fit, the batch is empty, a label lies outside the head or outside ``classes``, or ``classes``
         is empty, repeats a class or leaves the head.
-
-    References
-    ----------
-    Equation (1) of Wang et al., "SparCL", 2022, writes the single-head version with a tilde.
     """
     columns, position = _checked("cross_entropy", logits, labels, classes)
     rows = np.arange(len(logits))
@@ -75,7 +72,7 @@ def cross_entropy(
 
 
 def mse_logits(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""Mean squared difference between logits and the logits stored with a sample (dark experience replay).
+    r"""Mean squared difference between logits and the logits stored with a sample (Buzzega et al., DER, NeurIPS 2020).
 
     .. math:: \ell_n = \frac{1}{C} \sum_j (z_{nj} - t_{nj})^2, \qquad L = \frac{1}{N} \sum_n \ell_n
 
@@ -101,16 +98,10 @@ def mse_logits(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.
         If the logits are not floating point or the targets have another dtype.
     ValueError
         If the shapes differ or the batch is empty.
-
-    References
-    ----------
-    Buzzega et al., "Dark experience for general continual learning", NeurIPS 2020.
     """
     _check_logits("mse_logits", logits)
     if not isinstance(targets, np.ndarray) or targets.dtype != logits.dtype:
-        raise TypeError(
-            f"mse_logits: targets must be an array of the logits' dtype {logits.dtype}, got {_kind(targets)}"
-        )
+        raise TypeError(f"mse_logits: targets must have the logits' dtype {logits.dtype}, got {_kind(targets)}")
     if targets.shape != logits.shape:
         raise ValueError(f"mse_logits: targets must have the logits' shape {logits.shape}, got {targets.shape}")
     difference = logits - targets
@@ -118,37 +109,18 @@ def mse_logits(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def mean_loss(per_sample: np.ndarray) -> float:
-    """The loss of a batch: the mean over its samples, summed in float64.
-
-    Raises
-    ------
-    ValueError
-        If there are no samples.
-    """
+    """The loss of a batch: the mean over its samples, summed in float64; ValueError if there are none."""
     if len(per_sample) == 0:
         raise ValueError("mean_loss: the mean over no samples is undefined; the batch must not be empty")
     return float(np.mean(per_sample, dtype=np.float64))
 
 
 def correct(logits: np.ndarray, labels: np.ndarray, *, classes: Sequence[int] | None = None) -> np.ndarray:
-    """Which samples are classified correctly: the largest logit is the label's.
+    """Which samples are classified correctly, shape (N,): the largest logit is the label's.
 
-    Parameters
-    ----------
-    logits : ndarray of float32 or float64, shape (N, C)
-    labels : ndarray of int, shape (N,)
-    classes : sequence of int, optional
-        Choose among these alone (Task-IL). By default among the whole head (Class-IL).
-
-    Returns
-    -------
-    ndarray of bool, shape (N,)
-        Among equal logits the lowest class wins. A sample with a NaN among its logits predicts nothing and is wrong.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `cross_entropy`.
+    Takes and refuses what `cross_entropy` does; ``classes`` are those to choose among (Task-IL), by default the whole
+    head (Class-IL). Among equal logits the lowest class wins. A sample with a NaN among its logits predicts nothing and
+    is wrong.
     """
     columns, _ = _checked("correct", logits, labels, classes)
     columns = np.sort(columns)
@@ -166,7 +138,13 @@ def _checked(
         raise TypeError(f"{call}: labels must be an array of integers, got {_kind(labels)}")
     if labels.shape != (samples,):
         raise ValueError(f"{call}: labels must have shape ({samples},), one per row of logits, got {labels.shape}")
-    columns = np.arange(head) if classes is None else _checked_classes(call, classes, head)
+    columns = np.arange(head) if classes is None else np.asarray(classes)
+    if columns.ndim != 1 or columns.size == 0:
+        raise ValueError(f"{call}: classes must be a sequence of at least one class, got {classes!r}")
+    if not np.issubdtype(columns.dtype, np.integer):
+        raise TypeError(f"{call}: classes must be integers, got {classes!r}")
+    if np.unique(columns).size < columns.size or columns.min() < 0 or columns.max() >= head:
+        raise ValueError(f"{call}: classes must be distinct and lie in 0..{head - 1}, got {columns.tolist()}")
     if labels.min() < 0 or labels.max() >= head:
         raise ValueError(f"{call}: labels must lie in 0..{head - 1}, got {labels.min()}..{labels.max()}")
     position = np.full(head, -1)
@@ -176,17 +154,6 @@ def _checked(
         stranger = labels[positions < 0][0]
         raise ValueError(f"{call}: label {stranger} is not among the classes {columns.tolist()}")
     return columns, positions
-
-
-def _checked_classes(call: str, classes: Sequence[int], head: int) -> np.ndarray:
-    columns = np.asarray(classes)
-    if columns.ndim != 1 or columns.size == 0:
-        raise ValueError(f"{call}: classes must be a sequence of at least one class, got {classes!r}")
-    if not np.issubdtype(columns.dtype, np.integer):
-        raise TypeError(f"{call}: classes must be integers, got {classes!r}")
-    if np.unique(columns).size < columns.size or columns.min() < 0 or columns.max() >= head:
-        raise ValueError(f"{call}: classes must be distinct and lie in 0..{head - 1}, got {columns.tolist()}")
-    return columns
 
 
 def _check_logits(call: str, logits: np.ndarray) -> None:

@@ -1,7 +1,12 @@
 """Pure rules for masks: how many weights may live, which start, which die, which join.
 
-All selections work on arrays of any shape in flat C order. Where several layers share one budget, the caller joins
-their flattened arrays; a tie between layers then falls to the earlier layer.
+All selections work on masks of any shape in flat C order, return new ones and refuse those that are not boolean with a
+TypeError. Where several layers share one budget, the caller joins their flattened arrays; a tie between layers then
+falls to the earlier layer.
+
+A ``sparsity`` is the fraction of dead weights, a float, str or Fraction, clamped to [0, 1]. Where ``rng`` draws, it is
+a generator (the stream named "mask"), or the drawn flat indices themselves, so that another implementation can be fed
+the draw.
 """
 
 from __future__ import annotations
@@ -40,17 +45,6 @@ def budget(n: int, sparsity: float | Fraction) -> int:
     """How many of ``n`` weights live at a sparsity: floor((1 - s) n + 1/2), in exact decimals.
 
     Floating point gets this wrong: for n = 5, s = 0.9 the product is 0.49999999999999989 and rounds to 0 instead of 1.
-
-    Parameters
-    ----------
-    n : int
-        Number of weights, at least 0.
-    sparsity : float, str or Fraction
-        Fraction of dead weights; clamped to [0, 1].
-
-    Returns
-    -------
-    int
 
     Raises
     ------
@@ -103,7 +97,6 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
     shapes : sequence of tuple of int
         Weight shapes in network order.
     sparsity : float, str or Fraction
-        Clamped to [0, 1].
     kind : {"uniform", "erk", "global"}
         Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together.
 
@@ -129,15 +122,7 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
 
 
 def choose(candidates: np.ndarray, count: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
-    """Draw ``count`` of the candidates uniformly without replacement, or check a draw that was made elsewhere.
-
-    Parameters
-    ----------
-    candidates : ndarray of int
-        Distinct flat indices.
-    count : int
-    rng : numpy.random.Generator or ndarray of int
-        A generator, or the ``count`` chosen indices themselves (so that another implementation can be fed the draw).
+    """Draw ``count`` of the candidates, distinct flat indices, uniformly without replacement; or check a given draw.
 
     Raises
     ------
@@ -160,20 +145,7 @@ def choose(candidates: np.ndarray, count: int, rng: np.random.Generator | np.nda
 
 
 def random_mask(shape: tuple[int, ...], active: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
-    """A uniformly random mask with exactly ``active`` living entries.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    active : int
-        Between 0 and the number of entries.
-    rng : numpy.random.Generator or ndarray of int
-        The stream named "mask", or the flat indices that live.
-
-    Returns
-    -------
-    ndarray of bool, the given shape
-    """
+    """A uniformly random mask with exactly ``active`` living entries; raises as `grow`."""
     return grow(np.zeros(shape, dtype=bool), active, rng)
 
 
@@ -198,8 +170,6 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
     ValueError
         If shapes differ, fewer than ``active`` are alive, or a living entry's importance is NaN or infinite: such a
         number has no rank, and sorting would hide where it came from.
-    TypeError
-        If the mask is not boolean.
     """
     _expect_bool("shrink", mask)
     if importance.shape != mask.shape:
@@ -209,10 +179,8 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
         raise ValueError(f"shrink: cannot keep {active} of {len(living)} living weights")
     scores = importance.reshape(-1)[living]
     if not np.isfinite(scores).all():
-        first = int(living[np.flatnonzero(~np.isfinite(scores))[0]])
-        raise ValueError(
-            f"shrink: importance must be finite, got {importance.reshape(-1)[first]} at flat index {first}"
-        )
+        first = np.argmin(np.isfinite(scores))
+        raise ValueError(f"shrink: importance must be finite, got {scores[first]} at flat index {living[first]}")
     order = np.argsort(-scores, kind="stable")
     kept = np.zeros(mask.size, dtype=bool)
     kept[living[order[:active]]] = True
@@ -220,36 +188,19 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
 
 
 def grow(mask: np.ndarray, active: int, rng: np.random.Generator | np.ndarray) -> np.ndarray:
-    """Let uniformly random dead entries join until ``active`` live.
-
-    Parameters
-    ----------
-    mask : ndarray of bool
-    active : int
-        How many live afterwards, at least the number alive now.
-    rng : numpy.random.Generator or ndarray of int
-        The stream named "mask", or the flat indices that join.
-
-    Returns
-    -------
-    ndarray of bool, same shape
-        A superset of ``mask``.
+    """Let uniformly random dead entries join ``mask`` until ``active`` live, at least as many as now.
 
     Raises
     ------
     ValueError
         If more than ``active`` are alive already, or the mask has fewer than ``active`` entries.
-    TypeError
-        If the mask is not boolean.
     """
     _expect_bool("grow", mask)
-    missing = active - int(np.count_nonzero(mask))
-    if missing < 0:
-        raise ValueError(
-            f"grow: {active - missing} weights live already, more than the {active} wanted; shrink instead"
-        )
+    living = int(np.count_nonzero(mask))
+    if living > active:
+        raise ValueError(f"grow: {living} weights live already, more than the {active} wanted; shrink instead")
     joined = mask.copy().reshape(-1)
-    joined[choose(np.flatnonzero(~joined), missing, rng)] = True
+    joined[choose(np.flatnonzero(~joined), active - living, rng)] = True
     return joined.reshape(mask.shape)
 
 

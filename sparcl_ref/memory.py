@@ -27,19 +27,7 @@ def available_bytes() -> int | None:
 
 
 def require_memory(what: str, nbytes: int) -> None:
-    """Refuse what does not fit.
-
-    Parameters
-    ----------
-    what : str
-        What would take the memory, and where it is; the message begins with it.
-    nbytes : int
-
-    Raises
-    ------
-    ValueError
-        If fewer bytes are available.
-    """
+    """Refuse with a ValueError, which begins with ``what``, if fewer than ``nbytes`` are available."""
     available = available_bytes()
     if available is not None and nbytes > available:
         raise ValueError(f"{what} takes {nbytes:,} bytes of memory, and only {available:,} are there")

@@ -6,8 +6,8 @@ accuracy makes no difference here.
 
 Joint training sees all tasks at once and has no order: its matrix has two rows, untrained and trained, for T tasks.
 Only the average accuracy means something there, and the other functions return None. They also do so where a
-definition averages over no task at all (T = 1). Every function leaves its argument alone and raises as
-`checked_matrix` does.
+definition averages over no task at all (T = 1). Every function takes the matrix as an array_like of shape (T + 1, T),
+or (2, T) for joint training, leaves it alone and raises as `checked_matrix` does.
 """
 
 from __future__ import annotations
@@ -17,42 +17,24 @@ from numpy.typing import ArrayLike
 
 
 def average_accuracy(matrix: ArrayLike) -> float:
-    r"""Accuracy over all tasks when training is over.
+    r"""Accuracy over all tasks when training is over, in 0..1.
 
     .. math:: \frac{1}{T} \sum_{j=1}^{T} R_{T,j}
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    float
-        In 0..1.
     """
     return float(checked_matrix(matrix)[-1].mean())
 
 
 def forgetting(matrix: ArrayLike) -> float | None:
-    r"""How far accuracy has fallen from its best (Chaudhry et al., "Riemannian walk", ECCV 2018).
+    r"""How far accuracy has fallen from its best, in -1..1; less is better.
 
     .. math:: \frac{1}{T-1} \sum_{j=1}^{T-1} \Bigl( \max_{l \in \{j, \dots, T-1\}} R_{l,j} - R_{T,j} \Bigr)
 
-    The paper lets l run over 1..T-1 and defines R_{l,j} for j <= l only, which is the range above: what a task scored
-    before it was learned, or untrained, cannot be forgotten. The final row is no candidate for the maximum either; so
-    the value is negative when later tasks helped earlier ones.
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    float or None
-        In -1..1; less is better. None for T = 1 and for joint training.
+    The paper (Chaudhry et al., "Riemannian walk", ECCV 2018) lets l run over 1..T-1 and defines R_{l,j} for j <= l
+    only, which is the range above: what a task scored before it was learned, or untrained, cannot be forgotten. The
+    final row is no candidate for the maximum either; so the value is negative when later tasks helped earlier ones.
     """
-    r = _sequential(matrix)
-    if r is None or r.shape[1] == 1:
+    r = _sequential(matrix, least=2)
+    if r is None:
         return None
     tasks = r.shape[1]
     # Task j = i + 1 stands in column i and is first learned in row i + 1.
@@ -60,76 +42,37 @@ def forgetting(matrix: ArrayLike) -> float | None:
 
 
 def backward_transfer(matrix: ArrayLike) -> float | None:
-    r"""What learning later tasks did to earlier ones (Lopez-Paz and Ranzato, "GEM", NeurIPS 2017).
+    r"""What learning later tasks did to earlier ones, in -1..1 (Lopez-Paz and Ranzato, "GEM", NeurIPS 2017).
 
     .. math:: \frac{1}{T-1} \sum_{j=1}^{T-1} \left( R_{T,j} - R_{j,j} \right)
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    float or None
-        In -1..1; more is better. None for T = 1 and for joint training.
     """
-    r = _sequential(matrix)
-    if r is None or r.shape[1] == 1:
-        return None
-    return float(np.mean(r[-1, :-1] - np.diagonal(r[1:])[:-1]))
+    r = _sequential(matrix, least=2)
+    return None if r is None else float(np.mean(r[-1, :-1] - np.diagonal(r[1:])[:-1]))
 
 
 def forward_transfer(matrix: ArrayLike) -> float | None:
-    r"""What learning earlier tasks did for a task not seen yet (Lopez-Paz and Ranzato, "GEM", NeurIPS 2017).
+    r"""What learning earlier tasks did for a task not seen yet, in -1..1 (Lopez-Paz and Ranzato, as above).
 
     .. math:: \frac{1}{T-1} \sum_{j=2}^{T} \left( R_{j-1,j} - R_{0,j} \right)
 
     R_{0,j}, the accuracy of the untrained network, is the paper's random baseline.
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    float or None
-        In -1..1; more is better. None for T = 1 and for joint training.
     """
-    r = _sequential(matrix)
-    if r is None or r.shape[1] == 1:
-        return None
+    r = _sequential(matrix, least=2)
     # In column i, task i + 1, the last row before it is learned is row i: the diagonal of the matrix itself.
-    return float(np.mean((np.diagonal(r) - r[0])[1:]))
+    return None if r is None else float(np.mean((np.diagonal(r) - r[0])[1:]))
 
 
 def learning_accuracy(matrix: ArrayLike) -> float | None:
-    r"""How well each task is learned at first, right after training on it (Riemer et al., ICLR 2019).
+    r"""How well each task is learned at first, right after training on it, in 0..1 (Riemer et al., ICLR 2019).
 
     .. math:: \frac{1}{T} \sum_{j=1}^{T} R_{j,j}
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    float or None
-        In 0..1. None for joint training.
     """
-    r = _sequential(matrix)
+    r = _sequential(matrix, least=1)
     return None if r is None else float(np.diagonal(r[1:]).mean())
 
 
 def checked_matrix(matrix: ArrayLike) -> np.ndarray:
     """The accuracy matrix as a float64 copy, if it is one.
-
-    Parameters
-    ----------
-    matrix : array_like, shape (T + 1, T), or (2, T) for joint training
-
-    Returns
-    -------
-    ndarray of float64
 
     Raises
     ------
@@ -150,7 +93,8 @@ def checked_matrix(matrix: ArrayLike) -> np.ndarray:
     return r
 
 
-def _sequential(matrix: ArrayLike) -> np.ndarray | None:
-    """The checked matrix, or None if it is that of joint training."""
+def _sequential(matrix: ArrayLike, *, least: int) -> np.ndarray | None:
+    """The checked matrix, or None if it is that of joint training or of fewer tasks than ``least``."""
     r = checked_matrix(matrix)
-    return r if r.shape[0] == r.shape[1] + 1 else None
+    rows, tasks = r.shape
+    return r if rows == tasks + 1 and tasks >= least else None

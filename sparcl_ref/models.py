@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from sparcl_ref.layers import (
     Sequential,
 )
 from sparcl_ref.registry import Registry
+from sparcl_ref.streams.npz import read_npz
 
 
 class Network(Layer):
@@ -31,7 +31,6 @@ class Network(Layer):
     Parameters
     ----------
     name : str
-        Such as ``"resnet18"``.
     body : Sequential
         Maps ``(N, *input_shape)`` to logits ``(N, classes)``.
     input_shape : tuple of int
@@ -56,9 +55,8 @@ class Network(Layer):
 
     def _forward(self, x, mode):
         if x.shape[1:] != self.input_shape:
-            raise ValueError(
-                f"{self.name}: input must have shape (N, {', '.join(map(str, self.input_shape))}), got {x.shape}"
-            )
+            expected = ", ".join(map(str, self.input_shape))
+            raise ValueError(f"{self.name}: input must have shape (N, {expected}), got {x.shape}")
         return self.body.forward(x, mode=mode), True
 
     def _backward(self, dy, cache, need_dx):
@@ -101,12 +99,7 @@ class Network(Layer):
                 yield f"{prefix}.{name}", array
 
     def load_state_dict(self, arrays: dict[str, Any]) -> None:
-        """Take over values and running statistics; masks stay as they are, dead entries stay zero.
-
-        Parameters
-        ----------
-        arrays : dict of str to array_like
-            Exactly the names of `state_dict`, each of its shape.
+        """Take over what `state_dict` gave; masks stay as they are, dead entries stay zero.
 
         Raises
         ------
@@ -115,9 +108,8 @@ class Network(Layer):
         """
         targets = dict(self._named_arrays())
         if missing := sorted(targets.keys() - arrays.keys()):
-            raise ValueError(
-                f"{self.name}: the state lacks {', '.join(missing)}; expected exactly the names of state_dict()"
-            )
+            names = ", ".join(missing)
+            raise ValueError(f"{self.name}: the state lacks {names}; expected exactly the names of state_dict()")
         if unknown := sorted(arrays.keys() - targets.keys()):
             raise ValueError(f"{self.name}: the state has unknown names {', '.join(unknown)}; is it of another model?")
         for name, target in targets.items():
@@ -130,25 +122,13 @@ class Network(Layer):
 
     def save_npz(self, path: str | Path) -> None:
         """Write `state_dict` as an uncompressed .npz file, readable without pickle."""
+        arrays: dict[str, Any] = dict(self.state_dict())
         with open(path, "wb") as file:
-            arrays: dict[str, Any] = dict(self.state_dict())
             np.savez(file, **arrays)
 
     def load_npz(self, path: str | Path) -> None:
-        """Read what `save_npz` wrote, or the same names saved from PyTorch.
-
-        Raises
-        ------
-        ValueError
-            If the file is no .npz, holds pickled objects, or does not fit the model.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        # TypeError: NumPy reads an .npy file as a bare array, which cannot be opened as an archive.
-        except (zipfile.BadZipFile, EOFError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: expected an .npz file of plain arrays ({error})") from error
-        self.load_state_dict(arrays)
+        """Read what `save_npz` wrote, or PyTorch under the same names; raises as `read_npz` and `load_state_dict`."""
+        self.load_state_dict(read_npz(Path(path)))
 
     def state(self) -> dict[str, Any]:
         """Parameters with masks, gradients and optimiser slots, and running statistics."""
@@ -167,6 +147,11 @@ class Network(Layer):
     @property
     def _label(self) -> str:
         return self.name
+
+
+def _conv3(fan_in: int, fan_out: int, dtype, *, stride: int = 1, sparsifiable: bool = True) -> Conv2d:
+    """A 3x3 convolution that keeps the image's size at stride 1, and leaves the bias to the batch-norm after it."""
+    return Conv2d(fan_in, fan_out, 3, stride=stride, padding=1, bias=False, dtype=dtype, sparsifiable=sparsifiable)
 
 
 def mlp(*, input_shape, classes, width=256, dtype=np.float32) -> Network:
@@ -195,7 +180,7 @@ def convnet(*, input_shape, classes, width=64, dtype=np.float32) -> Network:
     stem = width // 2
     layers: dict[str, Layer] = {}
     for index, (fan_in, fan_out) in enumerate([(input_shape[0], stem), (stem, width), (width, width)], start=1):
-        layers[f"conv{index}"] = Conv2d(fan_in, fan_out, 3, padding=1, bias=False, dtype=dtype, sparsifiable=index > 1)
+        layers[f"conv{index}"] = _conv3(fan_in, fan_out, dtype, sparsifiable=index > 1)
         layers[f"bn{index}"] = BatchNorm2d(fan_out, dtype=dtype)
         layers[f"relu{index}"] = ReLU()
         if index < 3:
@@ -207,16 +192,12 @@ def convnet(*, input_shape, classes, width=64, dtype=np.float32) -> Network:
 
 def _basic_block(fan_in: int, fan_out: int, stride: int, dtype) -> Residual:
     """Two 3x3 convolutions beside an identity, or beside a 1x1 convolution where the shape changes."""
-
-    def conv3(a: int, b: int, step: int) -> Conv2d:
-        return Conv2d(a, b, 3, stride=step, padding=1, bias=False, dtype=dtype, sparsifiable=True)
-
     body = Sequential(
         {
-            "conv1": conv3(fan_in, fan_out, stride),
+            "conv1": _conv3(fan_in, fan_out, dtype, stride=stride),
             "bn1": BatchNorm2d(fan_out, dtype=dtype),
             "relu": ReLU(),
-            "conv2": conv3(fan_out, fan_out, 1),
+            "conv2": _conv3(fan_out, fan_out, dtype),
             "bn2": BatchNorm2d(fan_out, dtype=dtype),
         }
     )
@@ -230,16 +211,14 @@ def _resnet(name: str, *, widths, blocks, input_shape, classes, dtype) -> Networ
     """The CIFAR family: a 3x3 stem without pooling, stages that halve the image, global average pooling, classifier."""
     if widths[0] < 1:
         raise ValueError(f"{name}: width must be at least 1, got {widths[0]}")
-    stem = Conv2d(input_shape[0], widths[0], 3, padding=1, bias=False, dtype=dtype)
+    stem = _conv3(input_shape[0], widths[0], dtype, sparsifiable=False)
     layers: dict[str, Layer] = {"conv1": stem, "bn1": BatchNorm2d(widths[0], dtype=dtype), "relu": ReLU()}
     fan_in = widths[0]
     for stage, fan_out in enumerate(widths, start=1):
-        stage_blocks: list[Layer] = []
-        for block in range(blocks):
-            stride = 2 if stage > 1 and block == 0 else 1
-            stage_blocks.append(_basic_block(fan_in, fan_out, stride, dtype))
-            fan_in = fan_out
-        layers[f"layer{stage}"] = Sequential(stage_blocks)
+        first = _basic_block(fan_in, fan_out, 1 if stage == 1 else 2, dtype)
+        others = [_basic_block(fan_out, fan_out, 1, dtype) for _ in range(blocks - 1)]
+        layers[f"layer{stage}"] = Sequential([first, *others])
+        fan_in = fan_out
     layers["pool"] = GlobalAvgPool2d()
     layers["linear"] = Linear(fan_in, classes, dtype=dtype)
     return Network(name, Sequential(layers), input_shape=input_shape, classes=classes)
@@ -273,15 +252,8 @@ register = MODELS.register
 def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., np.ndarray]) -> None:
     """Draw the parameters of every layer that states a fan-in, in forward order; those of others start as built.
 
-    Parameters
-    ----------
-    network : Network
-        Changed in place.
-    rng : numpy.random.Generator
-        The stream named "init". The draws are float64 whatever the network's dtype, so that a float32 and a float64
-        network of one seed start at the same weights up to rounding.
-    draw : callable
-        ``(shape, fan_in, rng, *, bias) -> ndarray``, such as `he_normal`.
+    ``rng`` is the stream named "init", ``draw`` a function like `he_normal`. The draws are float64 whatever the
+    network's dtype, so that a float32 and a float64 network of one seed start at the same weights up to rounding.
     """
     for _, layer in network.named_layers():
         if layer.fan_in is not None:
@@ -310,23 +282,10 @@ def build_model(
     rng: np.random.Generator,
     draw: Callable[..., np.ndarray] = he_normal,
 ) -> Network:
-    """Build and initialise a network by name.
+    """Build a network by its name in `MODELS`, and `initialise` it.
 
-    Parameters
-    ----------
-    name : {"mlp", "convnet", "resnet18", "resnet20"}
-    input_shape : tuple of int
-        ``(C, H, W)``.
-    classes : int
-        Outputs of the classifier.
-    width : int, optional
-        Channels of the first stage (units of the mlp); None takes the model's own default.
-    dtype : numpy dtype
-        float32 or float64.
-    rng : numpy.random.Generator
-        The stream named "init".
-    draw : callable
-        How weights and biases start, see `initialise`.
+    ``input_shape`` is (C, H, W), ``classes`` the outputs of the classifier, ``width`` the channels of the first stage
+    (units of the mlp; None takes the model's own default), ``dtype`` float32 or float64.
 
     Raises
     ------

@@ -36,10 +36,7 @@ def sgd_update(
     This is PyTorch's convention: eta scales the step, not what the velocity collects. Sutskever et al. (2013) put it
     inside, v_t = mu v_{t-1} - eta g_t and w_t = w_{t-1} + v_t. While eta is constant that velocity is -eta times this
     one and the weights agree; after a change of eta theirs still carries the old rate and fades it out, whereas here
-    the new rate counts at once.
-
-    PyTorch starts with no velocity and sets v_1 = g_1. Here v_0 = 0 gives v_1 = mu * 0 + g_1 = g_1, the same number:
-    the two differ only with dampening, which would scale g_1 in one case and not in the other, and which is absent.
+    the new rate counts at once. PyTorch starts with v_1 = g_1, which v_0 = 0 gives as well, as there is no dampening.
 
     Parameters
     ----------
@@ -47,15 +44,11 @@ def sgd_update(
         w_{t-1} and the gradient of the loss there; same shape and dtype.
     velocity : ndarray or None
         v_{t-1}; None stands for zeros.
-    lr, momentum, weight_decay : float
-    nesterov : bool
 
     Returns
     -------
-    value : ndarray
-        w_t; new, like the velocity. Nothing given is changed.
-    velocity : ndarray or None
-        v_t; None if ``momentum`` is 0, because then v_t = g_t need not be kept.
+    value, velocity : ndarray
+        w_t and v_t, both new. The velocity is None if ``momentum`` is 0, because then v_t = g_t need not be kept.
     """
     step = grad + weight_decay * value if weight_decay else grad
     if not momentum:
@@ -112,17 +105,11 @@ class SGD:
         if not self.parameters:
             raise ValueError("SGD needs at least one parameter, got none")
         names = [parameter.name for parameter in self.parameters]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
+        if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"parameter names must differ, or state() cannot tell them apart; repeated: {twice}")
 
     def step(self, lr: float) -> None:
-        """Update every parameter from its gradient. The gradients are left in place.
-
-        Parameters
-        ----------
-        lr : float
-            Learning rate eta >= 0.
+        """Update every parameter from its gradient, at a learning rate >= 0. The gradients are left in place.
 
         Raises
         ------
@@ -135,10 +122,10 @@ class SGD:
         lr = _non_negative("learning rate", lr)
         for parameter in self.parameters:
             if not self.is_finite(parameter):
-                size, good = parameter.grad.size, np.count_nonzero(np.isfinite(parameter.grad))
+                bad = np.count_nonzero(~np.isfinite(parameter.grad))
                 raise FloatingPointError(
-                    f"{parameter.name}: {size - good} of {size} gradient entries are NaN or infinite; the training "
-                    f"diverged: lower the learning rate (now {lr:g}) or check the data"
+                    f"{parameter.name}: {bad} of {parameter.grad.size} gradient entries are NaN or infinite; the "
+                    f"training diverged: lower the learning rate (now {lr:g}) or check the data"
                 )
         for parameter in self.parameters:
             kept = parameter.frozen_entries()
@@ -156,9 +143,7 @@ class SGD:
             parameter.grad,
             parameter.slots.get("momentum"),
             lr=lr,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
+            **self._settings(),
         )
         parameter.value[...] = value  # in place: engines share the array
         if velocity is not None:
@@ -183,8 +168,7 @@ class SGD:
         if state["settings"] != self._settings():
             raise ValueError(f"optimiser state was taken with {state['settings']}, but this SGD has {self._settings()}")
         velocities = state["momentum"]
-        unknown = sorted(set(velocities) - {parameter.name for parameter in self.parameters})
-        if unknown:
+        if unknown := sorted(velocities.keys() - {parameter.name for parameter in self.parameters}):
             raise ValueError(f"optimiser state holds parameters that are not here: {', '.join(unknown)}")
         for parameter in self.parameters:
             shape = np.shape(velocities.get(parameter.name, parameter.value))
@@ -201,13 +185,7 @@ class SGD:
 
 
 def learning_rate(
-    schedule: str,
-    base: float,
-    *,
-    epoch: int,
-    epochs: int,
-    milestones: Sequence[int] | None = None,
-    gamma: float = 0.1,
+    schedule: str, base: float, *, epoch: int, epochs: int, milestones: Sequence[int] | None = None, gamma: float = 0.1
 ) -> float:
     r"""Learning rate of a whole epoch.
 
@@ -225,19 +203,13 @@ def learning_rate(
     schedule : {"constant", "cosine", "step"}
     base : float
         Rate of the first epoch, >= 0.
-    epoch : int
-        Which epoch, counted from 1.
-    epochs : int
-        How many there are.
+    epoch, epochs : int
+        Which epoch, counted from 1, of how many.
     milestones : sequence of int, optional
         For "step": after how many epochs the rate falls, increasing, from 1 up. By default after one half and three
         quarters of the epochs, rounded up (He et al., 2016, on CIFAR-10).
     gamma : float
         For "step": the factor by which it falls, >= 0.
-
-    Returns
-    -------
-    float
 
     Raises
     ------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,7 +13,7 @@ EMPTY = -1
 
 
 def reservoir_slot(presented: int, capacity: int, draw: int) -> int:
-    """Where the next presented sample goes (Vitter 1985, algorithm R).
+    """Where the next presented sample goes, or -1 if it is not stored (Vitter 1985, algorithm R).
 
     The i-th sample, i from 0, fills slot i while i < capacity. After that a number j is drawn uniformly in 0..i, and
     the sample replaces slot j if j < capacity. By induction every sample so far is inside with probability
@@ -29,11 +28,6 @@ def reservoir_slot(presented: int, capacity: int, draw: int) -> int:
     draw : int
         j in 0..i; read only once the buffer is full.
 
-    Returns
-    -------
-    int
-        The slot, or -1 if the sample is not stored.
-
     Raises
     ------
     ValueError
@@ -46,36 +40,13 @@ def reservoir_slot(presented: int, capacity: int, draw: int) -> int:
     return draw if draw < capacity else EMPTY
 
 
-@dataclass(frozen=True)
-class Samples:
+class Samples(NamedTuple):
     """Buffer content for a list of slots: raw images, labels, stored logits and task numbers."""
 
     images: np.ndarray
     labels: np.ndarray
     logits: np.ndarray
     tasks: np.ndarray
-
-
-def slot_dtype(
-    image_shape: tuple[int, ...], *, image_dtype: DTypeLike, classes: int, logits_dtype: DTypeLike
-) -> np.dtype[Any]:
-    """What the buffer keeps of a sample: its parts by name, as a structured dtype."""
-    return np.dtype(
-        [
-            ("images", image_dtype, image_shape),
-            ("labels", np.int64),
-            ("logits", logits_dtype, (classes,)),
-            ("tasks", np.int64),
-        ]
-    )
-
-
-def nbytes_for(
-    capacity: int, *, image_shape: tuple[int, ...], image_dtype: DTypeLike, classes: int, logits_dtype: DTypeLike
-) -> int:
-    """Bytes that a buffer takes, filled or not, known before it is made; parameters as for `ReservoirBuffer`."""
-    slot = slot_dtype(image_shape, image_dtype=image_dtype, classes=classes, logits_dtype=logits_dtype)
-    return capacity * slot.itemsize
 
 
 class ReservoirBuffer:
@@ -94,7 +65,7 @@ class ReservoirBuffer:
     Attributes
     ----------
     nbytes : int
-        As `nbytes_for` says.
+        Bytes that the buffer takes, filled or not.
 
     Raises
     ------
@@ -113,15 +84,19 @@ class ReservoirBuffer:
     ):
         if capacity < 1:
             raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
-        slot = slot_dtype(image_shape, image_dtype=image_dtype, classes=classes, logits_dtype=logits_dtype)
+        slot = np.dtype(
+            [
+                ("images", image_dtype, image_shape),
+                ("labels", np.int64),
+                ("logits", logits_dtype, (classes,)),
+                ("tasks", np.int64),
+            ]
+        )
         self.nbytes = capacity * slot.itemsize
         require_memory(f"a buffer of {capacity} samples", self.nbytes)
         self.capacity = capacity
         self.presented = 0
-        self._images = np.zeros(capacity, slot["images"])
-        self._labels = np.zeros(capacity, slot["labels"])
-        self._logits = np.zeros(capacity, slot["logits"])
-        self._tasks = np.zeros(capacity, slot["tasks"])
+        self._kept = Samples(*(np.zeros(capacity, slot[name]) for name in Samples._fields))
 
     def __len__(self) -> int:
         """Number of filled slots."""
@@ -164,10 +139,10 @@ class ReservoirBuffer:
             If images or logits do not have the buffer's dtype (storing would convert them, a normalised image to a
             black one), or labels or draws are not integers.
         """
-        count = len(images)
-        _expect("images", images, (count, *self._images.shape[1:]), self._images.dtype)
+        count, kept = len(images), self._kept
+        _expect("images", images, (count, *kept.images.shape[1:]), kept.images.dtype)
         _expect("labels", labels, (count,), np.integer)
-        _expect("logits", logits, (count, self._logits.shape[1]), self._logits.dtype)
+        _expect("logits", logits, (count, kept.logits.shape[1]), kept.logits.dtype)
         self._check_labels(labels)
         ranks = self.presented + np.arange(count)
         draws = rng.integers(0, ranks + 1) if isinstance(rng, np.random.Generator) else np.asarray(rng)
@@ -176,10 +151,10 @@ class ReservoirBuffer:
         slots = [reservoir_slot(int(rank), self.capacity, int(draw)) for rank, draw in zip(ranks, draws, strict=True)]
         for row, slot in enumerate(slots):
             if slot != EMPTY:
-                self._images[slot] = images[row]
-                self._labels[slot] = labels[row]
-                self._logits[slot] = logits[row]
-                self._tasks[slot] = task
+                kept.images[slot] = images[row]
+                kept.labels[slot] = labels[row]
+                kept.logits[slot] = logits[row]
+                kept.tasks[slot] = task
         self.presented += count
         return np.array(slots, dtype=np.int64)
 
@@ -204,7 +179,7 @@ class ReservoirBuffer:
             raise ValueError(f"the buffer is empty; there is no slot {slots.flat[0]}")
         if slots.size and not (slots.min() >= 0 and slots.max() < len(self)):
             raise ValueError(f"buffer slots must lie in 0..{len(self) - 1}, got {slots.min()}..{slots.max()}")
-        return Samples(self._images[slots], self._labels[slots], self._logits[slots], self._tasks[slots])
+        return Samples(*(array[slots] for array in self._kept))
 
     def content(self) -> Samples:
         """All filled slots in slot order."""
@@ -212,13 +187,8 @@ class ReservoirBuffer:
 
     def state(self) -> dict[str, Any]:
         """Presented count and copies of the arrays."""
-        return {
-            "presented": self.presented,
-            "images": self._images.copy(),
-            "labels": self._labels.copy(),
-            "logits": self._logits.copy(),
-            "tasks": self._tasks.copy(),
-        }
+        copies = {name: array.copy() for name, array in self._kept._asdict().items()}
+        return {"presented": self.presented, **copies}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned; all of it, or nothing where it is refused.
@@ -230,24 +200,22 @@ class ReservoirBuffer:
         TypeError
             If it belongs to a buffer of other dtypes.
         """
-        parts = ("images", "labels", "logits", "tasks")
-        lacking = [name for name in ("presented", *parts) if name not in state]
+        lacking = [name for name in ("presented", *Samples._fields) if name not in state]
         if lacking:
             raise ValueError(f"buffer: the state lacks {', '.join(lacking)}")
         if len(state["labels"]) != self.capacity:
             raise ValueError(f"the state holds {len(state['labels'])} slots, this buffer has {self.capacity}")
-        for name in parts:
-            kept = getattr(self, f"_{name}")
+        for name, kept in self._kept._asdict().items():
             _expect(name, state[name], kept.shape, kept.dtype)
         self._check_labels(state["labels"])
         if state["presented"] < 0:
             raise ValueError(f"buffer: the state says that {state['presented']} samples were presented")
         self.presented = int(state["presented"])
-        for name in parts:
-            getattr(self, f"_{name}")[...] = state[name]
+        for name, kept in self._kept._asdict().items():
+            kept[...] = state[name]
 
     def _check_labels(self, labels: np.ndarray) -> None:
-        classes = self._logits.shape[1]
+        classes = self._kept.logits.shape[1]
         outside = labels[(labels < 0) | (labels >= classes)]
         if outside.size:
             raise ValueError(f"buffer: labels must lie in 0..{classes - 1}, the classes of the head, got {outside[0]}")

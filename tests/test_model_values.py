@@ -183,10 +183,10 @@ def test_a_file_that_is_no_npz_of_plain_arrays_is_refused(tmp_path):
         ours.save_npz(path)
         path.write_bytes(path.read_bytes()[:-40])
 
-    writers = (pickled, bare, cut_short, lambda: path.write_bytes(b""), lambda: path.write_text("weights"))
+    writers = (pickled, bare, cut_short, lambda: path.write_bytes(b""), lambda: path.write_text("weights"), path.unlink)
     for write in writers:
         write()
-        with pytest.raises(ValueError, match=r"weights\.npz: expected an \.npz file of plain arrays \("):
+        with pytest.raises(ValueError, match=r"weights\.npz: (not an?|not a whole|cannot be read) "):
             ours.load_npz(path)
         assert_same(ours.state_dict(), state)
     np.savez(path, **{**state, "extra": np.ones(2)})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.replay import EMPTY, ReservoirBuffer, Samples, nbytes_for, reservoir_slot
+from sparcl_ref.replay import EMPTY, ReservoirBuffer, Samples, reservoir_slot
 from tests import strategies as own
 from tests.chance import uniform_inclusion
 
@@ -220,7 +220,7 @@ def test_bytes_are_counted_for_all_slots() -> None:
     st.integers(1, 300), st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(1, 300), own.dtypes(),
     st.sampled_from([np.uint8, np.float32, np.float64]),
 )  # fmt: skip
-def test_bytes_are_known_before_there_is_a_buffer(capacity, image_shape, classes, logits_dtype, image_dtype) -> None:
+def test_the_bytes_it_says_are_those_of_its_arrays(capacity, image_shape, classes, logits_dtype, image_dtype) -> None:
     makings = {
         "image_shape": tuple(image_shape),
         "image_dtype": image_dtype,
@@ -229,7 +229,7 @@ def test_bytes_are_known_before_there_is_a_buffer(capacity, image_shape, classes
     }
     buffer = ReservoirBuffer(capacity, **makings)
     arrays = [value for value in buffer.state().values() if isinstance(value, np.ndarray)]
-    assert nbytes_for(capacity, **makings) == buffer.nbytes == sum(array.nbytes for array in arrays)
+    assert buffer.nbytes == sum(array.nbytes for array in arrays)
     assert arrays[0].shape == (capacity, *image_shape)
 
 

@@ -22,18 +22,8 @@ def crop_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Shift each image by up to 4 pixels in both directions, and mirror every other one on average.
 
     The usual augmentation for CIFAR: pad by 4 pixels of 0 on all sides, crop at a uniformly random place, flip left
-    to right with probability 1/2.
-
-    Parameters
-    ----------
-    images : ndarray, shape (N, C, H, W)
-        As stored, before normalisation, so that the padding is black.
-    rng : numpy.random.Generator
-        Draws all crops, then all flips.
-
-    Returns
-    -------
-    ndarray, shape (N, C, H, W), dtype of ``images``
+    to right with probability 1/2. The images, shape (N, C, H, W), are as stored, before normalisation, so that the
+    padding is black; all crops are drawn, then all flips.
     """
     offsets = rng.integers(0, 2 * PADDING + 1, size=(len(images), 2))
     flips = rng.integers(0, 2, size=len(images)).astype(bool)
@@ -41,7 +31,7 @@ def crop_flip(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, padding: int = PADDING) -> np.ndarray:
-    """Crop padded images at given places and mirror some; what `crop_flip` does once the dice are cast.
+    """Crop padded images at given places and mirror some, in a new array: `crop_flip` once the dice are cast.
 
     With ``P`` the images padded by ``padding`` zeros on all sides and ``(a, b) = offsets[n]``::
 
@@ -55,10 +45,6 @@ def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, 
         Row and column of the crop's upper left corner, each 0 .. 2 * padding; ``padding`` itself is no shift.
     flips : ndarray of bool, shape (N,)
     padding : int
-
-    Returns
-    -------
-    ndarray, shape (N, C, H, W), dtype of ``images``; a new array
 
     Raises
     ------
@@ -80,14 +66,9 @@ def crop_flip_at(images: np.ndarray, offsets: np.ndarray, flips: np.ndarray, *, 
     if ((offsets < 0) | (offsets > 2 * padding)).any():
         raise ValueError(f"crop_flip: offsets must be in 0..{2 * padding}, got {offsets.min()}..{offsets.max()}")
     padded = np.pad(images, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    rows = offsets[:, :1] + np.arange(h)
-    columns = offsets[:, 1:] + np.where(flips[:, None], np.arange(w)[::-1], np.arange(w))
-    return padded[
-        np.arange(n)[:, None, None, None],
-        np.arange(c)[None, :, None, None],
-        rows[:, None, :, None],
-        columns[:, None, None, :],
-    ]
+    sample, channel, row, column = np.ogrid[:n, :c, :h, :w]
+    across = np.where(flips[sample], w - 1 - column, column)
+    return padded[sample, channel, offsets[sample, 0] + row, offsets[sample, 1] + across]
 
 
 #: By name; ``AUGMENTATIONS.register(name, function)`` adds one.

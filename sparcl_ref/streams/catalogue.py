@@ -9,9 +9,8 @@ from sparcl_ref.registry import Registry
 from sparcl_ref.streams.cifar import CIFAR10
 from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.digits import DIGITS
-from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
 from sparcl_ref.streams.files import user_path, why_unreadable
-from sparcl_ref.streams.mnist import MNIST
+from sparcl_ref.streams.mnist import FASHION_MNIST, MNIST
 from sparcl_ref.streams.npz import read_data_set
 
 Loader = Callable[[], Dataset]
@@ -22,18 +21,10 @@ DATASETS: Registry[Loader] = Registry(
 
 
 def register(name: str, loader: Loader) -> Loader:
-    """Let `load_dataset`, and with it every command, know a data set by name.
+    """Let `load_dataset`, and with it every command, know a data set by name; returns the loader.
 
-    Parameters
-    ----------
-    name : str
-    loader : callable
-        Without arguments; returns a `Dataset`. A function of a module, so that worker processes can be told of it.
-
-    Returns
-    -------
-    callable
-        The loader.
+    The loader is called without arguments and returns a `Dataset`. It is a function of a module, so that worker
+    processes can be told of it.
 
     Raises
     ------
@@ -71,12 +62,11 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
         if not isinstance(dataset, Dataset):
             raise ValueError(f"data set {name_or_path!r}: its loader returned {type(dataset).__name__}, not a Dataset")
         return dataset
-    path = user_path(name_or_path)
-    reason = why_unreadable(path) if os.fspath(name_or_path) else "this name is empty"
+    path, given = user_path(name_or_path), os.fspath(name_or_path)
+    reason = why_unreadable(path) if given else "this name is empty"
     if reason:
-        names = ", ".join(DATASETS)
         raise ValueError(
-            f"data set {os.fspath(name_or_path)!r}: give one of {names}, or the path of an .npz file; {reason}"
+            f"data set {given!r}: give one of {', '.join(DATASETS)}, or the path of an .npz file; {reason}"
         )
     arrays = read_data_set(path)
     try:

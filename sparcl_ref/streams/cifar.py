@@ -37,12 +37,7 @@ def read(found: Sequence[Path]) -> dict[str, np.ndarray]:
 
 
 def read_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read one file of the binary version.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (N, 3, 32, 32)
-    labels : ndarray of int64, shape (N,)
+    """Read one file of the binary version: images (uint8, shape (N, 3, 32, 32)) and labels (int64, shape (N,)).
 
     Raises
     ------
@@ -63,12 +58,7 @@ def read_binary(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Read one file of the Python version, written by Python 2 or 3 with any protocol; no code of it is run.
 
-    Keys may be bytes or strings, labels a list or an array.
-
-    Returns
-    -------
-    images : ndarray of uint8, shape (N, 3, 32, 32)
-    labels : ndarray of int64, shape (N,)
+    Keys may be bytes or strings, labels a list or an array. Returns what `read_binary` does.
 
     Raises
     ------
@@ -77,7 +67,8 @@ def read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
         images, or not as many labels as images.
     """
     batch = read_pickled(path)
-    images, labels = (batch.get(key.encode(), batch.get(key)) if isinstance(batch, dict) else None for key in _KEYS)
+    held = batch if isinstance(batch, dict) else {}
+    images, labels = (held.get(key.encode(), held.get(key)) for key in ("data", "labels"))
     rows = images.values if isinstance(images, Array) else np.zeros(0)
     if rows.dtype != np.uint8 or rows.shape[1:] != (IMAGE_BYTES,):
         raise ValueError(f"{path}: expected a dict with an array of bytes of shape (N, {IMAGE_BYTES}) under b'data'")
@@ -92,8 +83,6 @@ def read_python(path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"{path}: expected {len(rows)} labels 0..9 under b'labels'")
     return rows.reshape(-1, *IMAGE_SHAPE), np.array(listed, dtype=np.int64)
 
-
-_KEYS = ("data", "labels")
 
 CIFAR10 = KnownDataset(
     name="cifar10",
@@ -111,4 +100,3 @@ CIFAR10 = KnownDataset(
     files=files,
     read=read,
 )
-load_cifar10 = CIFAR10.load

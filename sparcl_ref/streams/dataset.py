@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import mmap
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-from sparcl_ref.streams.arrays import (
-    check_images,
-    check_labels,
-    check_one_each,
-    check_range,
-    count_classes,
-    dtype_of,
-    kept,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +49,12 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
-            check_images(f"{part}_x", images)
-            check_labels(f"{part}_y", labels, len(images), self.classes)
-            for array, key in ((images, f"{part}_x"), (labels, f"{part}_y")):
-                object.__setattr__(self, key, kept(array))
+            _check_images(f"{part}_x", images)
+            if _dtype(f"{part}_y", labels) != np.int64:
+                raise TypeError(f"{part}_y must be an array of int64, got dtype {labels.dtype}")
+            _check_labels(f"{part}_y", labels, len(images), self.classes)
+            object.__setattr__(self, f"{part}_x", _kept(images))
+            object.__setattr__(self, f"{part}_y", _kept(labels))
         if self.train_x.shape[1:] != self.test_x.shape[1:]:
             shapes = f"{self.train_x.shape[1:]} and {self.test_x.shape[1:]}"
             raise ValueError(f"train_x and test_x must have images of one shape (C, H, W), got {shapes}")
@@ -70,8 +62,18 @@ class Dataset:
             dtypes = f"{self.train_x.dtype} and {self.test_x.dtype}"
             raise TypeError(f"train_x and test_x must have one dtype, as one scale serves both; got {dtypes}")
         for key in ("mean", "std"):
-            object.__setattr__(self, key, _numbers(key, getattr(self, key)))
-        _check_normalisation(self.scale, self.mean, self.std, channels=self.input_shape[0])
+            values = getattr(self, key)
+            try:
+                object.__setattr__(self, key, tuple(float(value) for value in values))
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"{key} must be numbers, one for each channel, such as (0.5,); got {values!r}"
+                ) from error
+        channels, got = self.input_shape[0], f"mean {self.mean}, std {self.std}"
+        if not len(self.mean) == len(self.std) == channels:
+            raise ValueError(f"mean and std must have one value for each of {channels} channels, got {got}")
+        if not np.isfinite([self.scale, *self.mean, *self.std]).all() or self.scale <= 0 or min(self.std) <= 0:
+            raise ValueError(f"scale and std must be positive, and all finite; got scale {self.scale}, {got}")
 
     @classmethod
     def from_arrays(
@@ -80,40 +82,26 @@ class Dataset:
         """Make a data set of arrays alone: the classes are 0 .. the highest training label.
 
         Images of uint8 are scaled by 1/255, others by 1; mean and standard deviation are those of the training set.
-
-        Parameters
-        ----------
-        name : str
-        train_x, test_x : ndarray of uint8, float32 or float64, shape (N, C, H, W)
-        train_y, test_y : ndarray of any integer dtype, shape (N,)
+        Arrays are as in `Dataset`, but labels may be of any integer dtype.
 
         Raises
         ------
         TypeError, ValueError
             As for `Dataset`; also ValueError if a channel is constant over the whole training set.
         """
-        check_images("train_x", train_x)
-        check_images("test_x", test_x)
-        for key, images, labels in (("train_y", train_x, train_y), ("test_y", test_x, test_y)):
-            if dtype_of(key, labels).kind not in "iu":
+        _check_images("train_x", train_x)
+        _check_images("test_x", test_x)
+        for key, labels in (("train_y", train_y), ("test_y", test_y)):
+            if _dtype(key, labels).kind not in "iu":
                 raise TypeError(f"{key} must be an array of integers, got dtype {labels.dtype}")
-            check_one_each(key, labels, len(images))
-        classes = count_classes(train_y)
+        classes = max(int(train_y.max(initial=0)), 0) + 1
         # Before they become int64, into which not every unsigned label fits.
-        check_range("test_y", test_y, classes)
+        _check_labels("train_y", train_y, len(train_x), classes, renumber=True)
+        _check_labels("test_y", test_y, len(test_x), classes)
         scale = 1 / 255 if train_x.dtype == np.uint8 else 1.0
         mean, std = mean_and_std(train_x, scale=scale)
-        return cls(
-            name=name,
-            train_x=train_x,
-            train_y=train_y.astype(np.int64),
-            test_x=test_x,
-            test_y=test_y.astype(np.int64),
-            classes=classes,
-            scale=scale,
-            mean=mean,
-            std=std,
-        )
+        train_y, test_y = train_y.astype(np.int64), test_y.astype(np.int64)
+        return cls(name, train_x, train_y, test_x, test_y, classes=classes, scale=scale, mean=mean, std=std)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -128,11 +116,7 @@ class Dataset:
         images : ndarray, shape (N, C, H, W)
             Images as stored, or augmented; left unchanged.
         dtype : numpy dtype
-            float32 or float64: of the result and of the arithmetic.
-
-        Returns
-        -------
-        ndarray, shape (N, C, H, W)
+            float32 or float64: of the result, shape (N, C, H, W), and of the arithmetic.
 
         Raises
         ------
@@ -194,15 +178,58 @@ def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...]
     return tuple(means), tuple(stds)
 
 
-def _numbers(key: str, values: Iterable[float]) -> tuple[float, ...]:
-    try:
-        return tuple(float(value) for value in values)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{key} must be numbers, one for each channel, such as (0.5,); got {values!r}") from error
+def _dtype(key: str, array: np.ndarray) -> np.dtype:
+    """The dtype of what must be an array; a masked one is none, as its mask would be forgotten."""
+    if not isinstance(array, np.ndarray) or isinstance(array, np.ma.MaskedArray):
+        raise TypeError(f"{key} must be a NumPy array, got {type(array).__name__}")
+    return array.dtype
 
 
-def _check_normalisation(scale: float, mean: tuple[float, ...], std: tuple[float, ...], *, channels: int) -> None:
-    if not len(mean) == len(std) == channels:
-        raise ValueError(f"mean and std must have one value for each of {channels} channels, got {mean} and {std}")
-    if not np.isfinite([scale, *mean, *std]).all() or scale <= 0 or min(std) <= 0:
-        raise ValueError(f"scale and std must be positive, and all finite; got scale {scale}, mean {mean}, std {std}")
+def _check_images(key: str, images: np.ndarray) -> None:
+    """Refuse what are no images of shape (N, C, H, W), finite, of uint8, float32 or float64."""
+    if _dtype(key, images) not in (np.uint8, np.float32, np.float64):
+        raise TypeError(f"{key} must be an array of uint8, float32 or float64, got dtype {images.dtype}")
+    if images.ndim != 4 or 0 in images.shape:
+        remedies = {2: "; give rows of pixels their shape: images.reshape(-1, C, H, W)", 3: "; add C: images[:, None]"}
+        remedy = remedies.get(images.ndim, "")
+        raise ValueError(f"{key} must have shape (N, C, H, W) with at least one of each, got {images.shape}{remedy}")
+    _, h, w, c = images.shape
+    # Colours last: nobody has eight channels or more of pictures with three or four columns. One column is possible
+    # (a row of measurements), so there only squares tell.
+    if min(h, w) >= 8 and (c in (3, 4) or (c == 1 and h == w)):
+        raise ValueError(
+            f"{key} has shape {images.shape}, which reads as (N, H, W, C); (N, C, H, W) is expected: "
+            "images.transpose(0, 3, 1, 2)"
+        )
+    if images.dtype != np.uint8 and not (finite := np.isfinite(images)).all():
+        index = tuple(int(i) for i in np.unravel_index(np.argmin(finite), images.shape))
+        raise ValueError(f"{key} has the value {images[index]} at index {index}; replace or remove what is not finite")
+
+
+def _check_labels(key: str, labels: np.ndarray, count: int, classes: int, *, renumber: bool = False) -> None:
+    """Refuse what are not labels of ``count`` images, of any integer dtype, with each of the classes among them."""
+    if labels.shape != (count,):
+        remedy = "; take labels[:, 0]" if labels.shape == (count, 1) else ""
+        raise ValueError(f"{key} must have shape ({count},), one label for each image, got {labels.shape}{remedy}")
+    span = f"0..{classes - 1}"
+    outside = (labels < 0) | (labels >= classes)
+    if outside.any():
+        index = int(np.argmax(outside))
+        raise ValueError(f"{key} must be in {span}, the training labels; got {labels[index]} at index {index}")
+    present = np.unique(labels).tolist()
+    if len(present) != classes:
+        absent = next((label for label, found in enumerate(present) if label != found), len(present))
+        remedy = f"; renumber the {len(present)} classes: numpy.unique(labels, return_inverse=True)" if renumber else ""
+        raise ValueError(f"{key} must contain each of the classes {span}; class {absent} is absent{remedy}")
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """The array read-only: itself if its memory can be changed by nobody, else a copy."""
+    base: Any = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    # Bytes, or a file mapped to be read; an array that owns its memory could be made writable again.
+    fixed = isinstance(base, bytes | mmap.mmap) and memoryview(base).readonly
+    own = np.asarray(array).view() if fixed else np.array(array)
+    own.flags.writeable = False
+    return own

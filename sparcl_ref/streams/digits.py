@@ -34,13 +34,7 @@ DIGITS_SHA256 = "b086734a4c7e9fe9069104bd8f90442e31ebf255ae7dbec23a9030a760bdcc4
 
 
 def read(files: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Read the file, or another copy of it.
-
-    Raises
-    ------
-    ValueError
-        If it is missing, or its SHA-256 is not that of the file the package came with.
-    """
+    """Read the file, or another copy of it; ValueError if its SHA-256 is not that of the file the package came with."""
     (path,) = files
     try:
         arrays = read_npz(path, ARRAYS)
@@ -52,15 +46,12 @@ def read(files: Sequence[Path]) -> dict[str, np.ndarray]:
             f"{path}: the digits are damaged, their SHA-256 begins with {found[:12]} instead of {DIGITS_SHA256[:12]}; "
             "reinstall sparcl_ref to restore them"
         )
-    return {key: array.astype(np.int64) if key.endswith("y") else array for key, array in arrays.items()}
+    return arrays
 
 
 def fingerprint(arrays: dict[str, np.ndarray]) -> str:
     """SHA-256 (hexadecimal) over the bytes of train_x, train_y, test_x and test_y, in this order and in C order."""
-    digest = hashlib.sha256()
-    for key in ARRAYS:
-        digest.update(arrays[key].tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(arrays[key].tobytes() for key in ARRAYS)).hexdigest()
 
 
 DIGITS = KnownDataset(
@@ -79,4 +70,3 @@ DIGITS = KnownDataset(
     files=lambda place: [place],
     read=read,
 )
-load_digits = DIGITS.load

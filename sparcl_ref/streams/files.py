@@ -23,13 +23,7 @@ MOST_INFLATED = 1032
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """The path that a person wrote, a leading ``~`` replaced by the home folder.
-
-    Raises
-    ------
-    ValueError
-        If there is no such home folder.
-    """
+    """The path that a person wrote, a leading ``~`` replaced by the home folder; ValueError if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -76,13 +70,7 @@ def require_file(path: Path) -> None:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file.
-
-    Raises
-    ------
-    ValueError
-        If it is missing, empty, no ordinary file, not permitted or larger than memory.
-    """
+    """Read a file; ValueError if it is missing, empty, no ordinary file, not permitted or larger than memory."""
     require_file(path)
     require_memory(f"{path}: reading it", path.stat().st_size)
     try:
@@ -95,17 +83,9 @@ def read_bytes(path: Path) -> bytes:
 def inflated(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, int]]:
     """Open a file that may be compressed with gzip, whatever its name says: browsers unpack what they fetch.
 
-    Yields
-    ------
-    file : binary file
-        Gives the contents piece by piece, so that no more is inflated than was asked for.
-    most : int
-        More bytes than these cannot be in it.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to read; also from within, if the compressed contents are cut short or damaged.
+    Yields the file, which gives its contents piece by piece, so that no more is inflated than was asked for, and how
+    many bytes can be in it at most. ValueError if there is nothing to read; also from within, if the compressed
+    contents are cut short or damaged.
     """
     require_file(path)
     size = path.stat().st_size
@@ -113,11 +93,7 @@ def inflated(path: Path) -> Iterator[tuple[BinaryIO | gzip.GzipFile, int]]:
         packed = plain.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         plain.seek(0)
         try:
-            if packed:
-                with gzip.GzipFile(fileobj=plain) as unpacked:
-                    yield unpacked, size * MOST_INFLATED
-            else:
-                yield plain, size
+            yield (gzip.GzipFile(fileobj=plain), size * MOST_INFLATED) if packed else (plain, size)
         except (OSError, EOFError, zlib.error) as error:
             what = "not a whole gzip file" if packed else "cannot be read"
             raise ValueError(f"{path}: {what} ({one_line(error)}); fetch it again") from error

@@ -20,7 +20,7 @@ TOLERANCE = 0.03
 
 @dataclass(frozen=True)
 class KnownDataset:
-    """A published data set. Name and constants belong together: images that are evidently others are refused.
+    """A published data set, loaded by a call. Images that are evidently not those of its name are refused.
 
     Attributes
     ----------
@@ -39,7 +39,8 @@ class KnownDataset:
     files : callable
         The files to read at a place, whether they are there or not.
     read : callable
-        From these files the arrays ``train_x``, ``train_y``, ``test_x`` and ``test_y``; ValueError names a bad file.
+        From these files the arrays ``train_x``, ``train_y``, ``test_x`` and ``test_y``, labels of any integer dtype;
+        ValueError names a bad file.
     places : tuple of str
         Glob patterns of folders or files below a data folder, most wanted first.
     home : Path, optional
@@ -62,11 +63,7 @@ class KnownDataset:
     places: tuple[str, ...] = ()
     home: Path | None = None
 
-    def __call__(self) -> Dataset:
-        """Load it from where it is found."""
-        return self.load()
-
-    def load(self, place: str | os.PathLike[str] | None = None) -> Dataset:
+    def __call__(self, place: str | os.PathLike[str] | None = None) -> Dataset:
         """Load the data set, or any excerpt of it.
 
         Parameters
@@ -81,10 +78,9 @@ class KnownDataset:
         """
         found = self.find() if place is None else user_path(place)
         arrays = self.read(self.files(found))
+        arrays |= {key: arrays[key].astype(np.int64) for key in ("train_y", "test_y")}
         try:
-            dataset = Dataset(
-                name=self.name, **arrays, classes=self.classes, scale=self.scale, mean=self.mean, std=self.std
-            )
+            dataset = Dataset(self.name, **arrays, classes=self.classes, scale=self.scale, mean=self.mean, std=self.std)
             self._check_identity(dataset)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{found}: {error}") from error
@@ -93,12 +89,10 @@ class KnownDataset:
     def find(self) -> Path:
         """Its home, or the place with the most of its files in the first data folder that has any of them.
 
-        Data folders are the one that the environment variable ``SPARCL_REF_DATA`` names, then the system's.
-
         Raises
         ------
         ValueError
-            If there is none.
+            If there is none in the folders that `data_folders` names.
         """
         if self.home is not None:
             return self.home
@@ -123,8 +117,7 @@ class KnownDataset:
         )
 
     def _wholeness(self, place: Path) -> float:
-        files = self.files(place)
-        return sum(not why_unreadable(path) for path in files) / len(files)
+        return float(np.mean([not why_unreadable(path) for path in self.files(place)]))
 
     def _check_identity(self, dataset: Dataset) -> None:
         if dataset.input_shape != self.input_shape:

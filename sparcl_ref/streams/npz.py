@@ -18,25 +18,16 @@ KERAS_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def read_data_set(path: Path) -> dict[str, np.ndarray]:
-    """Read the four arrays of a data set, under our names or under those of Keras' ``mnist.npz``.
+    """Read the four `ARRAYS` of a data set, whether they have our names or those of Keras' ``mnist.npz``.
 
-    Returns
-    -------
-    dict of str to ndarray
-        ``train_x``, ``train_y``, ``test_x`` and ``test_y``. Grey images (N, H, W), as Keras keeps them, become
-        (N, 1, H, W).
-
-    Raises
-    ------
-    ValueError
-        As `read_npz`.
+    Grey images (N, H, W), as Keras keeps them, become (N, 1, H, W). Raises as `read_npz`.
     """
     arrays = read_npz(path, ARRAYS, also=KERAS_ARRAYS)
     return {key: array[:, None] if key.endswith("x") and array.ndim == 3 else array for key, array in arrays.items()}
 
 
 def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
-    """Read arrays from an ``.npz`` file; pickled ones are refused, because unpickling runs code.
+    """Read arrays from an ``.npz`` file, read-only; pickled ones are refused, because unpickling runs code.
 
     Parameters
     ----------
@@ -45,11 +36,6 @@ def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str
         The arrays wanted; what else the file contains is left alone. All of them unless given.
     also : tuple of str
         Other names of the same arrays, for a file that has none of ``keys``.
-
-    Returns
-    -------
-    dict of str to ndarray, read-only
-        Under ``keys``.
 
     Raises
     ------

@@ -64,7 +64,9 @@ class Array:
 
     def __setstate__(self, state: tuple[int, tuple[int, ...], _Dtype, bool, bytes]) -> None:
         _version, shape, dtype, fortran, raw = state
-        self.values = _values(raw, dtype).reshape(shape, order="F" if fortran else "C")
+        if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes | bytearray):
+            raise pickle.UnpicklingError("an array is not made of bytes")
+        self.values = np.frombuffer(raw, dtype=dtype.dtype).reshape(shape, order="F" if fortran else "C")
 
 
 class _Dtype:
@@ -99,36 +101,20 @@ def _text(text: str | bytes) -> str:
     return text.decode("latin1") if isinstance(text, bytes) else text
 
 
-def _values(raw: bytes | bytearray, dtype: _Dtype) -> np.ndarray:
-    if not isinstance(dtype, _Dtype) or not isinstance(raw, bytes | bytearray):
-        raise pickle.UnpicklingError("an array is not made of bytes")
-    return np.frombuffer(raw, dtype=dtype.dtype)
-
-
-def _reconstruct(*_arguments: Any) -> Array:
-    """NumPy's, up to protocol 4: an empty array, which `Array.__setstate__` fills."""
-    return Array()
-
-
 def _from_buffer(raw: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str | bytes) -> Array:
-    """NumPy's, from protocol 5 on; in C or Fortran order."""
+    """What NumPy calls from protocol 5 on."""
     if _text(order) not in ("C", "F"):
         raise pickle.UnpicklingError(f"an array has its axes in the order {order!r}")
     array = Array()
-    array.values = _values(raw, dtype).reshape(shape, order="F" if _text(order) == "F" else "C")
+    array.__setstate__((1, shape, dtype, _text(order) == "F", raw))
     return array
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """``_codecs.encode``, by which Python 3 writes bytes up to protocol 2; other codecs are refused."""
+    """By which Python 3 writes bytes up to protocol 2; other codecs are refused."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"bytes must be written as latin1, got {encoding!r}")
     return text.encode("latin1")
-
-
-def _empty_bytes() -> bytes:
-    """``bytes``, by which Python 3 writes empty bytes up to protocol 2; without arguments only."""
-    return b""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -138,10 +124,10 @@ class _Unpickler(pickle.Unpickler):
         known = {
             "numpy.ndarray": Array,
             "numpy.dtype": _Dtype,
-            "numpy.core.multiarray._reconstruct": _Function(_reconstruct),
+            "numpy.core.multiarray._reconstruct": _Function(lambda *_: Array()),  # empty; its state fills it
             "numpy.core.numeric._frombuffer": _Function(_from_buffer),
             "_codecs.encode": _Function(_encode),
-            "__builtin__.bytes": _Function(_empty_bytes),
+            "__builtin__.bytes": _Function(lambda: b""),  # empty ones up to protocol 2; never with arguments
         }
         # NumPy 2 writes numpy._core, Python 3 builtins where it need not think of Python 2.
         wanted = f"{module.replace('numpy._core.', 'numpy.core.').replace('builtins', '__builtin__')}.{name}"

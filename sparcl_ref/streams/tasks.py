@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,13 +55,8 @@ class Stream:
 def class_order(spec: str | Sequence[int], classes: int, rng: np.random.Generator) -> tuple[int, ...]:
     """Decide the order in which the classes arrive.
 
-    Parameters
-    ----------
-    spec : {"natural", "random"} or sequence of int
-        "natural" is 0, 1, 2, ...; "random" a uniformly random permutation; a sequence is taken as it is.
-    classes : int
-    rng : numpy.random.Generator
-        Drawn from for "random" only.
+    ``spec`` "natural" is 0, 1, 2, ...; "random" a uniformly random permutation, for which alone ``rng`` is drawn from;
+    a sequence is taken as it is.
 
     Raises
     ------
@@ -78,14 +73,7 @@ def class_order(spec: str | Sequence[int], classes: int, rng: np.random.Generato
 
 
 def split(dataset: Dataset, *, classes_per_task: int, class_order: Sequence[int]) -> Stream:
-    """Cut a data set into tasks of equally many classes.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    classes_per_task : int
-    class_order : sequence of int
-        As returned by the function of this name: the first ``classes_per_task`` of it are task 1.
+    """Cut a data set into tasks of ``classes_per_task`` classes each, in the order that `class_order` returned.
 
     Raises
     ------
@@ -99,16 +87,14 @@ def split(dataset: Dataset, *, classes_per_task: int, class_order: Sequence[int]
             f"choose a divisor of {dataset.classes}"
         )
     starts = range(0, dataset.classes, classes_per_task)
-    tasks = tuple(
-        _task(dataset, number, order[start : start + classes_per_task]) for number, start in enumerate(starts, start=1)
-    )
-    return Stream(dataset=dataset, class_order=order, tasks=tasks, training=tasks)
+    cuts = enumerate((order[start : start + classes_per_task] for start in starts), start=1)
+    tasks = tuple(_task(dataset, number, classes) for number, classes in cuts)
+    return Stream(dataset, order, tasks=tasks, training=tasks)
 
 
 def joint(stream: Stream) -> Stream:
     """Learn all classes at once, as a single task, but measure on the tasks of the given stream: the upper bound."""
-    everything = _task(stream.dataset, 1, stream.class_order)
-    return Stream(dataset=stream.dataset, class_order=stream.class_order, tasks=stream.tasks, training=(everything,))
+    return replace(stream, training=(_task(stream.dataset, 1, stream.class_order),))
 
 
 def cut_batches(
@@ -123,10 +109,6 @@ def cut_batches(
     batch_size : int
     drop_last : bool
         Leave out a last batch that is not full.
-
-    Returns
-    -------
-    list of ndarray of int
 
     Raises
     ------
@@ -155,4 +137,4 @@ def _permutation(order: Sequence[int], classes: int) -> tuple[int, ...]:
 def _task(dataset: Dataset, number: int, classes: tuple[int, ...]) -> Task:
     train_index, test_index = (np.flatnonzero(np.isin(labels, classes)) for labels in (dataset.train_y, dataset.test_y))
     train_index.flags.writeable = test_index.flags.writeable = False
-    return Task(number=number, classes=classes, train_index=train_index, test_index=test_index)
+    return Task(number, classes, train_index, test_index)

@@ -7,7 +7,7 @@ import pytest
 
 from sparcl_ref.streams import load_dataset
 from sparcl_ref.streams.dataset import mean_and_std
-from sparcl_ref.streams.digits import DIGITS_FILE, DIGITS_SHA256, fingerprint, load_digits
+from sparcl_ref.streams.digits import DIGITS, DIGITS_FILE, DIGITS_SHA256, fingerprint
 from sparcl_ref.streams.npz import ARRAYS
 
 
@@ -77,14 +77,14 @@ def test_one_changed_value_is_noticed(tmp_path, key):
     with pytest.raises(
         ValueError, match=r"digits\.npz: the digits are damaged, .* reinstall sparcl_ref to restore them$"
     ):
-        load_digits(tmp_path / "digits.npz")
+        DIGITS(tmp_path / "digits.npz")
 
 
 def test_a_missing_or_cut_file_is_a_clear_error(tmp_path):
     with pytest.raises(
         ValueError, match=r"digits\.npz: cannot be read \(there is no such file\); reinstall sparcl_ref to restore it$"
     ):
-        load_digits(tmp_path / "digits.npz")
+        DIGITS(tmp_path / "digits.npz")
     (tmp_path / "digits.npz").write_bytes(DIGITS_FILE.read_bytes()[:20_000])
     with pytest.raises(ValueError, match=r"digits\.npz: .*; reinstall sparcl_ref to restore it$"):
-        load_digits(tmp_path / "digits.npz")
+        DIGITS(tmp_path / "digits.npz")

@@ -62,7 +62,7 @@ def roots(tmp_path, monkeypatch):
 def test_find_takes_the_first_pattern_then_the_alphabet(roots):
     own, _ = roots
     for name in ("TOY/raw", "to-b", "to-a", "toy"):
-        assert TOY.load(fill(own / name, "a", "b")).name == "toy"
+        assert TOY(fill(own / name, "a", "b")).name == "toy"
         assert TOY.find() == own / name
 
 
@@ -113,14 +113,14 @@ def test_what_comes_with_the_package_is_found_without_looking(roots, tmp_path):
 
 def test_errors_name_the_place(tmp_path):
     with pytest.raises(ValueError, match=rf"^{tmp_path}: train_y must contain each of the classes 0\.\.2; class 2"):
-        dataclasses.replace(TOY, classes=3).load(tmp_path)
+        dataclasses.replace(TOY, classes=3)(tmp_path)
     with pytest.raises(ValueError, match=rf"^{tmp_path}: Toy has images of shape \(1, 2, 3\), these have \(1, 2, 2\)$"):
-        dataclasses.replace(TOY, input_shape=(1, 2, 3)).load(tmp_path)
+        dataclasses.replace(TOY, input_shape=(1, 2, 3))(tmp_path)
     for part in ("train", "test"):
         with pytest.raises(ValueError, match=rf"^{tmp_path}: Toy has 1 {part}(ing)? images, these are 2$"):
-            dataclasses.replace(TOY, **{part: 1}).load(tmp_path)
+            dataclasses.replace(TOY, **{part: 1})(tmp_path)
     with pytest.raises(ValueError, match=rf"^{tmp_path}: train_x must be an array of uint8, float32 or float64, got"):
-        of(np.zeros((2, *SHAPE), dtype=np.int16)).load(tmp_path)
+        of(np.zeros((2, *SHAPE), dtype=np.int16))(tmp_path)
 
 
 @given(st.integers(-60, 60), st.sampled_from([2, TELLING - 1, TELLING, 3 * TELLING + 1]))
@@ -133,9 +133,9 @@ def test_images_are_told_by_their_mean_once_there_are_enough(tmp_path_factory, s
         with pytest.raises(
             ValueError, match=r": these are not the images of Toy: their mean and standard deviation are "
         ):
-            known.load(tmp_path_factory.getbasetemp())
+            known(tmp_path_factory.getbasetemp())
     elif count < TELLING or abs(shift) < 28:
-        assert known.load(tmp_path_factory.getbasetemp()).mean == known.mean
+        assert known(tmp_path_factory.getbasetemp()).mean == known.mean
 
 
 def test_every_data_set_of_the_package_says_what_it_is():
