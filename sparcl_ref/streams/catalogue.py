@@ -9,8 +9,9 @@ from sparcl_ref.registry import Registry
 from sparcl_ref.streams.cifar import CIFAR10
 from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.digits import DIGITS
+from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
 from sparcl_ref.streams.files import user_path, why_unreadable
-from sparcl_ref.streams.mnist import FASHION_MNIST, MNIST
+from sparcl_ref.streams.mnist import MNIST
 from sparcl_ref.streams.npz import read_data_set
 
 Loader = Callable[[], Dataset]

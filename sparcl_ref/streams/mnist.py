@@ -6,7 +6,6 @@ follow the lengths of the axes as big-endian 32-bit numbers, and the values in C
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,15 +97,4 @@ MNIST = KnownDataset(
     places=("mnist", "MNIST/raw", "mnist.npz"),  # ours, torchvision's, Keras'
     files=files,
     read=read,
-)
-
-FASHION_MNIST = dataclasses.replace(
-    MNIST,
-    name="fashion-mnist",
-    title="Fashion-MNIST",
-    origin='H. Xiao, K. Rasul and R. Vollgraf, "Fashion-MNIST: a novel image dataset", 2017, Zalando SE',
-    licence="MIT",
-    mean=(0.28604,),
-    std=(0.35302,),
-    places=("fashion-mnist", "FashionMNIST/raw"),  # Debian's and Keras', torchvision's
 )

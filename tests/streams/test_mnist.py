@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sparcl_ref import memory
 from sparcl_ref.streams import load_dataset
 from sparcl_ref.streams.dataset import mean_and_std
-from sparcl_ref.streams.mnist import FASHION_MNIST, MNIST, files, read_idx
+from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
+from sparcl_ref.streams.mnist import MNIST, files, read_idx
 from tests import strategies
 from tests.streams.idx_files import FILES, idx, write_mnist
 
