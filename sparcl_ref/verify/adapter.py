@@ -26,34 +26,18 @@ class NotProvidedError(Exception):
 
 @dataclass(frozen=True)
 class Signature:
-    """What a function of an adapter takes.
+    """What a function of an adapter takes."""
 
-    Attributes
-    ----------
-    names : tuple of str or None
-        Arguments it takes by name; None if it takes any.
-    required : tuple of str
-        Those without a default.
-    """
-
-    names: tuple[str, ...] | None
-    required: tuple[str, ...] = ()
+    names: tuple[str, ...] | None  #: arguments it takes by name; None if it takes any
+    required: tuple[str, ...] = ()  #: those without a default
 
 
 @dataclass(frozen=True)
 class Interface:
-    """What an adapter provides.
+    """What an adapter provides."""
 
-    Attributes
-    ----------
-    signatures : dict of str to Signature
-        Of the protocol's functions it has.
-    remarks : tuple of str
-        What looks like a slip, such as a name that almost is one of the protocol's.
-    """
-
-    signatures: dict[str, Signature]
-    remarks: tuple[str, ...] = ()
+    signatures: dict[str, Signature]  #: of the protocol's functions it has
+    remarks: tuple[str, ...] = ()  #: what looks like a slip, such as a name that almost is one of the protocol's
 
 
 def provided(adapter: ModuleType | Mapping[str, Any], name: str) -> Any:
@@ -62,14 +46,7 @@ def provided(adapter: ModuleType | Mapping[str, Any], name: str) -> Any:
 
 
 def inspect_adapter(adapter: ModuleType | Mapping[str, Any], known: list[str]) -> Interface:
-    """Which functions of the protocol an adapter has, and with which arguments.
-
-    Parameters
-    ----------
-    adapter : module or mapping
-    known : list of str
-        Names of the protocol.
-    """
+    """Which of the functions the protocol knows an adapter has, and with which arguments."""
     found = {name: provided(adapter, name) for name in known}
     remarks = [f"{name} is not a function but {type(thing).__name__}" for name, thing in found.items()
                if thing is not None and not callable(thing)]  # fmt: skip
@@ -143,40 +120,19 @@ def _equals_default(value: Any, default: Any) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Returned:
-    """One output as the adapter returned it.
+    """One output as the adapter returned it."""
 
-    Attributes
-    ----------
-    array : ndarray or None
-        None if the adapter returned None, or far more entries than asked for.
-    shape : tuple of int
-    dtype : str
-        Name of the dtype; empty for None and for Python numbers and lists of them, which have none.
-    """
-
-    array: np.ndarray | None
+    array: np.ndarray | None  #: None if the adapter returned None, or far more entries than asked for
     shape: tuple[int, ...] = ()
-    dtype: str = ""
+    dtype: str = ""  #: its name; empty for None and for Python numbers and lists of them, which have none
 
 
 def call(
     adapter: ModuleType | Mapping[str, Any], name: str, outputs: Sequence[str], arguments: Mapping[str, Any]
 ) -> dict[str, Returned]:
-    """Call one function and name what it returns.
+    """Call one function by name and give what it returns the names of its outputs.
 
-    Parameters
-    ----------
-    adapter : module or mapping
-    name : str
-        Of the function.
-    outputs : sequence of str
-        Their names, in order.
-    arguments : mapping
-        Copied first, so that an adapter that writes into them spoils nothing else.
-
-    Returns
-    -------
-    dict of str to Returned
+    Arguments are copied first, so that an adapter that writes into them spoils nothing else.
 
     Raises
     ------

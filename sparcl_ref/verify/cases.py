@@ -29,72 +29,31 @@ class CasesError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Tolerance:
-    """How far an entry of a floating output may lie from the expected one; the rule is `compare.allowed`.
+    """How far an entry of a floating output may lie from the expected one; the rule is `difference.allowed`."""
 
-    Attributes
-    ----------
-    terms : int
-        Length of the longest sum behind an entry.
-    magnitude : float
-        The largest sum of absolute terms over the entries.
-    reason : str
-        What is summed, in a few words.
-    zeros : ndarray of bool or None
-        Where set, the output must be exactly +0.0.
-    """
-
-    terms: int
-    magnitude: float
-    reason: str
-    zeros: np.ndarray | None = None
+    terms: int  #: length of the longest sum behind an entry
+    magnitude: float  #: the largest sum of absolute terms over the entries
+    reason: str  #: what is summed, in a few words
+    zeros: np.ndarray | None = None  #: bool; where set, the output must be exactly +0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """Inputs of one call and what it must return.
+    """Inputs of one call and what it must return."""
 
-    Attributes
-    ----------
-    id : str
-        "function/name".
-    function : str
-    kind : {"regular", "edge", "adversarial"}
-    profile : {"paper", "released", "both"}
-    note : str
-        What the case catches.
-    arguments : dict
-        Name to ndarray (read-only) or JSON value.
-    expected : dict of str to ndarray
-        By output, read-only.
-    tolerance : dict of str to Tolerance
-        Of floating outputs; the others are exact.
-    oracle : str
-        How the expected values were found.
-    """
-
-    id: str
+    id: str  #: "function/name"
     function: str
-    kind: str
-    profile: str
-    note: str
-    arguments: dict[str, Any]
-    expected: dict[str, np.ndarray]
-    tolerance: dict[str, Tolerance]
-    oracle: str
+    kind: str  #: "regular", "edge" or "adversarial"
+    profile: str  #: "paper", "released" or "both"
+    note: str  #: what the case catches
+    arguments: dict[str, Any]  #: name to ndarray (read-only) or JSON value
+    expected: dict[str, np.ndarray]  #: by output, read-only
+    tolerance: dict[str, Tolerance]  #: of floating outputs; the others are exact
+    oracle: str  #: how the expected values were found
 
 
 def array_sha256(array: np.ndarray) -> str:
-    """SHA-256 over dtype, shape and the entries in C order, little-endian: the same on every machine.
-
-    Parameters
-    ----------
-    array : ndarray
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """SHA-256, in hexadecimal, over dtype, shape and the entries in C order, little-endian, as on every machine."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     head = f"{little.dtype.str} {array.shape}\n".encode()  # not little.shape: contiguity gives a scalar an axis
     return hashlib.sha256(head + little.tobytes()).hexdigest()
@@ -110,30 +69,23 @@ def load_cases(directory: Path = DATA, *, digest: str | None = None) -> list[Cas
     digest : str, optional
         SHA-256 of the manifest; `DIGEST` unless given.
 
-    Returns
-    -------
-    list of Case
-        In the manifest's order.
-
     Raises
     ------
     CasesError
         If a file is missing or cannot be read, a digest differs, or an array is missing or left over.
     """
-    digest = DIGEST if digest is None else digest
+    path, digest = directory / MANIFEST, DIGEST if digest is None else digest
     try:
-        content = (directory / MANIFEST).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise CasesError(f"{directory / MANIFEST}: cannot be read ({error.strerror}); reinstall sparcl_ref") from error
+        raise CasesError(f"{path}: cannot be read ({error.strerror}); reinstall sparcl_ref") from error
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
-        raise CasesError(
-            f"{directory / MANIFEST}: the manifest was changed, its SHA-256 begins with {found[:12]} instead of "
-            f"{digest[:12]}; reinstall sparcl_ref"
-        )
+        changed = f"its SHA-256 begins with {found[:12]} instead of {digest[:12]}"
+        raise CasesError(f"{path}: the manifest was changed, {changed}; reinstall sparcl_ref")
     manifest = json.loads(content)
     if manifest.get("format") != FORMAT:
-        raise CasesError(f"{directory / MANIFEST}: format must be {FORMAT}, got {manifest.get('format')!r}")
+        raise CasesError(f"{path}: format must be {FORMAT}, got {manifest.get('format')!r}")
     arrays = _load_arrays(directory / ARRAYS, manifest["arrays_sha256"])
     return [_case(record, arrays) for record in manifest["cases"]]
 

@@ -19,25 +19,19 @@ class StoppedError(RuntimeError):
 
 
 class Child:
-    """A process that has loaded an adapter.
+    """A process that has loaded an adapter, given by name or path.
 
     Parameters
     ----------
-    adapter : str
-        Name or path.
     known : list of str
         Names of the protocol's functions.
-    timeout : float
-        Seconds for one call.
-    load_timeout : float
-        Seconds for starting and importing.
+    timeout, load_timeout : float
+        Seconds for one call, and for starting and importing.
     """
 
     def __init__(self, adapter: str, known: list[str], *, timeout: float, load_timeout: float):
-        self._adapter = adapter
-        self._known = known
-        self._timeout = timeout
-        self._load_timeout = load_timeout
+        self._adapter, self._known = adapter, known
+        self._timeout, self._load_timeout = timeout, load_timeout
         self._process: Any = None
         self._pipe: Any = None
 

@@ -28,13 +28,8 @@ def diagnosed(outcomes: Sequence[Outcome], dtype: str) -> tuple[Outcome, ...]:
 
     A mistake is named if it gives the numbers of every failed case of its function and would have shown in none that
     passed. If there is no such mistake, the one that explains most is named as one that explains them in part, provided
-    that this is more than half of them. Failures without numbers, such as exceptions, speak for nothing.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-        Those of a function one after the other.
-    dtype : {"float64", "float32"}
+    that this is more than half of them. Failures without numbers, such as exceptions, speak for nothing. The outcomes
+    of a function follow each other.
     """
     found: list[Outcome] = []
     for _, group in groupby(outcomes, key=lambda outcome: outcome.function.name):
@@ -93,17 +88,9 @@ def possible_causes(outcome: Outcome, dtype: str) -> tuple[str, ...]:
 
 
 def contradicted(sentence: str, case: Case, function: Function, *, dtype: str, wrong: Iterable[str] = ()) -> bool:
-    """Whether a mistake would show in a case, so that passing the case speaks against it.
+    """Whether a mistake would show in a case that passed, which speaks against it.
 
-    Parameters
-    ----------
-    sentence : str
-    case : Case
-        One that passed.
-    function : Function
-    dtype : {"float64", "float32"}
-    wrong : iterable of str
-        Outputs that are off in other cases; `NARROW` says something of these alone.
+    `NARROW` says something of the outputs alone that are ``wrong`` in other cases.
     """
     if sentence == NARROW:
         return shows_narrow(case, tuple(wrong))

@@ -19,40 +19,20 @@ BLOCK = 1 << 14
 
 @dataclass(frozen=True)
 class Difference:
-    """The first entry of one array that is off, and how far all of it is.
+    """The first entry of one array that is off, and how far all of it is."""
 
-    Attributes
-    ----------
-    name : str
-        Of the output of a case, or of the tensor of a trace.
-    problem : str
-        What is wrong, in a few words.
-    index : tuple of int or None
-        First bad index in C order; None if the array as a whole is wrong.
-    got, expected : numpy scalar or None
-        The two numbers; None if the array as a whole is wrong.
-    ulp : float or None
-        Distance in units in the last place of the expected number, in the dtype under test; None where that is 0.
-    error, allowed : float or None
-        Absolute error and tolerance; None where every bit counts.
-    bad, size : int
-        How many entries are off, of how many.
-    worst, largest : float
-        The largest absolute error of these, and the largest expected absolute value of all.
-    """
-
-    name: str
-    problem: str
-    index: tuple[int, ...] | None = None
-    got: np.generic | None = None
+    name: str  #: of the output of a case, or of the tensor of a trace
+    problem: str  #: what is wrong, in a few words
+    index: tuple[int, ...] | None = None  #: first bad index in C order; None if the array as a whole is wrong
+    got: np.generic | None = None  #: the number there
     expected: np.generic | None = None
-    ulp: float | None = None
-    error: float | None = None
+    ulp: float | None = None  #: distance in units in the last place of the expected number, in the dtype under test
+    error: float | None = None  #: absolute error; None where every bit counts, like the tolerance
     allowed: float | None = None
-    bad: int = 0
-    size: int = 0
-    worst: float = 0.0
-    largest: float = 0.0
+    bad: int = 0  #: how many entries are off,
+    size: int = 0  #: of how many
+    worst: float = 0.0  #: the largest absolute error of those that are off
+    largest: float = 0.0  #: the largest expected absolute value of all
 
 
 def shown(number: np.generic | None) -> str:
@@ -68,36 +48,12 @@ def allowed(tolerance: Tolerance, dtype: str) -> float:
     A sum of n terms, in any order, is off by at most about n eps/2 times the sum of absolute terms, the products in it
     by eps/2 each; the expected value is rounded once more, and a square root or division adds its own. The factor of 4
     leaves room for a chain of such steps, and none for another rule or a narrower type.
-
-    Parameters
-    ----------
-    tolerance : Tolerance
-    dtype : {"float64", "float32"}
-        The type under test.
     """
     return SAFETY * (tolerance.terms + 2) * float(np.finfo(dtype).eps) * tolerance.magnitude
 
 
-def compare_case(
-    case: Case, outputs: Mapping[str, Returned], *, dtype: str = "float64"
-) -> tuple[int, list[Difference]]:
-    """Hold all outputs against a case.
-
-    Parameters
-    ----------
-    case : Case
-        Outputs it expects nothing for are not looked at.
-    outputs : mapping
-    dtype : {"float64", "float32"}
-        The type under test.
-
-    Returns
-    -------
-    compared : int
-        Entries that were compared.
-    differences : list of Difference
-        At most one per output.
-    """
+def compare_case(case: Case, outputs: Mapping[str, Returned], *, dtype: str) -> tuple[int, list[Difference]]:
+    """Hold the outputs that a case expects against it: how many entries were compared, and what differs in each."""
     compared, differences = 0, []
     typed = any(isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in case.arguments.values())
     for name, expected in case.expected.items():
@@ -152,20 +108,8 @@ def compare_arrays(
     """Hold one array against the expected one of the same shape, block by block.
 
     NaN is right where NaN is expected, and nowhere else. Expected numbers that the type under test cannot hold are
-    rounded to it.
-
-    Parameters
-    ----------
-    name : str
-    got, expected : ndarray
-    allowed : float or None
-        Largest absolute error; None wants equality.
-    dtype : str
-        The type under test.
-    zeros : ndarray of bool, shape of expected, optional
-        Where the expected 0 is wanted exactly.
-    signed : bool
-        Whether a zero of the other sign is another number there.
+    rounded to it. ``allowed`` is the largest absolute error; None wants equality. ``zeros``, of the shape of the
+    expected array, says where the expected 0 is wanted exactly, ``signed`` whether -0.0 is another number there.
     """
 
     def off(one: np.ndarray, other: np.ndarray, part: slice) -> np.ndarray:

@@ -18,40 +18,25 @@ REQUIRED: Any = object()
 class Argument:
     """One argument; adapters are called with arguments by name.
 
-    Attributes
-    ----------
-    name : str
-    text : str
-        Type, shape and meaning, for the manual: "float (N, C, H, W)".
-    default : object
-        A case that uses the default leaves the argument out for an adapter whose function does not take it;
-        `REQUIRED` if every case gives it.
+    A case that uses the default leaves the argument out for an adapter whose function does not take it.
     """
 
     name: str
-    text: str
-    default: Any = REQUIRED
+    text: str  #: type, shape and meaning, for the manual: "float (N, C, H, W)"
+    default: Any = REQUIRED  #: left so if every case gives it
 
 
 @dataclass(frozen=True)
 class Output:
-    """One returned value.
-
-    Attributes
-    ----------
-    name, text : str
-    exact : bool
-        Whether every bit counts (masks, counts, indices) or a tolerance applies (sums of floating point numbers).
-    floating : bool
-        Whether the dtype must be the one under test. Exact outputs compare by value, whatever their dtype.
-    """
+    """One returned value."""
 
     name: str
     text: str
-    exact: bool = False
+    exact: bool = False  #: whether every bit counts (masks, counts, indices), or a tolerance applies (sums of floats)
 
     @property
     def floating(self) -> bool:
+        """Whether the dtype must be the one under test. Exact outputs compare by value, whatever their dtype."""
         return not self.exact
 
 
@@ -59,29 +44,17 @@ class Output:
 class Function:
     """One function that an adapter may provide.
 
-    Attributes
-    ----------
-    name, area : str
-    arguments : tuple of Argument
-    outputs : tuple of Output
-        An adapter returns the one output, a tuple of all in this order, or a dict by name.
-    sentence : str
-        What is specified, in one sentence that a failure can print.
-    source : str
-        Equation, algorithm or paper it belongs to.
-    reference : callable, optional
-        Ours, which takes the arguments by name.
-    mistakes : tuple of Mistake
-        Known ones; of several that give the same numbers the likelier stands first.
+    An adapter returns the one output, a tuple of all in their order, or a dict by name. Of several mistakes that give
+    the same numbers the likelier stands first.
     """
 
     name: str
     area: str
     arguments: tuple[Argument, ...]
     outputs: tuple[Output, ...]
-    sentence: str
-    source: str
-    reference: Callable[..., Any] | None = None
+    sentence: str  #: what is specified, so that a failure can print it
+    source: str  #: equation, algorithm or paper it belongs to
+    reference: Callable[..., Any] | None = None  #: ours, which takes the arguments by name
     mistakes: tuple[Mistake, ...] = ()
 
     def right(self, **arguments: Any) -> dict[str, Any]:
@@ -92,3 +65,23 @@ class Function:
         returned = self.reference(**copies)
         names = [output.name for output in self.outputs]
         return dict(zip(names, returned if len(names) > 1 else (returned,), strict=True))
+
+
+def exactly(name: str, text: str) -> Output:
+    """An output of which every bit counts."""
+    return Output(name, text, exact=True)
+
+
+def specify(
+    name: str,
+    area: str,
+    reference: Callable[..., Any] | None,
+    source: str,
+    sentence: str,
+    *parts: Argument | Output | Mistake,
+) -> Function:
+    """A `Function` as a flat record: arguments, outputs and mistakes follow each other, each in its order."""
+    arguments = tuple(part for part in parts if isinstance(part, Argument))
+    outputs = tuple(part for part in parts if isinstance(part, Output))
+    mistakes = tuple(part for part in parts if isinstance(part, Mistake))
+    return Function(name, area, arguments, outputs, sentence, source, reference, mistakes)

@@ -20,12 +20,7 @@ class AdapterError(ValueError):
 
 
 def load(adapter: str) -> ModuleType:
-    """Import an adapter: a ready one by name, or a Python file.
-
-    Parameters
-    ----------
-    adapter : str
-        A key of `READY` or a path.
+    """Import an adapter: a ready one by a key of `READY`, or a Python file by its path.
 
     Raises
     ------

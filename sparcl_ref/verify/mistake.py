@@ -16,17 +16,11 @@ Right = Callable[..., dict[str, Any]]
 class Mistake:
     """One mistake in one function.
 
-    Attributes
-    ----------
-    sentence : str
-        What it looks like, for the report.
-    outputs : callable
-        Takes all arguments by name; returns the outputs that the mistake changes, by name.
-    of_right : bool
-        Whether ``outputs`` takes the right function first, to ask it another question or to spoil its answer.
+    ``outputs`` takes all arguments by name and returns, by name, the outputs that the mistake changes: none where it
+    does not show. If ``of_right``, it takes the right function first, to ask it something else or to spoil its answer.
     """
 
-    sentence: str
+    sentence: str  #: what it looks like, for the report
     outputs: Callable[..., dict[str, Any]]
     of_right: bool = False
 

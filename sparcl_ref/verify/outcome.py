@@ -16,39 +16,18 @@ Status = Literal["passed", "failed", "not provided"]
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What came of one case.
-
-    Attributes
-    ----------
-    case : Case
-    function : Function
-    status : {"passed", "failed", "not provided"}
-    compared : int
-        Numbers that were compared.
-    line : str
-        Why it failed or is not provided; empty if it passed.
-    differences : tuple of Difference
-        First bad entry of each wrong output; empty if the call itself failed.
-    outputs : mapping of str to Returned
-        What came back, if some of it is wrong.
-    causes : tuple of str
-        Known mistakes that give these numbers and those of the function's other cases; empty if none does.
-    pattern : str
-        What wrong numbers have to do with the right ones, such as a factor; empty if nothing simple.
-    reason : str
-        Why the adopter expects it to fail; empty if not expected to.
-    """
+    """What came of one case; texts and tuples are empty where there is nothing to say."""
 
     case: Case
     function: Function
     status: Status
-    compared: int = 0
-    line: str = ""
-    differences: tuple[Difference, ...] = ()
-    outputs: Mapping[str, Returned] = field(default_factory=dict, repr=False)
-    causes: tuple[str, ...] = ()
-    pattern: str = ""
-    reason: str = ""
+    compared: int = 0  #: numbers that were compared
+    line: str = ""  #: why it failed or is not provided
+    differences: tuple[Difference, ...] = ()  #: first bad entry of each wrong output; none if the call itself failed
+    outputs: Mapping[str, Returned] = field(default_factory=dict, repr=False)  #: what came back, if some is wrong
+    causes: tuple[str, ...] = ()  #: known mistakes that give these numbers and those of the function's other cases
+    pattern: str = ""  #: what wrong numbers have to do with the right ones, such as a factor
+    reason: str = ""  #: why the adopter expects it to fail
 
     @property
     def area(self) -> str:

@@ -18,15 +18,7 @@ NARROW = "right to the precision of float32: something on the way is float32"
 def matches(name: str, got: np.ndarray, wanted: np.ndarray, case: Case, dtype: str, *, strict: bool = False) -> bool:
     """Whether an output agrees with some numbers, within the case's tolerance widened to the size of these numbers.
 
-    Parameters
-    ----------
-    name : str
-        Of the output.
-    got, wanted : ndarray
-    case : Case
-    dtype : {"float64", "float32"}
-    strict : bool
-        The case's tolerance as it is.
+    If ``strict``, within the case's tolerance as it is.
     """
     if got.shape != wanted.shape or name not in case.expected:
         return False
@@ -49,15 +41,7 @@ def wrong_arrays(case: Case, outputs: Mapping[str, Returned], dtype: str) -> dic
 
 
 def pattern(case: Case, wrong: Mapping[str, np.ndarray], dtype: str) -> str:
-    """What wrong numbers have to do with the right ones: a fact about one output, or nothing.
-
-    Parameters
-    ----------
-    case : Case
-    wrong : mapping of str to ndarray
-        The outputs that are off.
-    dtype : {"float64", "float32"}
-    """
+    """What the outputs that are wrong have to do with the right ones: a fact about one output, or nothing."""
     found = (_pattern(name, got, case, dtype) for name, got in wrong.items())
     return next(filter(None, found), "")
 
@@ -113,9 +97,7 @@ def looks_rounded(differences: Sequence[Difference]) -> bool:
     A small number added or left out, such as an epsilon in the wrong place, moves all results the same way.
     """
     numbers = [(one.got, one.expected) for one in differences]
-    pairs = [
-        (float(got.item()), float(right.item())) for got, right in numbers if got is not None and right is not None
-    ]
+    pairs = [(float(got), float(right)) for got, right in numbers if got is not None and right is not None]
     narrow = all(float(np.float32(got)) == got for got, _ in pairs)
     return bool(pairs) and (narrow or {got > expected for got, expected in pairs} == {True, False})
 

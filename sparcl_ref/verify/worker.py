@@ -33,20 +33,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one call.
-
-    Attributes
-    ----------
-    outputs : dict of str to Returned
-    error : str
-        The exception in a line; empty if there was none.
-    not_provided : str
-        Why the adapter does not provide it; empty if it does.
-    """
+    """What came of one call."""
 
     outputs: dict[str, Returned] = field(default_factory=dict)
-    error: str = ""
-    not_provided: str = ""
+    error: str = ""  #: the exception in a line; empty if there was none
+    not_provided: str = ""  #: why the adapter does not provide it; empty if it does
 
 
 class Request(NamedTuple):
@@ -59,15 +50,7 @@ class Request(NamedTuple):
 
 
 def attempt(adapter: Any, request: Request, path: Path | None = None) -> Answer:
-    """Call one function of an adapter and catch whatever it raises.
-
-    Parameters
-    ----------
-    adapter : module or mapping
-    request : Request
-    path : Path, optional
-        The adapter's file; an error names its line there.
-    """
+    """Call one function of an adapter and catch whatever it raises; an error names its line in the adapter's file."""
     try:
         with np.errstate(all="ignore"):  # what is not finite shows in the comparison
             outputs = call(adapter, request.function, request.outputs, request.arguments)
@@ -87,15 +70,7 @@ def _worth_sending(value: Returned, size: int) -> Returned:
 
 
 def serve(connection: Connection, adapter: str, known: list[str]) -> None:
-    """Load an adapter and answer calls; the target of the child process.
-
-    Parameters
-    ----------
-    connection : Connection
-    adapter : str
-    known : list of str
-        Names of the protocol's functions.
-    """
+    """Load an adapter and answer calls of the functions the protocol knows; the target of the child process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     end_with_parent()
     # The report goes to stdout; what an adapter prints must not get into it.

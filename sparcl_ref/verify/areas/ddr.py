@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sparcl_ref.sparcl import ddr
 from sparcl_ref.sparcl.ddr import ddr_keep, ddr_sizes
 from sparcl_ref.verify.areas.masks.selection import falling, last_first, rising
 from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCH, EPOCHS
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
 
 CUTOFF = Argument("cutoff", "int: stages that remove data", 4)
@@ -21,49 +22,20 @@ CORRECT = Argument("correct", "bool (M,): whether each presentation was classifi
 _EQ2 = "SparCL, equation (2)"
 
 
-def _stagewise(samples, rho, cutoff):
+def _stagewise(base, samples, rho, cutoff):
+    """Sizes with each stage rounded by itself, a share of the base that the task's size and what is left make."""
     left = [samples]
     for _ in range(cutoff):
-        left.append(left[-1] - math.floor(exact(rho) * samples / cutoff + Fraction(1, 2)))
+        left.append(left[-1] - _half_up(exact(rho) * base(samples, left[-1]) / cutoff))
     return {"sizes": left}
 
 
-def _sizes_by(rounded):
-    def outputs(samples, rho, cutoff):
-        return {"sizes": [samples - rounded(exact(rho) * samples * i / cutoff) for i in range(cutoff + 1)]}
-
-    return outputs
+def _sizes_by(rounded, read, samples, rho, cutoff):
+    return {"sizes": [samples - rounded(read(rho) * samples * i / cutoff) for i in range(cutoff + 1)]}
 
 
-def _shrinking_base(samples, rho, cutoff):
-    left = [samples]
-    for _ in range(cutoff):
-        left.append(left[-1] - math.floor(exact(rho) / cutoff * left[-1] + Fraction(1, 2)))
-    return {"sizes": left}
-
-
-def _sizes_in_floats(samples, rho, cutoff):
-    return {"sizes": [samples - math.floor(float(rho) * samples * i / cutoff + 0.5) for i in range(cutoff + 1)]}
-
-
-DDR_SIZES = Function(
-    "ddr_sizes", "ddr",
-    (
-        Argument("samples", "int: size of the task"),
-        Argument("rho", "str, a decimal: fraction removed in the end", "0.3"),
-        CUTOFF,
-    ),
-    (Output("sizes", "int (cutoff + 1,): samples left after 0, 1, ..., cutoff stages", exact=True),),
-    "after stage i floor(rho samples i / cutoff + 1/2) samples are gone in all, in exact decimals",
-    _EQ2, ddr_sizes,
-    mistakes=(
-        Mistake("each stage rounded by itself instead of the total", _stagewise),
-        Mistake("a fraction of what is left instead of the task's size", _shrinking_base),
-        Mistake("binary floating point instead of the decimal as written", _sizes_in_floats),
-        Mistake("floor without the half", _sizes_by(math.floor)),
-        Mistake("a half rounded to the even neighbour", _sizes_by(round)),
-    ),
-)  # fmt: skip
+def _half_up(number):
+    return math.floor(number + Fraction(1, 2))
 
 
 def misclassification_counts(samples, positions, correct):
@@ -92,57 +64,53 @@ def _through_an_index(samples, positions, correct):
     return {"counts": counts}
 
 
-MISCLASSIFICATION_COUNTS = Function(
-    "misclassification_counts", "ddr", (Argument("samples", "int: samples of the task"), POSITIONS, CORRECT),
-    (Output("counts", "int (samples,)", exact=True),),
-    "during a stage each sample's misclassified presentations are counted, every one of them",
-    _EQ2, misclassification_counts,
-    mistakes=(
-        instead("correct presentations counted instead of wrong ones", correct=lambda given: ~given["correct"]),
-        Mistake("a sample counted once at most", _at_most_once),
-        Mistake("a sample that comes again counted once: += through an index array", _through_an_index),
-        Mistake("only wrong presentations right after a correct one counted", _only_flips),
-    ),
-)  # fmt: skip
-
-
 def completed_stage(epoch, epochs, delta_k, cutoff):
     found = ddr.completed_stage(epoch, epochs=epochs, delta_k=delta_k, cutoff=cutoff)
     return -1 if found is None else found
-
-
-COMPLETED_STAGE = Function(
-    "completed_stage", "ddr", (EPOCH, EPOCHS, DELTA_K, CUTOFF),
-    (Output("stage", "int: the stage, from 1, that ends with the epoch and removes data; else -1", exact=True),),
-    "only a complete stage that another epoch follows removes data, and only up to the cutoff",
-    _EQ2, completed_stage,
-    mistakes=(
-        instead("a stage that the task ends with removes data, too", epochs=more("epochs", 1)),
-        instead("the cutoff ignored", cutoff=of("epochs")),
-        *(instead("epochs counted from 0", epoch=more("epoch", by), epochs=more("epochs", by)) for by in (1, -1)),
-    ),
-)  # fmt: skip
 
 
 def _kept_samples(order):
     return lambda counts, keep: {"positions": np.sort(order(counts)[:keep])}
 
 
-DDR_KEEP = Function(
-    "ddr_keep", "ddr",
-    (
+FUNCTIONS = (
+    specify("ddr_sizes", "ddr", ddr_sizes, _EQ2,
+        "after stage i floor(rho samples i / cutoff + 1/2) samples are gone in all, in exact decimals",
+        Argument("samples", "int: size of the task"),
+        Argument("rho", "str, a decimal: fraction removed in the end", "0.3"), CUTOFF,
+        exactly("sizes", "int (cutoff + 1,): samples left after 0, 1, ..., cutoff stages"),
+        Mistake("each stage rounded by itself instead of the total",
+            partial(_stagewise, lambda samples, left: samples)),
+        Mistake("a fraction of what is left instead of the task's size",
+            partial(_stagewise, lambda samples, left: left)),
+        Mistake("binary floating point instead of the decimal as written", partial(_sizes_by, _half_up, float)),
+        Mistake("floor without the half", partial(_sizes_by, math.floor, exact)),
+        Mistake("a half rounded to the even neighbour", partial(_sizes_by, round, exact)),
+    ),
+    specify("misclassification_counts", "ddr", misclassification_counts, _EQ2,
+        "during a stage each sample's misclassified presentations are counted, every one of them",
+        Argument("samples", "int: samples of the task"), POSITIONS, CORRECT, exactly("counts", "int (samples,)"),
+        instead("correct presentations counted instead of wrong ones", correct=lambda given: ~given["correct"]),
+        Mistake("a sample counted once at most", _at_most_once),
+        Mistake("a sample that comes again counted once: += through an index array", _through_an_index),
+        Mistake("only wrong presentations right after a correct one counted", _only_flips),
+    ),
+    specify("completed_stage", "ddr", completed_stage, _EQ2,
+        "only a complete stage that another epoch follows removes data, and only up to the cutoff",
+        EPOCH, EPOCHS, DELTA_K, CUTOFF,
+        exactly("stage", "int: the stage, from 1, that ends with the epoch and removes data; else -1"),
+        instead("a stage that the task ends with removes data, too", epochs=more("epochs", 1)),
+        instead("the cutoff ignored", cutoff=of("epochs")),
+        *(instead("epochs counted from 0", epoch=more("epoch", by), epochs=more("epochs", by)) for by in (1, -1)),
+    ),
+    specify("ddr_keep", "ddr", ddr_keep, _EQ2,
+        "the samples misclassified most often stay; among equals the lowest original index goes first",
         Argument("counts", "int (n,): misclassifications of each remaining sample, by ascending original index"),
         Argument("keep", "int: how many stay"),
-    ),
-    (Output("positions", "int (keep,): ascending positions in counts of the samples that stay", exact=True),),
-    "the samples misclassified most often stay; among equals the lowest original index goes first",
-    _EQ2, ddr_keep,
-    mistakes=(
+        exactly("positions", "int (keep,): ascending positions in counts of the samples that stay"),
         Mistake("ties broken from the other end", _kept_samples(falling)),
         Mistake("the samples misclassified least kept", _kept_samples(rising)),
         Mistake("positions by count instead of ascending",
             lambda counts, keep: {"positions": last_first(counts)[:keep]}),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (DDR_SIZES, MISCLASSIFICATION_COUNTS, COMPLETED_STAGE, DDR_KEEP)

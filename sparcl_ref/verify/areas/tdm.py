@@ -10,7 +10,7 @@ from sparcl_ref.masks import budget, exact
 from sparcl_ref.sparcl import tdm
 from sparcl_ref.verify.areas.masks.budgets import SPARSITY
 from sparcl_ref.verify.areas.masks.selection import ALGORITHM
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
 
 #: Where nothing is dead there is nothing to exchange, and an empty list of actions is as good as one without effect.
@@ -21,7 +21,7 @@ EPOCHS = Argument("epochs", "int: epochs of a task")
 DELTA_K = Argument("delta_k", "int: epochs between mask adjustments, and of a stage of data removal", 5)
 P_INTER = Argument("p_inter", "str, a decimal: how far sparsity falls at the start of a task", "0.01")
 P_INTRA = Argument("p_intra", "str, a decimal: how far sparsity rises before weights join", "0.005")
-KINDS = Output("kinds", "int (actions,): 0 for shrink, 1 for expand, in the order to take them", exact=True)
+KINDS = exactly("kinds", "int (actions,): 0 for shrink, 1 for expand, in the order to take them")
 TARGETS = Output("targets", "float (actions,): the sparsity each leads to, in 0..1")
 
 
@@ -57,21 +57,6 @@ def _joined_first(**given):
     return {"kinds": kinds[order], "targets": targets[order]}
 
 
-TDM_ACTIONS = Function(
-    "tdm_actions", "tdm", (TASK, EPOCH, SOME_SPARSITY, DELTA_K, P_INTER, P_INTRA), (KINDS, TARGETS),
-    "from the second task on epoch 1 expands to s - p_inter; every multiple of delta_k shrinks to s + p_intra and then "
-    "expands to s, which at epoch delta_k takes the expansion of epoch 1 back in the same action; targets lie in 0..1",
-    ALGORITHM, tdm_actions,
-    mistakes=(
-        *_SCHEDULE_MISTAKES,
-        instead("epochs counted from 0", epoch=more("epoch", 1)),
-        instead("epochs counted from 0", epoch=more("epoch", -1)),
-        Mistake("nothing joins after a shrink", _no_regrowth),
-        Mistake("weights join before others leave", _joined_first),
-    ),
-)  # fmt: skip
-
-
 def tdm_active_counts(n, task, epochs, sparsity, delta_k, p_inter, p_intra):
     settings = {"sparsity": sparsity, "delta_k": delta_k, "p_inter": p_inter, "p_intra": p_intra}
     now, counts = exact(sparsity), []
@@ -87,16 +72,25 @@ def _never_back(n, task, epochs, sparsity, p_inter, **_):
     return {"active": [budget(n, expanded)] * epochs}
 
 
-TDM_ACTIVE_COUNTS = Function(
-    "tdm_active_counts", "tdm",
-    (Argument("n", "int: weights of the layer"), TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA),
-    (Output("active", "int (epochs,): living weights while each epoch trains", exact=True),),
-    "a layer trains with the budget of s, and from the second task on with that of s - p_inter before epoch delta_k",
-    ALGORITHM, tdm_active_counts,
-    mistakes=(
+FUNCTIONS = (
+    specify("tdm_actions", "tdm", tdm_actions, ALGORITHM,
+        "from the second task on epoch 1 expands to s - p_inter; every multiple of delta_k shrinks to s + p_intra "
+        "and then expands to s, which at epoch delta_k takes the expansion of epoch 1 back in the same action; "
+        "targets lie in 0..1",
+        TASK, EPOCH, SOME_SPARSITY, DELTA_K, P_INTER, P_INTRA,
+        KINDS, TARGETS,
+        *_SCHEDULE_MISTAKES,
+        instead("epochs counted from 0", epoch=more("epoch", 1)),
+        instead("epochs counted from 0", epoch=more("epoch", -1)),
+        Mistake("nothing joins after a shrink", _no_regrowth),
+        Mistake("weights join before others leave", _joined_first),
+    ),
+    specify("tdm_active_counts", "tdm", tdm_active_counts, ALGORITHM,
+        "a layer trains with the budget of s, and from the second task on with that of s - p_inter before epoch "
+        "delta_k",
+        Argument("n", "int: weights of the layer"), TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
+        exactly("active", "int (epochs,): living weights while each epoch trains"),
         *_SCHEDULE_MISTAKES,
         Mistake("the expansion between tasks never taken back", _never_back),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (TDM_ACTIONS, TDM_ACTIVE_COUNTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparcl_ref.cost import FLOPS_PER_MAC, LayerSpec
 from sparcl_ref.cost import flops as ledger
 from sparcl_ref.layers.windows import Window
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 BATCH = Argument("batch", "int: samples", 1)
@@ -57,23 +57,18 @@ _MISTAKES = (
 )  # fmt: skip
 
 
-CONV2D_FLOPS = Function(
-    "conv2d_flops", "cost",
-    (
-        Argument("in_channels", "int"),
-        Argument("out_channels", "int"),
-        Argument("kernel", "list of int: kh, kw"),
-        Argument("size", "list of int: H, W of the input"),
-        Argument("stride", "int", 1),
-        Argument("padding", "int", 0),
-        Argument("groups", "int", 1),
-        BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX,
-    ),
-    PASS,
-    "a living weight costs one multiply-add, 2 FLOPs, per output position and sample, padding included; dX as many; dW "
-    "as many for each weight whose gradient is formed",
-    EXACT, conv2d_flops,
-    mistakes=(
+def _biases_counted(flops):
+    return lambda **given: {"forward": linear_flops(**given)[0] + flops * given["batch"] * given["out_features"]}
+
+
+FUNCTIONS = (
+    specify("conv2d_flops", "cost", conv2d_flops, EXACT,
+        "a living weight costs one multiply-add, 2 FLOPs, per output position and sample, padding included; dX as "
+        "many; dW as many for each weight whose gradient is formed",
+        Argument("in_channels", "int"), Argument("out_channels", "int"), Argument("kernel", "list of int: kh, kw"),
+        Argument("size", "list of int: H, W of the input"), Argument("stride", "int", 1),
+        Argument("padding", "int", 0), Argument("groups", "int", 1), BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX,
+        *PASS,
         *_MISTAKES,
         # Only positions at which the kernel lies inside the image.
         instead("positions on the padding not counted", padding=0),
@@ -81,22 +76,11 @@ CONV2D_FLOPS = Function(
         instead("the input's size instead of the output's",
             stride=1, padding=lambda given: (given["kernel"][0] - 1) // 2),
     ),
-)  # fmt: skip
-
-
-def _biases_counted(flops):
-    return lambda **given: {"forward": linear_flops(**given)[0] + flops * given["batch"] * given["out_features"]}
-
-
-LINEAR_FLOPS = Function(
-    "linear_flops", "cost",
-    (Argument("in_features", "int"), Argument("out_features", "int"), BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX), PASS,
-    "a living weight costs 2 FLOPs per sample in the forward pass, in dX, and in dW where its gradient is formed",
-    EXACT, linear_flops,
-    mistakes=(
+    specify("linear_flops", "cost", linear_flops, EXACT,
+        "a living weight costs 2 FLOPs per sample in the forward pass, in dX, and in dW where its gradient is formed",
+        Argument("in_features", "int"), Argument("out_features", "int"), BATCH, ACTIVE, GRAD_ACTIVE, NEED_DX,
+        *PASS,
         *_MISTAKES,
         *(Mistake("biases counted", _biases_counted(flops)) for flops in (2, 1)),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (CONV2D_FLOPS, LINEAR_FLOPS)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from sparcl_ref import layers
-from sparcl_ref.verify.areas.layers.common import DBIAS, DWEIGHT, DX, DY, X, Y, filled, through
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.areas.layers.common import DY, GRADIENTS, X, Y, filled, through
+from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead
 
 NORM_WEIGHT = Argument("weight", "float (C,): the scale, gamma")
-EPS = Argument("eps", "float: added to the variance", default=1e-5)
-MODE = Argument(
-    "mode",
+EPS = Argument("eps", "float: added to the variance", 1e-5)
+MODE = Argument("mode",
     '"train", "eval" or "probe": statistics of the batch, the running ones, or those of the batch without touching the '
-    "running ones",
-    default="train",
-)
+    "running ones", "train")  # fmt: skip
 IOFFE = "Ioffe and Szegedy, 2015"
 _AXES = (0, 2, 3)
 
@@ -45,74 +44,63 @@ def _per_channel(values):
     return np.asarray(values)[:, None, None]
 
 
-def _norm_forward(x, weight, bias, variance, eps, inside=True):
-    mean = x.mean(axis=_AXES)
+def _normalised(x, weight, bias, mean, variance, eps, inside=True):
     scale = np.sqrt(variance + eps) if inside else np.sqrt(variance) + eps
     return _per_channel(weight) * (x - _per_channel(mean)) / _per_channel(scale) + _per_channel(bias)
 
 
-def _in_batch_mode(mode):
-    if mode == "eval":
-        raise ValueError("not in eval mode")
-
-
 def _unbiased_y(x, weight, bias, mode, eps, **_):
-    _in_batch_mode(mode)
-    return {"y": _norm_forward(x, weight, bias, x.var(axis=_AXES, ddof=1), eps)}
+    return {} if mode == "eval" else {"y": _normalised(x, weight, bias, x.mean(_AXES), x.var(_AXES, ddof=1), eps)}
 
 
 def _eps_outside(x, weight, bias, mode, eps, **_):
-    _in_batch_mode(mode)
-    return {"y": _norm_forward(x, weight, bias, x.var(axis=_AXES), eps, inside=False)}
+    found = {"y": _normalised(x, weight, bias, x.mean(_AXES), x.var(_AXES), eps, inside=False)}
+    return {} if mode == "eval" else found
 
 
 def _eps_outside_in_eval(x, weight, bias, running_mean, running_var, mode, eps, **_):
-    if mode != "eval":
-        raise ValueError("only in eval mode")
-    scale = _per_channel(weight / (np.sqrt(running_var) + eps))
-    return {"y": scale * (x - _per_channel(running_mean)) + _per_channel(bias)}
+    found = {"y": _normalised(x, weight, bias, running_mean, running_var, eps, inside=False)}
+    return found if mode == "eval" else {}
 
 
-def _moved_in(wrong_mode):
-    def outputs(right, mode, **given):
-        if mode != wrong_mode:
-            raise ValueError("another mode")
-        return right(mode="train", **given) | {"y": right(mode=mode, **given)["y"]}
-
-    return outputs
+def _moved_in(wrong_mode, right, mode, **given):
+    return {} if mode != wrong_mode else right(mode="train", **given) | {"y": right(mode=mode, **given)["y"]}
 
 
 def _by_new_running(right, mode, **given):
-    if mode != "train":
-        raise ValueError("moves nothing")
     moved = right(mode=mode, **given)
-    new = {name: moved[name] for name in ("running_mean", "running_var")}
-    return {"y": right(mode="eval", **given | new)["y"]}
+    moved.pop("y")
+    return {} if mode != "train" else {"y": right(mode="eval", **given | moved)["y"]}
 
 
 def _biased_running(x, running_var, mode, momentum, **_):
-    if mode != "train":
-        raise ValueError("moves nothing")
-    return {"running_var": (1 - momentum) * running_var + momentum * x.var(axis=_AXES)}
+    return {} if mode != "train" else {"running_var": (1 - momentum) * running_var + momentum * x.var(axis=_AXES)}
 
 
-BATCHNORM2D_FORWARD = Function(
-    "batchnorm2d_forward", "layers",
-    (
-        X, NORM_WEIGHT,
-        Argument("bias", "float (C,): the offset, beta"),
+def _gradient(dy, x, weight, mode, eps, *, ddof=0, through_mean=True, through_var=True, **_):
+    """The gradient of a normalised batch, with another variance or without some of its terms."""
+    r = 1 / np.sqrt(x.var(_AXES, ddof=ddof) + eps)
+    xhat = (x - _per_channel(x.mean(_AXES))) * _per_channel(r)
+    inner = dy - through_mean * _per_channel(dy.mean(_AXES))
+    inner -= through_var * xhat * _per_channel((dy * xhat).mean(_AXES))
+    return {} if mode == "eval" else {"dx": _per_channel(weight * r) * inner}
+
+
+def _raw_dweight(dy, x, running_mean, mode, **_):
+    mean = running_mean if mode == "eval" else x.mean(axis=_AXES)
+    return {"dweight": (dy * (x - _per_channel(mean))).sum(axis=_AXES)}
+
+
+FUNCTIONS = (
+    specify("batchnorm2d_forward", "layers", batchnorm2d_forward, IOFFE,
+        "y = weight * (x - mean) / sqrt(var + eps) + bias per channel; train and probe take mean and biased "
+        "variance of the batch, eval the running ones; train alone moves running = (1 - momentum) * running + "
+        "momentum * batch, the variance unbiased",
+        X, NORM_WEIGHT, Argument("bias", "float (C,): the offset, beta"),
         Argument("running_mean", "float (C,): before the call"),
-        Argument("running_var", "float (C,): before the call"),
-        MODE,
-        Argument("momentum", "float: weight of the newest batch in the running estimates", default=0.1),
-        EPS,
-    ),
-    (Y, Output("running_mean", "float (C,): after the call"), Output("running_var", "float (C,): after the call")),
-    "y = weight * (x - mean) / sqrt(var + eps) + bias per channel; train and probe take mean and biased variance "
-    "of the batch, eval the running ones; train alone moves running = (1 - momentum) * running + momentum * batch, "
-    "the variance unbiased",
-    IOFFE, batchnorm2d_forward,
-    mistakes=(
+        Argument("running_var", "float (C,): before the call"), MODE,
+        Argument("momentum", "float: weight of the newest batch in the running estimates", 0.1), EPS,
+        Y, Output("running_mean", "float (C,): after the call"), Output("running_var", "float (C,): after the call"),
         Mistake("variance is unbiased where the batch is normalised", _unbiased_y),
         Mistake("variance is biased where the running estimate moves", _biased_running),
         instead("momentum the other way round: running = momentum * running + (1 - momentum) * batch",
@@ -123,59 +111,23 @@ BATCHNORM2D_FORWARD = Function(
             _by_new_running, of_right=True),
         instead("running statistics where those of the batch are asked for", "y", mode="eval"),
         instead("statistics of the batch where the running ones are asked for", "y", mode="probe"),
-        *(Mistake(f"running statistics moved in {mode} mode, which must not move them", _moved_in(mode), of_right=True)
-            for mode in ("probe", "eval")),
+        *(Mistake(f"running statistics moved in {mode} mode, which must not move them",
+            partial(_moved_in, mode), of_right=True) for mode in ("probe", "eval")),
         instead("running statistics not moved in train mode", mode="probe"),
     ),
-)  # fmt: skip
-
-
-def _norm_backward(dy, x, weight, mode, eps, *, ddof=0, through_mean=True, through_var=True):
-    _in_batch_mode(mode)
-    r = 1 / np.sqrt(x.var(axis=_AXES, ddof=ddof) + eps)
-    xhat = (x - _per_channel(x.mean(axis=_AXES))) * _per_channel(r)
-    inner = dy.copy()
-    if through_mean:
-        inner -= _per_channel(dy.mean(axis=_AXES))
-    if through_var:
-        inner -= xhat * _per_channel((dy * xhat).mean(axis=_AXES))
-    return {"dx": _per_channel(weight * r) * inner}
-
-
-def _norm_gradient(**variant):
-    def outputs(dy, x, weight, mode, eps, **_):
-        return _norm_backward(dy, x, weight, mode, eps, **variant)
-
-    return outputs
-
-
-def _raw_dweight(dy, x, running_mean, mode, **_):
-    mean = running_mean if mode == "eval" else x.mean(axis=_AXES)
-    return {"dweight": (dy * (x - _per_channel(mean))).sum(axis=_AXES)}
-
-
-BATCHNORM2D_BACKWARD = Function(
-    "batchnorm2d_backward", "layers",
-    (
-        DY, X, NORM_WEIGHT,
-        Argument("running_mean", "float (C,), or None outside eval mode", default=None),
-        Argument("running_var", "float (C,), or None outside eval mode", default=None),
-        MODE, EPS,
-    ),
-    (DX, DWEIGHT, DBIAS),
-    "with xhat = (x - mean) / sqrt(var + eps): dbias = sum of dy, dweight = sum of dy * xhat, and in train and "
-    "probe mode dx = weight / sqrt(var + eps) * (dy - mean(dy) - xhat * mean(dy * xhat)), because mean and "
-    "variance depend on x; in eval mode they are constants and dx = weight / sqrt(var + eps) * dy",
-    IOFFE, batchnorm2d_backward,
-    mistakes=(
+    specify("batchnorm2d_backward", "layers", batchnorm2d_backward, IOFFE,
+        "with xhat = (x - mean) / sqrt(var + eps): dbias = sum of dy, dweight = sum of dy * xhat, and in train and "
+        "probe mode dx = weight / sqrt(var + eps) * (dy - mean(dy) - xhat * mean(dy * xhat)), because mean and "
+        "variance depend on x; in eval mode they are constants and dx = weight / sqrt(var + eps) * dy",
+        DY, X, NORM_WEIGHT, Argument("running_mean", "float (C,), or None outside eval mode", None),
+        Argument("running_var", "float (C,), or None outside eval mode", None), MODE, EPS,
+        *GRADIENTS,
         Mistake("mean and variance taken for constants, as in eval mode",
-            _norm_gradient(through_mean=False, through_var=False)),
-        Mistake("the term through the variance is missing", _norm_gradient(through_var=False)),
-        Mistake("the term through the mean is missing", _norm_gradient(through_mean=False)),
-        Mistake("variance is unbiased", _norm_gradient(ddof=1)),
+            partial(_gradient, through_mean=False, through_var=False)),
+        Mistake("the term through the variance is missing", partial(_gradient, through_var=False)),
+        Mistake("the term through the mean is missing", partial(_gradient, through_mean=False)),
+        Mistake("variance is unbiased", partial(_gradient, ddof=1)),
         Mistake("dweight without the division by the standard deviation", _raw_dweight),
         instead("eval mode differentiated through the batch's statistics", mode="train"),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (BATCHNORM2D_FORWARD, BATCHNORM2D_BACKWARD)

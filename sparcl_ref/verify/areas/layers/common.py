@@ -12,15 +12,19 @@ from sparcl_ref.verify.mistake import Mistake, instead, scaled
 X = Argument("x", "float (N, C, H, W): the input of the layer")
 ANY = Argument("x", "float, any shape: the input of the layer")
 DY = Argument("dy", "float, shape of the output: gradient of the loss with respect to the output")
-BIAS = Argument("bias", "float (O,), or None for a layer without one", default=None)
+BIAS = Argument("bias", "float (O,), or None for a layer without one", None)
 GRAD_MASK = Argument(
-    "grad_mask", "bool, shape of weight, or None: the entries whose gradient is formed; None means all", default=None
+    "grad_mask", "bool, shape of weight, or None: the entries whose gradient is formed; None means all", None
 )
-PADDING = Argument("padding", "int, or [rows, columns]: on each side", default=0)
+PADDING = Argument("padding", "int, or [rows, columns]: on each side", 0)
 Y = Output("y", "float: the output of the layer")
 DX = Output("dx", "float, shape of x: gradient with respect to the input")
-DWEIGHT = Output("dweight", "float, shape of weight")
-DBIAS = Output("dbias", "float, one per output channel or feature; formed whether or not the layer has a bias")
+#: Of a layer with parameters.
+GRADIENTS = (
+    DX,
+    Output("dweight", "float, shape of weight"),
+    Output("dbias", "float, one per output channel or feature; formed whether or not the layer has a bias"),
+)
 MASKED = "; exactly +0.0 in dweight where grad_mask is not set"
 
 

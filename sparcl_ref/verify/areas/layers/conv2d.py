@@ -5,30 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref import layers
-from sparcl_ref.verify.areas.layers.common import (
-    BIAS,
-    DBIAS,
-    DWEIGHT,
-    DX,
-    DY,
-    GRAD_MASK,
-    GRADIENT_MISTAKES,
-    MASKED,
-    PADDING,
-    X,
-    Y,
-    filled,
-    through,
-)
-from sparcl_ref.verify.function import Argument, Function
+from sparcl_ref.verify.areas.layers import common
+from sparcl_ref.verify.areas.layers.common import PADDING, X, filled, through
+from sparcl_ref.verify.function import Argument, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 CONV_WEIGHT = Argument("weight", "float (O, C / groups, kh, kw)")
 WINDOW = (
-    Argument("stride", "int, or [rows, columns]", default=1),
+    Argument("stride", "int, or [rows, columns]", 1),
     PADDING,
-    Argument("dilation", "int, or [rows, columns]: distance between the taps of the kernel", default=1),
-    Argument("groups", "int: number of independent convolutions the channels are split into, in order", default=1),
+    Argument("dilation", "int, or [rows, columns]: distance between the taps of the kernel", 1),
+    Argument("groups", "int: number of independent convolutions the channels are split into, in order", 1),
 )
 
 
@@ -64,12 +51,12 @@ def _averaged_over_positions(given):
     return given["dy"].shape[0] * given["dy"].shape[1] / given["dy"].size
 
 
-CONV2D_FORWARD = Function(
-    "conv2d_forward", "layers", (X, CONV_WEIGHT, BIAS, *WINDOW), (Y,),
-    "y[n,o,h,w] = bias[o] + sum over c,i,j of weight[o,c,i,j] * x[n, c, h*stride - padding + i*dilation, "
-    "w*stride - padding + j*dilation], with x zero outside the image: cross-correlation, the kernel is not flipped",
-    "cross-correlation", conv2d_forward,
-    mistakes=(
+FUNCTIONS = (
+    specify("conv2d_forward", "layers", conv2d_forward, "cross-correlation",
+        "y[n,o,h,w] = bias[o] + sum over c,i,j of weight[o,c,i,j] * x[n, c, h*stride - padding + i*dilation, "
+        "w*stride - padding + j*dilation], with x zero outside the image: cross-correlation, the kernel is not "
+        "flipped",
+        X, CONV_WEIGHT, common.BIAS, *WINDOW, common.Y,
         instead("the kernel flipped: a convolution instead of a cross-correlation", weight=_flipped),
         instead("the bias left out", bias=None),
         instead("dilation left out", dilation=1),
@@ -77,20 +64,14 @@ CONV2D_FORWARD = Function(
         instead("stride left out", stride=1),
         Mistake("padding that repeats the edge instead of zeros", _edge_padded),
     ),
-)  # fmt: skip
-
-CONV2D_BACKWARD = Function(
-    "conv2d_backward", "layers", (DY, X, CONV_WEIGHT, *WINDOW, GRAD_MASK), (DX, DWEIGHT, DBIAS),
-    "dweight sums dy times the input each tap saw over samples and positions, dx sums dy times weight over the "
-    "positions and taps that saw the pixel, dbias sums dy; nothing is averaged" + MASKED,
-    "derivative of conv2d_forward", conv2d_backward,
-    mistakes=(
+    specify("conv2d_backward", "layers", conv2d_backward, "derivative of conv2d_forward",
+        "dweight sums dy times the input each tap saw over samples and positions, dx sums dy times weight over the "
+        "positions and taps that saw the pixel, dbias sums dy; nothing is averaged" + common.MASKED,
+        common.DY, X, CONV_WEIGHT, *WINDOW, common.GRAD_MASK, *common.GRADIENTS,
         instead("dx through the kernel that is flipped, or not flipped, once too often", "dx", weight=_flipped),
-        *GRADIENT_MISTAKES,
+        *common.GRADIENT_MISTAKES,
         scaled("bias gradient averaged over samples and positions",
             dbias=lambda given: given["dy"].shape[1] / given["dy"].size),
         scaled("bias gradient averaged over positions", dbias=_averaged_over_positions),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (CONV2D_FORWARD, CONV2D_BACKWARD)

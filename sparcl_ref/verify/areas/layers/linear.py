@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from sparcl_ref import layers
-from sparcl_ref.verify.areas.layers.common import (
-    BIAS,
-    DBIAS,
-    DWEIGHT,
-    DX,
-    GRAD_MASK,
-    GRADIENT_MISTAKES,
-    MASKED,
-    Y,
-    filled,
-    through,
-)
-from sparcl_ref.verify.function import Argument, Function
+from sparcl_ref.verify.areas.layers import common
+from sparcl_ref.verify.areas.layers.common import filled, through
+from sparcl_ref.verify.function import Argument, specify
 from sparcl_ref.verify.mistake import Mistake, instead
 
 FEATURES = Argument("x", "float (N, I): the input of the layer")
@@ -36,22 +26,16 @@ def linear_backward(dy, x, weight, grad_mask):
     return through(layer, x, dy), layer.weight.grad, layer.bias.grad
 
 
-LINEAR_FORWARD = Function(
-    "linear_forward", "layers", (FEATURES, LINEAR_WEIGHT, BIAS), (Y,),
-    "y = x weight^T + bias",
-    "affine map", linear_forward,
-    mistakes=(
+FUNCTIONS = (
+    specify("linear_forward", "layers", linear_forward, "affine map",
+        "y = x weight^T + bias",
+        FEATURES, LINEAR_WEIGHT, common.BIAS, common.Y,
         instead("the bias left out", bias=None),
         Mistake("the weight not transposed", lambda x, weight, bias: {"y": x @ weight + (0 if bias is None else bias)}),
     ),
+    specify("linear_backward", "layers", linear_backward, "derivative of linear_forward",
+        "dx = dy weight, dweight = dy^T x, dbias = sum of dy over samples; nothing is averaged" + common.MASKED,
+        Argument("dy", "float (N, O)"), FEATURES, LINEAR_WEIGHT, common.GRAD_MASK, *common.GRADIENTS,
+        *common.GRADIENT_MISTAKES,
+    ),
 )  # fmt: skip
-
-LINEAR_BACKWARD = Function(
-    "linear_backward", "layers", (Argument("dy", "float (N, O)"), FEATURES, LINEAR_WEIGHT, GRAD_MASK),
-    (DX, DWEIGHT, DBIAS),
-    "dx = dy weight, dweight = dy^T x, dbias = sum of dy over samples; nothing is averaged" + MASKED,
-    "derivative of linear_forward", linear_backward,
-    mistakes=(*GRADIENT_MISTAKES,),
-)  # fmt: skip
-
-FUNCTIONS = (LINEAR_FORWARD, LINEAR_BACKWARD)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref.losses import cross_entropy
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 LOGITS = Argument("logits", "float (N, C)")
 LABELS = Argument("labels", "int (N,): classes of the whole head, 0..C-1")
-CLASSES = Argument(
-    "classes",
+CLASSES = Argument("classes",
     "list of int in any order, or None: the classes that take part (single head); None means all (full head)",
-    default=None,
-)
+    None)  # fmt: skip
 PER_SAMPLE = Output("per_sample", "float (N,): the loss of each sample")
-OUTPUTS = ("per_sample", "dlogits")
 
 
 def classes_in_head(given):
@@ -26,7 +23,7 @@ def classes_in_head(given):
 def _zeroed_logits(logits, labels, classes):
     zeroed = np.zeros_like(logits)
     zeroed[:, classes] = logits[:, classes]
-    return dict(zip(OUTPUTS, cross_entropy(zeroed, labels), strict=True))
+    return dict(zip(("per_sample", "dlogits"), cross_entropy(zeroed, labels), strict=True))
 
 
 def _overflowing(logits, labels, classes):
@@ -35,13 +32,12 @@ def _overflowing(logits, labels, classes):
     return {"per_sample": np.log(totals) - logits[np.arange(len(labels)), labels]}
 
 
-CROSS_ENTROPY = Function(
-    "cross_entropy", "losses", (LOGITS, LABELS, CLASSES),
-    (PER_SAMPLE, Output("dlogits", "float (N, C): gradient of the mean loss; +0.0 for classes left out")),
-    "loss = log(sum over the classes that take part of exp(logit)) - the label's logit; the gradient of the mean "
-    "over samples is (softmax - one-hot) / N, and exactly +0.0 for classes that take no part",
-    "method, losses; equation (1) for the single head", cross_entropy,
-    mistakes=(
+FUNCTIONS = (
+    specify("cross_entropy", "losses", cross_entropy, "method, losses; equation (1) for the single head",
+        "loss = log(sum over the classes that take part of exp(logit)) - the label's logit; the gradient of the "
+        "mean over samples is (softmax - one-hot) / N, and exactly +0.0 for classes that take no part",
+        LOGITS, LABELS, CLASSES,
+        PER_SAMPLE, Output("dlogits", "float (N, C): gradient of the mean loss; +0.0 for classes left out"),
         instead("full-head loss where single-head is asked", classes=None),
         scaled("the gradient of the sum over samples instead of their mean",
             dlogits=lambda given: len(given["logits"])),
@@ -51,5 +47,3 @@ CROSS_ENTROPY = Function(
             dlogits=lambda given: 1 / classes_in_head(given)),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (CROSS_ENTROPY,)

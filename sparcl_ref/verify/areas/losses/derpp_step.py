@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from sparcl_ref import layers, optimizers
@@ -10,7 +12,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.verify.areas.losses.cross_entropy import LABELS
 from sparcl_ref.verify.areas.losses.mse_logits import BUZZEGA
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead, of
 
 
@@ -48,49 +50,30 @@ def _later_logits(right, **given):
     return stepped | {"logits": hidden @ stepped["w2"].T + stepped["b2"]}
 
 
-def _head_masked_logits(fill, always):
-    def outputs(right, **given):
-        if given["head"] == "full" and not always:
-            raise ValueError("no head mask")
-        logits = right(**given)["logits"]
-        outside = np.setdiff1d(np.arange(logits.shape[1]), given["classes"])
-        logits[:, outside] = fill
-        return {"logits": logits}
-
-    return outputs
+def _head_masked_logits(fill, always, right, **given):
+    logits = right(**given)["logits"]
+    logits[:, np.setdiff1d(np.arange(logits.shape[1]), given["classes"])] = fill
+    return {"logits": logits} if given["head"] == "single" or always else {}
 
 
-DERPP_STEP = Function(
-    "derpp_step", "losses",
-    (
+FUNCTIONS = (
+    specify("derpp_step", "losses", derpp_step, f"{BUZZEGA}; method, losses and reservoir buffer",
+        "every parameter moves by -lr times the gradient of CE~(B) + a MSE(B') + b CE(B'') at the old parameters; "
+        "the buffer stores the raw logits of the training pass, before the update and before any head mask",
         Argument("w1", "float (H, D): first layer of the perceptron logits = relu(images w1^T + b1) w2^T + b2"),
-        Argument("b1", "float (H,)"),
-        Argument("w2", "float (C, H)"),
-        Argument("b2", "float (C,)"),
-        Argument("images", "float (N, D): the current batch"),
-        LABELS,
+        Argument("b1", "float (H,)"), Argument("w2", "float (C, H)"), Argument("b2", "float (C,)"),
+        Argument("images", "float (N, D): the current batch"), LABELS,
         Argument("classes", "list of int: the current task's classes"),
         Argument("buffer_images", "float (F, D): the filled slots of the buffer; F may be 0"),
-        Argument("buffer_labels", "int (F,)"),
-        Argument("buffer_logits", "float (F, C): the logits stored with them"),
+        Argument("buffer_labels", "int (F,)"), Argument("buffer_logits", "float (F, C): the logits stored with them"),
         Argument("dark_draw", "int (K,): slots replayed with their stored logits, B'"),
         Argument("replay_draw", "int (M,): slots replayed with their labels, B''"),
-        Argument("head", '"full" or "single": over which logits the loss on the current batch is', default="full"),
-        Argument("alpha", "float: a", default=0.1),
-        Argument("beta", "float: b", default=0.5),
-        Argument("lr", "float: learning rate of plain gradient descent", default=0.03),
-    ),
-    (
-        Output("w1", "float (H, D): after the step"),
-        Output("b1", "float (H,): after the step"),
-        Output("w2", "float (C, H): after the step"),
-        Output("b2", "float (C,): after the step"),
+        Argument("head", '"full" or "single": over which logits the loss on the current batch is', "full"),
+        Argument("alpha", "float: a", 0.1), Argument("beta", "float: b", 0.5),
+        Argument("lr", "float: learning rate of plain gradient descent", 0.03),
+        Output("w1", "float (H, D): after the step"), Output("b1", "float (H,): after the step"),
+        Output("w2", "float (C, H): after the step"), Output("b2", "float (C,): after the step"),
         Output("logits", "float (N, C): what the buffer stores with the batch"),
-    ),
-    "every parameter moves by -lr times the gradient of CE~(B) + a MSE(B') + b CE(B'') at the old parameters; the "
-    "buffer stores the raw logits of the training pass, before the update and before any head mask",
-    f"{BUZZEGA}; method, losses and reservoir buffer", derpp_step,
-    mistakes=(
         instead("one shared draw for both replay terms", replay_draw=of("dark_draw")),
         instead("one shared draw for both replay terms", dark_draw=of("replay_draw")),
         instead("the two draws exchanged", dark_draw=of("replay_draw"), replay_draw=of("dark_draw")),
@@ -98,9 +81,8 @@ DERPP_STEP = Function(
         instead("single-head loss where full-head is asked", head="single"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
         Mistake("logits stored from a pass after the update", _later_logits, of_right=True),
-        *(Mistake("stored logits masked to the task's classes", _head_masked_logits(fill, always), of_right=True)
+        *(Mistake("stored logits masked to the task's classes",
+            partial(_head_masked_logits, fill, always), of_right=True)
             for fill in (0.0, -np.inf) for always in (False, True)),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (DERPP_STEP,)

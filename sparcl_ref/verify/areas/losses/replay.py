@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from sparcl_ref import losses
 from sparcl_ref.losses import cross_entropy, mse_logits
 from sparcl_ref.verify.areas.losses.cross_entropy import CLASSES, LABELS, LOGITS
 from sparcl_ref.verify.areas.losses.mse_logits import BUZZEGA
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead, of
 
 _REPLAY = (
@@ -43,18 +45,14 @@ def _replayed(loss, logits, targets, weight):
     return weight * losses.mean_loss(per_sample), weight * dlogits
 
 
-def _single_head_replay(weight):
+def _single_head_replay(coefficient, replay_logits, replay_labels, classes, **given):
     """The replayed samples' loss over the current task's classes, too."""
-
-    def outputs(replay_logits, replay_labels, classes, **given):
-        kept = np.full(replay_logits.shape, -np.inf)
-        kept[:, classes] = replay_logits[:, classes]
-        dreplay = np.exp(kept - kept.max(axis=1, keepdims=True))
-        dreplay /= dreplay.sum(axis=1, keepdims=True)
-        dreplay[np.arange(len(dreplay)), replay_labels] -= 1
-        return {"dreplay_logits": given[weight] * dreplay / len(dreplay)}
-
-    return outputs
+    kept = np.full(replay_logits.shape, -np.inf)
+    kept[:, classes] = replay_logits[:, classes]
+    dreplay = np.exp(kept - kept.max(axis=1, keepdims=True))
+    dreplay /= dreplay.sum(axis=1, keepdims=True)
+    dreplay[np.arange(len(dreplay)), replay_labels] -= 1
+    return {"dreplay_logits": given[coefficient] * dreplay / len(dreplay)}
 
 
 def _mistakes(weights, *replayed):
@@ -63,39 +61,29 @@ def _mistakes(weights, *replayed):
     return (
         instead("full-head loss where single-head is asked", classes=None),
         Mistake("single-head loss on replayed samples, which are always over all logits",
-            _single_head_replay(weights[-1])),
+            partial(_single_head_replay, weights[-1])),
         instead("replay terms without their weights", **ones),
         instead("gradients of replayed samples without their weights", *replayed, **ones),
     )  # fmt: skip
 
 
-ER_LOSS = Function(
-    "er_loss", "losses", (LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", default=1.0)),
-    (_LOSS, _DLOGITS, _DREPLAY),
-    "L = CE~(B) + w CE(B'): means over their own batches; classes restricts the current batch alone, replayed "
-    "samples are always over all logits; an empty replay adds 0",
-    "experience replay; method, losses", er_loss,
-    mistakes=_mistakes(("weight",), "dreplay_logits"),
-)  # fmt: skip
-
-DERPP_LOSS = Function(
-    "derpp_loss", "losses",
-    (
+FUNCTIONS = (
+    specify("er_loss", "losses", er_loss, "experience replay; method, losses",
+        "L = CE~(B) + w CE(B'): means over their own batches; classes restricts the current batch alone, replayed "
+        "samples are always over all logits; an empty replay adds 0",
+        LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", 1.0),
+        _LOSS, _DLOGITS, _DREPLAY,
+        *_mistakes(("weight",), "dreplay_logits"),
+    ),
+    specify("derpp_loss", "losses", derpp_loss, f"{BUZZEGA}, equation of DER++",
+        "L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B''): three passes, two independent draws; an empty "
+        "draw adds 0 (b = 0 with an empty B'' is DER)",
         LOGITS, LABELS,
         Argument("dark_logits", "float (K, C): logits of the samples replayed with stored logits; K may be 0"),
-        Argument("dark_targets", "float (K, C): their stored logits"),
-        *_REPLAY, CLASSES,
-        Argument("alpha", "float: a", default=0.1),
-        Argument("beta", "float: b", default=0.5),
-    ),
-    (_LOSS, _DLOGITS, Output("ddark_logits", "float (K, C): gradient with respect to dark_logits"), _DREPLAY),
-    "L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B''): three passes, two independent draws; an empty draw "
-    "adds 0 (b = 0 with an empty B'' is DER)",
-    f"{BUZZEGA}, equation of DER++", derpp_loss,
-    mistakes=(
+        Argument("dark_targets", "float (K, C): their stored logits"), *_REPLAY, CLASSES,
+        Argument("alpha", "float: a", 0.1), Argument("beta", "float: b", 0.5),
+        _LOSS, _DLOGITS, Output("ddark_logits", "float (K, C): gradient with respect to dark_logits"), _DREPLAY,
         *_mistakes(("alpha", "beta"), "ddark_logits", "dreplay_logits"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (ER_LOSS, DERPP_LOSS)

@@ -4,51 +4,28 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import partial
 
 from sparcl_ref import masks
 from sparcl_ref.masks import budget, exact
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead
 
 SPARSITY = Argument("sparsity", 'str, a decimal such as "0.75": fraction of dead weights, limited to 0..1')
 SECTION = "SparCL, section 3 (task-aware dynamic masking), budgets"
 
 
-def _living_share(given):
-    return (1 - _limited(given["sparsity"])) * given["n"]
-
-
 def _limited(sparsity):
     return min(max(exact(sparsity), Fraction(0)), Fraction(1))
 
 
-def _budget(count):
-    return lambda **given: {"active": count(given)}
+def _budget(count, share=lambda s: 1 - _limited(s)):
+    """The budget counted otherwise from n and the share of the living, or from another share of the sparsity."""
+    return lambda n, sparsity: {"active": count(n, share(sparsity))}
 
 
-def _in_floats(read):
-    return _budget(lambda given: math.floor((1 - float(read(given["sparsity"]))) * given["n"] + 0.5))
-
-
-BUDGET = Function(
-    "budget", "masks", (Argument("n", "int: weights of the layer"), SPARSITY),
-    (Output("active", "int: living weights", exact=True),),
-    "of n weights floor((1 - s) n + 1/2) live, in exact decimals: a half rounds up, and s is the decimal as written",
-    SECTION, budget,
-    mistakes=(
-        Mistake("floor without the half", _budget(lambda given: math.floor(_living_share(given)))),
-        Mistake("a half rounded to the even neighbour", _budget(lambda given: round(_living_share(given)))),
-        Mistake("the dead rounded half up, not the living",
-            _budget(lambda given: given["n"] - math.floor(_limited(given["sparsity"]) * given["n"] + Fraction(1, 2)))),
-        Mistake("the living rounded up", _budget(lambda given: math.ceil(_living_share(given)))),
-        *(Mistake("binary floating point instead of the decimal as written", _in_floats(read))
-            for read in (_limited, exact)),
-        Mistake("a sparsity outside 0..1 not limited to it",
-            _budget(lambda given: math.floor((1 - exact(given["sparsity"])) * given["n"] + Fraction(1, 2)))),
-        Mistake("the number of the dead, not of the living",
-            _budget(lambda given: given["n"] - budget(given["n"], given["sparsity"]))),
-    ),
-)  # fmt: skip
+def _half_up(n, share):
+    return math.floor(share * n + Fraction(1, 2))
 
 
 def budgets(shapes, sparsity, kind):
@@ -62,36 +39,10 @@ def _uncapped(shapes, sparsity):
     return [eps * Fraction(sum(shape), size) for shape, size in zip(shapes, sizes, strict=True)]
 
 
-def _erk_budgets(limit):
-    def outputs(shapes, sparsity, kind):
-        if kind != "erk":
-            raise ValueError("another kind")
-        pairs = zip(_uncapped(shapes, sparsity), shapes, strict=True)
-        return {"active": [math.floor(min(d, limit) * math.prod(shape) + Fraction(1, 2)) for d, shape in pairs]}
-
-    return outputs
-
-
-BUDGETS = Function(
-    "budgets", "masks",
-    (
-        Argument("shapes", "list of list of int: weight shapes (out, in, kh, kw) or (out, in), in network order"),
-        SPARSITY,
-        Argument("kind", 'str: "uniform", "erk" or "global"', "uniform"),
-    ),
-    (Output("active", 'int (layers,), or (1,) for "global"', exact=True),),
-    "uniform budgets give every layer one sparsity, ERK each layer its density, global one number for all weights",
-    f"{SECTION}; Evci et al., RigL, 2020", budgets,
-    mistakes=(
-        instead("uniform budgets whatever the kind", kind="uniform"),
-        Mistake("ERK without the cap at density 1", _erk_budgets(math.inf)),
-        Mistake("ERK capped at density 1 without solving eps again for the rest", _erk_budgets(1)),
-        Mistake("densities rounded down to weights",
-            lambda shapes, sparsity, kind: {"active": [
-                int(d * math.prod(shape))
-                for d, shape in zip(masks.erk_densities(list(map(tuple, shapes)), sparsity), shapes, strict=True)]}),
-    ),
-)  # fmt: skip
+def _erk_budgets(limit, shapes, sparsity, kind):
+    pairs = zip(_uncapped(shapes, sparsity), shapes, strict=True)
+    active = [math.floor(min(d, limit) * math.prod(shape) + Fraction(1, 2)) for d, shape in pairs]
+    return {"active": active} if kind == "erk" else {}
 
 
 def erk_densities(shapes, sparsity):
@@ -107,22 +58,48 @@ def _kernel_ignored(shapes, sparsity, **_):
     raw = [Fraction(sum(shape), math.prod(shape)) for shape in flat]
     sizes = [math.prod(shape) for shape in shapes]
     eps = (1 - exact(sparsity)) * sum(sizes) / sum(r * n for r, n in zip(raw, sizes, strict=True))
-    if max(eps * r for r in raw) >= 1:
-        raise ValueError("a cap would bind")
-    return {"densities": [float(eps * r) for r in raw]}
+    capped = max(eps * r for r in raw) >= 1
+    return {} if capped else {"densities": [float(eps * r) for r in raw]}
 
 
-ERK_DENSITIES = Function(
-    "erk_densities", "masks", (Argument("shapes", "list of list of int: weight shapes"), SPARSITY),
-    (Output("densities", "float (layers,), each in 0..1"),),
-    "a layer's density is eps (sum of its dimensions) / (product of its dimensions); layers that would pass 1 are "
-    "dense and eps is solved again for the rest, so that (1 - s) of all weights live",
-    "Evci et al., RigL, 2020, Erdos-Renyi-kernel", erk_densities,
-    mistakes=(
+FUNCTIONS = (
+    specify("budget", "masks", budget, SECTION,
+        "of n weights floor((1 - s) n + 1/2) live, in exact decimals: a half rounds up, and s is the decimal as "
+        "written",
+        Argument("n", "int: weights of the layer"), SPARSITY, exactly("active", "int: living weights"),
+        Mistake("floor without the half", _budget(lambda n, share: math.floor(share * n))),
+        Mistake("a half rounded to the even neighbour", _budget(lambda n, share: round(share * n))),
+        Mistake("the dead rounded half up, not the living", _budget(lambda n, share: n - _half_up(n, 1 - share))),
+        Mistake("the living rounded up", _budget(lambda n, share: math.ceil(share * n))),
+        Mistake("binary floating point instead of the decimal as written",
+            _budget(_half_up, lambda s: 1 - float(_limited(s)))),
+        Mistake("binary floating point instead of the decimal as written",
+            _budget(_half_up, lambda s: 1 - float(exact(s)))),
+        Mistake("a sparsity outside 0..1 not limited to it", _budget(_half_up, lambda s: 1 - exact(s))),
+        Mistake("the number of the dead, not of the living",
+            lambda n, sparsity: {"active": n - budget(n, sparsity)}),
+    ),
+    specify("budgets", "masks", budgets, f"{SECTION}; Evci et al., RigL, 2020",
+        "uniform budgets give every layer one sparsity, ERK each layer its density, global one number for all "
+        "weights",
+        Argument("shapes", "list of list of int: weight shapes (out, in, kh, kw) or (out, in), in network order"),
+        SPARSITY, Argument("kind", 'str: "uniform", "erk" or "global"', "uniform"),
+        exactly("active", 'int (layers,), or (1,) for "global"'),
+        instead("uniform budgets whatever the kind", kind="uniform"),
+        Mistake("ERK without the cap at density 1", partial(_erk_budgets, math.inf)),
+        Mistake("ERK capped at density 1 without solving eps again for the rest", partial(_erk_budgets, 1)),
+        Mistake("densities rounded down to weights",
+            lambda shapes, sparsity, kind: {"active": [
+                int(d * math.prod(shape))
+                for d, shape in zip(masks.erk_densities(list(map(tuple, shapes)), sparsity), shapes, strict=True)]}),
+    ),
+    specify("erk_densities", "masks", erk_densities, "Evci et al., RigL, 2020, Erdos-Renyi-kernel",
+        "a layer's density is eps (sum of its dimensions) / (product of its dimensions); layers that would pass 1 "
+        "are dense and eps is solved again for the rest, so that (1 - s) of all weights live",
+        Argument("shapes", "list of list of int: weight shapes"), SPARSITY,
+        Output("densities", "float (layers,), each in 0..1"),
         Mistake("ERK without the cap at density 1", _densities(math.inf)),
         Mistake("ERK capped at density 1 without solving eps again for the rest", _densities(1)),
         Mistake("Erdos-Renyi densities that ignore the kernel's sides", _kernel_ignored),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (BUDGET, BUDGETS, ERK_DENSITIES)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from sparcl_ref import masks
 from sparcl_ref.layers import Parameter
 from sparcl_ref.verify.areas.masks.selection import ALGORITHM, JOINING, MASK
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake
 
 
@@ -29,34 +31,7 @@ def _multiplied(value, grad, velocity, mask):
 
 
 def _untouched(name):
-    def outputs(right, **given):
-        return right(**given) | {name: given[name]}
-
-    return outputs
-
-
-APPLY_MASK = Function(
-    "apply_mask", "masks",
-    (
-        Argument("value", "float, any shape"),
-        Argument("grad", "float, shape of value"),
-        Argument("velocity", "float, shape of value: the optimiser's momentum"),
-        MASK,
-    ),
-    (
-        Output("value", "float, shape of value", exact=True),
-        Output("grad", "float, shape of value", exact=True),
-        Output("velocity", "float, shape of value", exact=True),
-    ),
-    "dead entries are assigned +0.0 in value, gradient and optimiser state; multiplying would leave -0.0 and NaN",
-    f"{ALGORITHM}: only active weights have values, gradients and optimiser state", apply_mask,
-    mistakes=(
-        Mistake("multiplied by the mask, which leaves -0.0 and NaN", _multiplied),
-        Mistake("mask not applied to the velocity", _untouched("velocity"), of_right=True),
-        Mistake("mask not applied to the gradient", _untouched("grad"), of_right=True),
-        Mistake("mask not applied to the value", _untouched("value"), of_right=True),
-    ),
-)  # fmt: skip
+    return lambda right, **given: right(**given) | {name: given[name]}
 
 
 def exchange(value, velocity, mask, importance, keep, active, joining):
@@ -71,43 +46,38 @@ def _removed_keep_velocity(right, **given):
     return right(**given) | {"velocity": np.where(given["mask"], given["velocity"], 0.0)}
 
 
-def _not_zeroed(*names):
+def _not_zeroed(names, right, **given):
     """Weights that were removed and redrawn keep what they had."""
-
-    def outputs(right, **given):
-        found = right(**given)
-        for name in names:
-            found[name] = np.where(found["mask"] & given["mask"], given[name], found[name])
-        return found
-
-    return outputs
+    found = right(**given)
+    redrawn = found["mask"] & given["mask"]
+    return found | {name: np.where(redrawn, given[name], found[name]) for name in names}
 
 
-EXCHANGE = Function(
-    "exchange", "masks",
-    (
-        Argument("value", "float, any shape"),
-        Argument("velocity", "float, shape of value"),
-        MASK,
-        Argument("importance", "float, shape of value"),
-        Argument("keep", "int: entries alive after the shrink"),
-        Argument("active", "int: entries alive after the expansion"),
-        JOINING,
+FUNCTIONS = (
+    specify("apply_mask", "masks", apply_mask,
+        f"{ALGORITHM}: only active weights have values, gradients and optimiser state",
+        "dead entries are assigned +0.0 in value, gradient and optimiser state; multiplying would leave -0.0 and NaN",
+        Argument("value", "float, any shape"), Argument("grad", "float, shape of value"),
+        Argument("velocity", "float, shape of value: the optimiser's momentum"), MASK,
+        exactly("value", "float, shape of value"), exactly("grad", "float, shape of value"),
+        exactly("velocity", "float, shape of value"),
+        Mistake("multiplied by the mask, which leaves -0.0 and NaN", _multiplied),
+        Mistake("mask not applied to the velocity", _untouched("velocity"), of_right=True),
+        Mistake("mask not applied to the gradient", _untouched("grad"), of_right=True),
+        Mistake("mask not applied to the value", _untouched("value"), of_right=True),
     ),
-    (
-        Output("value", "float, shape of value", exact=True),
-        Output("velocity", "float, shape of value", exact=True),
-        Output("mask", "bool, shape of value", exact=True),
-    ),
-    "shrink by importance, then the drawn entries join with value and velocity 0, also those that the shrink has just "
-    "removed",
-    f"{ALGORITHM}, intra-task adjustment", exchange,
-    mistakes=(
-        Mistake("velocity of redrawn weights not zeroed", _not_zeroed("velocity"), of_right=True),
-        Mistake("value of redrawn weights not zeroed", _not_zeroed("value"), of_right=True),
-        Mistake("redrawn weights keep value and velocity", _not_zeroed("value", "velocity"), of_right=True),
+    specify("exchange", "masks", exchange, f"{ALGORITHM}, intra-task adjustment",
+        "shrink by importance, then the drawn entries join with value and velocity 0, also those that the shrink "
+        "has just removed",
+        Argument("value", "float, any shape"), Argument("velocity", "float, shape of value"), MASK,
+        Argument("importance", "float, shape of value"), Argument("keep", "int: entries alive after the shrink"),
+        Argument("active", "int: entries alive after the expansion"), JOINING,
+        exactly("value", "float, shape of value"), exactly("velocity", "float, shape of value"),
+        exactly("mask", "bool, shape of value"),
+        Mistake("velocity of redrawn weights not zeroed", partial(_not_zeroed, ["velocity"]), of_right=True),
+        Mistake("value of redrawn weights not zeroed", partial(_not_zeroed, ["value"]), of_right=True),
+        Mistake("redrawn weights keep value and velocity",
+            partial(_not_zeroed, ["value", "velocity"]), of_right=True),
         Mistake("removed weights keep their velocity", _removed_keep_velocity, of_right=True),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (APPLY_MASK, EXCHANGE)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from sparcl_ref import masks
 from sparcl_ref.masks import shrink
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake
 
 MASK = Argument("mask", "bool, any shape: True where a weight lives")
@@ -26,32 +27,12 @@ def _fortran(shape, flat):
     return mask.reshape(shape, order="F")
 
 
-RANDOM_MASK = Function(
-    "random_mask", "masks",
-    (
-        Argument("shape", "list of int"),
-        Argument("active", "int: living entries"),
-        Argument("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
-    ),
-    (Output("mask", "bool, the given shape", exact=True),),
-    "a random mask has exactly the drawn entries alive; indices are flat and in C order",
-    f"{ALGORITHM}, initial mask", random_mask,
-    mistakes=(
-        Mistake("flat indices in Fortran order", lambda shape, active, chosen: {"mask": _fortran(shape, chosen)}),
-    ),
-)  # fmt: skip
-
-
-def kept_by(order, candidates=None):
+def kept_by(order, candidates, mask, importance, active):
     """A selection with another order, or from other candidates."""
-
-    def outputs(mask, importance, active):
-        among = np.flatnonzero(mask) if candidates is None else candidates(mask)
-        kept = np.zeros(mask.size, dtype=bool)
-        kept[among[order(importance.reshape(-1)[among])[:active]]] = True
-        return {"mask": kept.reshape(mask.shape)}
-
-    return outputs
+    among = candidates(mask)
+    kept = np.zeros(mask.size, dtype=bool)
+    kept[among[order(importance.reshape(-1)[among])[:active]]] = True
+    return {"mask": kept.reshape(mask.shape)}
 
 
 def falling(scores):
@@ -71,24 +52,10 @@ def _everywhere(mask):
 
 
 CHOICES = (
-    ("ties broken from the other end", last_first, None),
-    ("the least important kept instead of the most important", rising, None),
+    ("ties broken from the other end", last_first, np.flatnonzero),
+    ("the least important kept instead of the most important", rising, np.flatnonzero),
     ("dead entries compete and return", falling, _everywhere),
 )
-
-SHRINK = Function(
-    "shrink", "masks",
-    (
-        MASK,
-        Argument("importance", "float, shape of mask: read at living entries only"),
-        Argument("active", "int: entries that stay alive"),
-    ),
-    (Output("mask", "bool, shape of mask", exact=True),),
-    "the given number of most important living entries stays; among equals the lower flat index is kept, and a dead "
-    "entry never returns, however important",
-    f"{ALGORITHM}, shrink", shrink,
-    mistakes=(*(Mistake(sentence, kept_by(order, candidates)) for sentence, order, candidates in CHOICES),),
-)  # fmt: skip
 
 
 def grow(mask, active, joining):
@@ -100,12 +67,25 @@ def _among_the_dead(mask, active, joining):
     return {"mask": mask | random_mask(mask.shape, len(joining), dead[joining])}
 
 
-GROW = Function(
-    "grow", "masks", (MASK, Argument("active", "int: living entries afterwards"), JOINING),
-    (Output("mask", "bool, shape of mask", exact=True),),
-    "the living stay and the drawn dead entries join them",
-    f"{ALGORITHM}, expand", grow,
-    mistakes=(
+FUNCTIONS = (
+    specify("random_mask", "masks", random_mask, f"{ALGORITHM}, initial mask",
+        "a random mask has exactly the drawn entries alive; indices are flat and in C order",
+        Argument("shape", "list of int"), Argument("active", "int: living entries"),
+        Argument("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
+        exactly("mask", "bool, the given shape"),
+        Mistake("flat indices in Fortran order", lambda shape, active, chosen: {"mask": _fortran(shape, chosen)}),
+    ),
+    specify("shrink", "masks", shrink, f"{ALGORITHM}, shrink",
+        "the given number of most important living entries stays; among equals the lower flat index is kept, and a "
+        "dead entry never returns, however important",
+        MASK, Argument("importance", "float, shape of mask: read at living entries only"),
+        Argument("active", "int: entries that stay alive"),
+        exactly("mask", "bool, shape of mask"),
+        *(Mistake(sentence, partial(kept_by, order, candidates)) for sentence, order, candidates in CHOICES),
+    ),
+    specify("grow", "masks", grow, f"{ALGORITHM}, expand",
+        "the living stay and the drawn dead entries join them",
+        MASK, Argument("active", "int: living entries afterwards"), JOINING, exactly("mask", "bool, shape of mask"),
         Mistake("flat indices in Fortran order",
             lambda mask, active, joining: {"mask": mask | _fortran(mask.shape, joining)}),
         Mistake("the entries that join alone, without those that live",
@@ -113,5 +93,3 @@ GROW = Function(
         Mistake("indices taken for places among the dead entries", _among_the_dead),
     ),
 )  # fmt: skip
-
-FUNCTIONS = (RANDOM_MASK, SHRINK, GROW)

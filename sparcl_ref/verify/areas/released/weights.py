@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from sparcl_ref.masks import budget, exact, shrink
 from sparcl_ref.sparcl import released
-from sparcl_ref.sparcl.released import (
-    grow_count_by_value,
-    last_gradient_importance,
-    magnitude_initial_mask,
-    shrink_above_percentile,
-)
 from sparcl_ref.verify.areas.masks.budgets import SPARSITY
 from sparcl_ref.verify.areas.masks.selection import JOINING, random_mask
 from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCHS, KINDS, P_INTER, TARGETS, TASK, coded, tdm_actions
-from sparcl_ref.verify.function import Argument, Function, Output
+from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
 
 WEIGHT = Argument("weight", "float, any shape: dead entries are 0")
-LIVING = Output("mask", "bool, shape of weight", exact=True)
+LIVING = exactly("mask", "bool, shape of weight")
 P_INTRA = Argument("p_intra", "str, a decimal: how far sparsity rises before weights join", "0.01")
 
 
@@ -42,19 +37,6 @@ def _initial_budget(weight, sparsity):
     return {"mask": shrink(everything, np.abs(weight), budget(weight.size, sparsity))}
 
 
-MAGNITUDE_INITIAL_MASK = Function(
-    "magnitude_initial_mask", "released", (Argument("weight", "float, any shape: the dense initial value"), SPARSITY),
-    (LIVING,),
-    "initial weights live where |w| is greater than its linearly interpolated percentile 100 s",
-    "SparCL's published code, rule 1", magnitude_initial_mask,
-    mistakes=(
-        Mistake("the weight at the threshold lives: >= instead of >", _initial_at_least),
-        Mistake("signs kept: no absolute values", _initial_signed),
-        Mistake("an exact budget instead of a percentile", _initial_budget),
-    ),
-)  # fmt: skip
-
-
 def released_tdm_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
     return coded(_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra))
 
@@ -69,21 +51,6 @@ def _paper_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
     return {"kinds": kinds, "targets": targets}
 
 
-RELEASED_TDM_ACTIONS = Function(
-    "released_tdm_actions", "released",
-    (TASK, Argument("epoch", "int: counted from 1 and at least 2"), EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA),
-    (KINDS, TARGETS),
-    "counted from 0, epochs that delta_k divides shrink to s + p_intra and expand to s; from epochs - delta_k on they "
-    "shrink to s and nothing joins",
-    "SparCL's published code, rule 2", released_tdm_actions,
-    mistakes=(
-        Mistake("the paper's schedule instead of the published code's", _paper_actions),
-        instead("epochs counted from 0", epoch=more("epoch", 1)),
-        instead("p_inter and p_intra exchanged", p_inter=of("p_intra"), p_intra=of("p_inter")),
-    ),
-)  # fmt: skip
-
-
 def released_sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra):
     now, sparsities = exact(sparsity), []
     for epoch in range(1, epochs + 1):
@@ -93,14 +60,6 @@ def released_sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra):
     return sparsities
 
 
-RELEASED_SPARSITIES = Function(
-    "released_sparsities", "released", (TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA),
-    (Output("sparsities", "float (epochs,): nominal sparsity while each epoch trains"),),
-    "the first delta_k epochs of every task, the first included, train at s - p_inter, all others at s",
-    "SparCL's published code, rule 2", released_sparsities,
-)  # fmt: skip
-
-
 def _shrunk(weight, importance, sparsity, *, living=False, at_least=False, revive=False):
     scores = importance[weight != 0] if living else importance
     threshold = percentile(scores, sparsity)
@@ -108,78 +67,67 @@ def _shrunk(weight, importance, sparsity, *, living=False, at_least=False, reviv
     return {"mask": above if revive else above & (weight != 0)}
 
 
-def variant(function, **options):
-    return lambda **given: function(**given, **options)
-
-
-SHRINK_ABOVE_PERCENTILE = Function(
-    "shrink_above_percentile", "released", (WEIGHT, Argument("importance", "float, shape of weight"), SPARSITY),
-    (LIVING,),
-    "weights live where the importance is greater than its percentile over all entries of the layer, dead ones "
-    "included, and the value is not 0; ties at the threshold all die",
-    "SparCL's published code, rules 3 and 5", shrink_above_percentile,
-    mistakes=(
-        Mistake("percentile over the living weights instead of all entries", variant(_shrunk, living=True)),
-        Mistake("weights at the threshold live: >= instead of >", variant(_shrunk, at_least=True)),
-        Mistake("weights that are exactly 0 live on", variant(_shrunk, revive=True)),
-    ),
-)  # fmt: skip
-
-LAST_GRADIENT_IMPORTANCE = Function(
-    "last_gradient_importance", "released",
-    (WEIGHT, Argument("last_grad", "float, shape of weight: left from the last minibatch, gradient-masked")),
-    (Output("importance", "float, shape of weight"),),
-    "importance is |w| + 0.5 |g|, with one coefficient for the one gradient of the whole loss",
-    "SparCL's published code, rule 4", last_gradient_importance,
-    mistakes=(
-        Mistake("the gradient left out", lambda weight, last_grad: {"importance": np.abs(weight)}),
-        Mistake("coefficient 1 instead of 0.5",
-            lambda weight, last_grad: {"importance": np.abs(weight) + np.abs(last_grad)}),
-        Mistake("|w| counted twice with zero gradients",
-            lambda weight, last_grad: {"importance": 1.5 * np.abs(weight)}),
-    ),
-)  # fmt: skip
-
-
-def _count(rounded):
-    def outputs(weight, sparsity):
-        zeros = np.count_nonzero(weight == 0)
-        return {"count": max(0, rounded(zeros - float(sparsity) * weight.size))}
-
-    return outputs
-
-
-def _exact_count(weight, sparsity):
-    return {"count": max(0, math.floor(np.count_nonzero(weight == 0) - exact(sparsity) * weight.size))}
-
-
-GROW_COUNT_BY_VALUE = Function(
-    "grow_count_by_value", "released", (WEIGHT, SPARSITY), (Output("count", "int: weights that join", exact=True),),
-    "int(zeros - s n) weights join, in double precision, zeros counted by value, and never fewer than none",
-    "SparCL's published code, rule 5", grow_count_by_value,
-    mistakes=(
-        Mistake("an exact product of decimals instead of one in double precision", _exact_count),
-        Mistake("rounded to the nearest instead of truncated", _count(round)),
-        Mistake("half up instead of truncated", _count(lambda number: int(number + 0.5))),
-    ),
-)  # fmt: skip
+def _count(rounded, read, weight, sparsity):
+    return {"count": max(0, rounded(np.count_nonzero(weight == 0) - read(sparsity) * weight.size))}
 
 
 def grow_by_value(weight, sparsity, joining):
     return released.grow_by_value(weight, sparsity, joining)
 
 
-GROW_BY_VALUE = Function(
-    "grow_by_value", "released", (WEIGHT, SPARSITY, JOINING), (LIVING,),
-    "every weight that is not exactly 0 lives, and the drawn zeros join",
-    "SparCL's published code, rule 5", grow_by_value,
-    mistakes=(
+FUNCTIONS = (
+    specify("magnitude_initial_mask", "released", released.magnitude_initial_mask, "SparCL's published code, rule 1",
+        "initial weights live where |w| is greater than its linearly interpolated percentile 100 s",
+        Argument("weight", "float, any shape: the dense initial value"), SPARSITY, LIVING,
+        Mistake("the weight at the threshold lives: >= instead of >", _initial_at_least),
+        Mistake("signs kept: no absolute values", _initial_signed),
+        Mistake("an exact budget instead of a percentile", _initial_budget),
+    ),
+    specify("released_tdm_actions", "released", released_tdm_actions, "SparCL's published code, rule 2",
+        "counted from 0, epochs that delta_k divides shrink to s + p_intra and expand to s; from epochs - delta_k "
+        "on they shrink to s and nothing joins",
+        TASK, Argument("epoch", "int: counted from 1 and at least 2"), EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
+        KINDS, TARGETS,
+        Mistake("the paper's schedule instead of the published code's", _paper_actions),
+        instead("epochs counted from 0", epoch=more("epoch", 1)),
+        instead("p_inter and p_intra exchanged", p_inter=of("p_intra"), p_intra=of("p_inter")),
+    ),
+    specify("released_sparsities", "released", released_sparsities, "SparCL's published code, rule 2",
+        "the first delta_k epochs of every task, the first included, train at s - p_inter, all others at s",
+        TASK, EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
+        Output("sparsities", "float (epochs,): nominal sparsity while each epoch trains"),
+    ),
+    specify("shrink_above_percentile", "released", released.shrink_above_percentile,
+        "SparCL's published code, rules 3 and 5",
+        "weights live where the importance is greater than its percentile over all entries of the layer, dead ones "
+        "included, and the value is not 0; ties at the threshold all die",
+        WEIGHT, Argument("importance", "float, shape of weight"), SPARSITY, LIVING,
+        Mistake("percentile over the living weights instead of all entries", partial(_shrunk, living=True)),
+        Mistake("weights at the threshold live: >= instead of >", partial(_shrunk, at_least=True)),
+        Mistake("weights that are exactly 0 live on", partial(_shrunk, revive=True)),
+    ),
+    specify("last_gradient_importance", "released", released.last_gradient_importance,
+        "SparCL's published code, rule 4",
+        "importance is |w| + 0.5 |g|, with one coefficient for the one gradient of the whole loss",
+        WEIGHT, Argument("last_grad", "float, shape of weight: left from the last minibatch, gradient-masked"),
+        Output("importance", "float, shape of weight"),
+        Mistake("the gradient left out", lambda weight, last_grad: {"importance": np.abs(weight)}),
+        Mistake("coefficient 1 instead of 0.5",
+            lambda weight, last_grad: {"importance": np.abs(weight) + np.abs(last_grad)}),
+        Mistake("|w| counted twice with zero gradients",
+            lambda weight, last_grad: {"importance": 1.5 * np.abs(weight)}),
+    ),
+    specify("grow_count_by_value", "released", released.grow_count_by_value, "SparCL's published code, rule 5",
+        "int(zeros - s n) weights join, in double precision, zeros counted by value, and never fewer than none",
+        WEIGHT, SPARSITY, exactly("count", "int: weights that join"),
+        Mistake("an exact product of decimals instead of one in double precision", partial(_count, math.floor, exact)),
+        Mistake("rounded to the nearest instead of truncated", partial(_count, round, float)),
+        Mistake("half up instead of truncated", partial(_count, lambda number: int(number + 0.5), float)),
+    ),
+    specify("grow_by_value", "released", grow_by_value, "SparCL's published code, rule 5",
+        "every weight that is not exactly 0 lives, and the drawn zeros join",
+        WEIGHT, SPARSITY, JOINING, LIVING,
         Mistake("the zeros that join alone",
             lambda weight, sparsity, joining: {"mask": random_mask(weight.shape, len(joining), joining)}),
     ),
-)  # fmt: skip
-
-FUNCTIONS = (
-    MAGNITUDE_INITIAL_MASK, RELEASED_TDM_ACTIONS, RELEASED_SPARSITIES, SHRINK_ABOVE_PERCENTILE,
-    LAST_GRADIENT_IMPORTANCE, GROW_COUNT_BY_VALUE, GROW_BY_VALUE,
 )  # fmt: skip
