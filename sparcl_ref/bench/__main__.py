@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.bench.request import PARTS, Request
+from sparcl_ref.bench.request import LEAST_WIDTH, PARTS, Request
 from sparcl_ref.command_line import Parser, Refused, main_guard
 
 PROGRAM = "sparcl_ref.bench"
-#: Narrower networks crash PyTorch 2.13 in channels-last format.
-LEAST_WIDTH = 16
 QUICK_ROUNDS = 2
 
 EPILOG = """\

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sparcl_ref.assembly import with_engine
-from sparcl_ref.bench.data import ALPHA, BETA, CLASSES, LEARNING_RATE, StepData
-from sparcl_ref.bench.shapes import IMAGE
+from sparcl_ref.bench.workload import ALPHA, BETA, CLASSES, IMAGE, LEARNING_RATE, StepData
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.masks import budget, random_mask
 from sparcl_ref.methods import Batch, DERpp

@@ -20,15 +20,7 @@ LEFT, BELOW, GAP_X, GAP_Y, PANEL, HEIGHT = 0.72, 0.62, 0.42, 0.5, 1.9, 5.9
 
 
 def scaling_figure(record: dict[str, list[dict[str, Any]]], *, under: str, theme: Theme = LIGHT) -> Figure:
-    """Draw what `sparcl_ref.bench.scaling.measure` found.
-
-    Parameters
-    ----------
-    record : dict
-        Axis to points.
-    under : str
-        A line under the title: what was measured, where.
-    """
+    """Draw what `sparcl_ref.bench.scaling.measure` found; ``under`` the title stands what was measured, and where."""
     with style.applied(theme):
         figure = canvas.new_figure(HEIGHT)
         canvas.title(figure, "A SparCL-DER++ step against dense PyTorch", under=under, theme=theme)

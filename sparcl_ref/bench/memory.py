@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.bench.request import Request
+from sparcl_ref.bench.request import BASELINE, Request
+from sparcl_ref.bench.tables import text_table
 from sparcl_ref.command_line import Parser, Refused, main_guard
 
 PROGRAM = "sparcl_ref.bench.memory"
@@ -31,19 +32,14 @@ STATUS = Path("/proc/self/status")
 
 
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
-    """Each contender's memory.
-
-    Returns
-    -------
-    list of dict
-        See `of_contender`.
+    """Each contender's memory, see `of_contender`.
 
     Raises
     ------
     RuntimeError
         If a process fails.
     """
-    names = ["torch", "torch channels-last", *([] if request.quick else ["numpy 0"])]
+    names = [*BASELINE, *([] if request.quick else ["numpy 0"])]
     names += [f"numba {sparsity:g}" for sparsity in request.sparsities]
     return [_in_own_process(name, request) for name in names]
 
@@ -93,7 +89,7 @@ def of_contender(name: str, *, width: int, batch: int, threads: int) -> dict[str
 
 def _contender(name: str, threads: int) -> tuple[Callable[[int, int], Callable[[], Any]], Callable[[], Any]]:
     """How to build the step of a contender, and its warm-up; what it needs is imported here."""
-    from sparcl_ref.bench.data import step_data
+    from sparcl_ref.bench.workload import step_data
 
     kind, _, last = name.rpartition(" ")
     if name.startswith("torch"):
@@ -133,11 +129,8 @@ def _status(field: str) -> int | None:
 
 
 def _peak() -> int:
-    peak = _status("VmHWM")
-    if peak is not None:
-        return peak
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _resident() -> int:
@@ -156,12 +149,15 @@ def _forget_peak() -> bool:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One row per contender, in MB."""
-    from sparcl_ref.text import columns
-
-    keys = ("above_warm_bytes", "above_import_bytes", "peak_bytes", "imported_bytes", "warm_bytes")
-    rows = [(record["name"], *(f"{record[key] / 1e6:,.0f}" for key in keys)) for record in records]
-    header = ("peak memory of two steps, MB", "above warm-up", "above import", "in all", "import", "and warm-up")
-    return columns(header, rows)
+    forms = {
+        "peak memory of two steps, MB": "{name}",
+        "above warm-up": "{above_warm_bytes:,.0M}",
+        "above import": "{above_import_bytes:,.0M}",
+        "in all": "{peak_bytes:,.0M}",
+        "import": "{imported_bytes:,.0M}",
+        "and warm-up": "{warm_bytes:,.0M}",
+    }
+    return text_table(forms, records)
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -173,7 +169,7 @@ def execute(arguments: Sequence[str]) -> int:
     options: argparse.Namespace = parser.parse_args(arguments)
     kind, _, last = options.contender.rpartition(" ")
     numeric = kind in ("numpy", "numba") and last.replace(".", "", 1).isdigit() and float(last) < 1
-    if options.contender not in ("torch", "torch channels-last") and not numeric:
+    if options.contender not in BASELINE and not numeric:
         raise Refused(f"unknown contender {options.contender!r}; choose torch, torch channels-last, numpy S or numba S")
     record = of_contender(options.contender, width=options.width, batch=options.batch, threads=options.threads)
     print(json.dumps(record))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -11,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref import fast
-from sparcl_ref.bench.data import CLASSES, step_data
 from sparcl_ref.bench.engines import sparse_resnet18
 from sparcl_ref.bench.request import SPARSITIES, Request
+from sparcl_ref.bench.tables import text_table
+from sparcl_ref.bench.workload import CLASSES, step_data
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.fast.conv import SparseConv
 from sparcl_ref.fast.nodes import Node
 from sparcl_ref.fast.norm import Norm, NormAdd
-from sparcl_ref.text import columns
 
 KINDS = ("convolution forward", "convolution backward", "batch-norm forward", "batch-norm backward")
 SPARSITY = SPARSITIES[-1]
@@ -90,8 +91,7 @@ def _traffic(nodes: list[Node], batch: int) -> dict[str, int]:
     arrays = {"batch-norm forward": 0, "batch-norm backward": 0}
     for node in nodes:
         if isinstance(node, Norm):
-            layout = node.output.layout
-            numbers = layout.channels * layout.rows * layout.columns * batch
+            numbers = math.prod(node.output.layout.shape) * batch
             added = isinstance(node, NormAdd)
             doubled = isinstance(node, NormAdd) and node.shortcut is not None
             arrays["batch-norm forward"] += numbers * (2 + added + 2 * doubled)
@@ -112,14 +112,11 @@ def _flops(model, batch: int) -> dict[str, int]:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One row per kind."""
-    rows = [
-        (
-            row["kind"],
-            f"{1e3 * row['median_seconds']:.2f}",
-            f"{100 * row['share']:.1f} %",
-            *("-" if row[key] is None else f"{row[key]:.1f}" for key in ("gbytes_per_second", "gflops_per_second")),
-        )
-        for row in records
-    ]
-    header = (f"one pass, numba {SPARSITY:g}", "median, ms", "share", "GB/s at least", "useful GFLOP/s")
-    return columns(header, rows)
+    forms = {
+        f"one pass, numba {SPARSITY:g}": "{kind}",
+        "median, ms": "{median_seconds:.2m}",
+        "share": "{share:.1%}",
+        "GB/s at least": "{gbytes_per_second:.1f}",
+        "useful GFLOP/s": "{gflops_per_second:.1f}",
+    }
+    return text_table(forms, records)

@@ -10,7 +10,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from sparcl_ref.fast.jit import compiled
-from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE, gather_wide
+from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE, Tile, gather_wide
 
 #: Sums that grow side by side: more than multiply-adds in flight (latency times units), fewer than registers.
 CHAINS = 12
@@ -29,27 +29,19 @@ def _make_chains(count: int) -> Any:
 
         def codegen(context, builder, signature, args):
             rounds, factor, term, out, place = args
-            vector = ir.VectorType(ir.FloatType(), LANES)
-
-            def spread(scalar):
-                lane = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-                order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                return builder.shuffle_vector(lane, ir.Constant(vector, ir.Undefined), order)
-
-            factors, terms = spread(factor), spread(term)
+            tile = Tile(builder, ir.FloatType(), 1)
+            factors, terms = tile.broadcast(factor), tile.broadcast(term)
             # Different beginnings, or all chains would be one.
-            starts = [ir.Constant(vector, [float(chain)] * LANES) for chain in range(count)]
+            starts = [ir.Constant(tile.vector, [float(chain)] * LANES) for chain in range(count)]
             sums = [cgutils.alloca_once_value(builder, start) for start in starts]
             with cgutils.for_range(builder, rounds):
                 for total in sums:
-                    product = builder.fmul(builder.load(total), factors, flags=["contract"])
-                    builder.store(builder.fadd(product, terms, flags=["contract"]), total)
+                    builder.store(tile.multiply_add(builder.load(total), factors, terms), total)
             whole = builder.load(sums[0])
             for total in sums[1:]:
                 whole = builder.fadd(whole, builder.load(total))
             array = context.make_array(signature.args[3])(context, builder, out).data
-            target = builder.bitcast(builder.gep(array, [place]), vector.as_pointer())
-            builder.store(whole, target).align = 4
+            tile.store(whole, builder.gep(array, [place]), 0)
             return context.get_dummy_value()
 
         return signature, codegen

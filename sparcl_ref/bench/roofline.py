@@ -17,11 +17,12 @@ import numpy as np
 
 from sparcl_ref.bench import registers
 from sparcl_ref.bench.environment import describe_machine
+from sparcl_ref.bench.registers import TILE
 from sparcl_ref.bench.request import Request
+from sparcl_ref.bench.tables import text_table
 from sparcl_ref.bench.timing import Contender, interleaved, spread
 from sparcl_ref.fast.layout import aligned_zeros
 from sparcl_ref.fast.loops import dot_rows
-from sparcl_ref.text import columns
 
 #: A measurement shorter than this is repeated within the clock until it is longer.
 LEAST_SECONDS = 0.01
@@ -31,6 +32,9 @@ ITEM = 4
 #: Weights per output, on average, of the short sums that sparse layers consist of, and number of outputs.
 BLOCKS = (4, 14)
 OUTPUTS = 64
+
+#: Something that repeats its work as often as it is told, and the FLOPs or bytes of one repetition.
+Action = tuple[Callable[[int], object], float]
 
 
 def register_peak(threads: int, *, rounds: int = 5) -> float:
@@ -53,7 +57,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     caches = describe_machine()["cache_bytes"]
     records: list[dict[str, Any]] = []
     for threads in range(1, request.threads + 1):
-        actions: dict[tuple[str, int | None, str], tuple[Callable[[int], object], float]] = {
+        actions: dict[tuple[str, int | None, str], Action] = {
             ("multiply-adds in registers", None, "GFLOP/s"): _peak(threads)
         }
         for level, size in working_sets(caches, quick=request.quick).items():
@@ -64,9 +68,8 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
         size = caches["L1"] // 2
         actions["dot products, operand from L1", size, "GFLOP/s"] = _dot(size, threads)
         for weights in BLOCKS:
-            actions[f"sums of {weights} weights, operand from L1", size, "GFLOP/s"] = _short_sums(
-                weights, size, threads
-            )
+            what = f"sums of {weights} weights, operand from L1"
+            actions[what, size, "GFLOP/s"] = _short_sums(weights, size, threads)
         records += _timed(actions, threads, request.rounds)
     return records
 
@@ -94,17 +97,9 @@ def numba_threads(threads: int) -> Iterator[None]:
 
 def text(records: list[dict[str, Any]]) -> str:
     """The roofs as a table."""
-    rows = [
-        (
-            record["name"],
-            "-" if record["bytes_per_thread"] is None else f"{record['bytes_per_thread'] / 2**10:,.0f}",
-            str(record["threads"]),
-            *(f"{record[key]:.1f}" for key in ("median", "min", "max")),
-            record["unit"],
-        )
-        for record in records
-    ]
-    return columns(("roof", "KiB per thread", "threads", "median", "min", "max", "unit"), rows)
+    forms = {"roof": "{name}", "KiB per thread": "{bytes_per_thread:,.0K}", "threads": "{threads}"}
+    forms |= {key: f"{{{key}:.1f}}" for key in ("median", "min", "max")}
+    return text_table({**forms, "unit": "{unit}"}, records)
 
 
 def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
@@ -141,59 +136,59 @@ def _calibrate(action: Callable[[int], object]) -> int:
         passes = max(2 * passes, min(8 * passes, int(passes * 1.2 * LEAST_SECONDS / max(passed, 1e-9))))
 
 
-def _peak(threads: int) -> tuple[Callable[[int], object], float]:
-    out = aligned_zeros(threads * registers.TILE, np.float32)
+def _ones(count: int) -> np.ndarray:
+    ones = aligned_zeros(count, np.float32)
+    ones[:] = 1
+    return ones
+
+
+def _peak(threads: int) -> Action:
+    out = aligned_zeros(threads * TILE, np.float32)
     # A factor below 1 keeps the sums small, and far from denormal numbers.
     factor, term = np.float32(0.5), np.float32(0.25)
     flops = 2.0 * registers.CHAINS * registers.LANES * threads
     return lambda passes: registers.multiply_add(passes, factor, term, out, threads), flops
 
 
-def _stream(size: int, threads: int, *, shuffled: bool) -> tuple[Callable[[int], object], float]:
-    tiles = max(1, size // (ITEM * registers.TILE))
-    each = tiles * registers.TILE
-    x, y = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
-    x[:] = 1
-    offs = np.arange(tiles, dtype=np.int32) * np.int32(registers.TILE)
+def _stream(size: int, threads: int, *, shuffled: bool) -> Action:
+    tiles = max(1, size // (ITEM * TILE))
+    each = tiles * TILE
+    x, y = _ones(threads * each), aligned_zeros(threads * TILE, np.float32)
+    offs = np.arange(tiles, dtype=np.int32) * np.int32(TILE)
     if shuffled:
         np.random.default_rng(0).shuffle(offs)
     vals = np.full(tiles, 1e-6, dtype=np.float32)
     return lambda passes: registers.stream(x, each, offs, vals, y, passes, threads), 2.0 * threads * each
 
 
-def _short_sums(weights: int, size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _short_sums(weights: int, size: int, threads: int) -> Action:
     """As a sparse layer has them: random numbers of random rows, for outputs of which each has a tile of its own."""
     rng = np.random.default_rng(0)
-    tiles = max(1, size // (ITEM * registers.TILE))
+    tiles = max(1, size // (ITEM * TILE))
     indptr = np.concatenate([[0], np.cumsum(rng.poisson(weights, OUTPUTS))])
     total = int(indptr[-1])
-    offs = (rng.integers(0, tiles, total) * registers.TILE).astype(np.int32)
-    x = aligned_zeros(tiles * registers.TILE, np.float32)
-    y = aligned_zeros(threads * OUTPUTS * registers.TILE, np.float32)
-    x[:] = 1
+    offs = (rng.integers(0, tiles, total) * TILE).astype(np.int32)
+    x, y = _ones(tiles * TILE), aligned_zeros(threads * OUTPUTS * TILE, np.float32)
     vals = np.ones(total, dtype=np.float32)
-    work = 2.0 * threads * total * registers.TILE
+    work = 2.0 * threads * total * TILE
     return lambda passes: registers.short_sums(x, offs, vals, indptr, y, passes, threads), work
 
 
-def _dot(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _dot(size: int, threads: int) -> Action:
     """The engine's own loop over rows, which here lie on top of each other; each thread has an output channel."""
-    tiles = max(1, size // (ITEM * registers.TILE))
-    each = tiles * registers.TILE
-    x, dy = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
-    x[:], dy[:] = 1, 1e-6
-    offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(registers.TILE)
+    tiles = max(1, size // (ITEM * TILE))
+    x, dy = _ones(threads * tiles * TILE), _ones(threads * TILE) * np.float32(1e-6)
+    offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(TILE)
     indptr, bounds = np.arange(threads + 1) * tiles, np.arange(threads + 1)
     out = np.empty(threads * tiles, dtype=np.float32)
 
     def action(passes: int) -> None:
-        dot_rows(x, 0, 0, offs, indptr, bounds, threads, dy, 0, 0, registers.TILE, passes, registers.TILE, out)
+        dot_rows(x, 0, 0, offs, indptr, bounds, threads, dy, 0, 0, TILE, passes, TILE, out)
 
-    return action, 2.0 * threads * each
+    return action, 2.0 * threads * tiles * TILE
 
 
-def _copy(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _copy(size: int, threads: int) -> Action:
     each = size // (2 * ITEM)  # source and target share the working set
-    source, target = (aligned_zeros(threads * each, np.float32) for _ in range(2))
-    source[:] = 1
+    source, target = _ones(threads * each), aligned_zeros(threads * each, np.float32)
     return lambda passes: registers.copy(source, target, each, passes, threads), 2.0 * ITEM * threads * each

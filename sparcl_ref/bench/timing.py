@@ -12,38 +12,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to be timed.
-
-    Attributes
-    ----------
-    name : str
-    step : callable
-        What is timed.
-    useful_flops : float
-        Of one call: two per multiply-add with a living weight. 0 if that means nothing here.
-    around : callable
-        Returns a context that is entered before the clock starts, such as a limit of threads.
-    """
+    """Something to be timed."""
 
     name: str
     step: Callable[[], object]
+    #: Of one call: two per multiply-add with a living weight. 0 if that means nothing here.
     useful_flops: float = 0.0
+    #: Returns a context that is entered before the clock starts, such as a limit of threads.
     around: Callable[[], AbstractContextManager] = nullcontext
 
 
 def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one call each that is not counted.
-
-    Parameters
-    ----------
-    contenders : sequence of Contender
-        Of different names.
-    rounds : int
-        At least 1.
-
-    Returns
-    -------
-    dict of str to list of float
+    """Seconds of each contender, by name, in each of at least one round, after one call each that is not counted.
 
     Raises
     ------
@@ -66,25 +46,16 @@ def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, li
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
     """Median, fastest and slowest: ``median_seconds, min_seconds, max_seconds``."""
-    return {
-        "median_seconds": statistics.median(seconds),
-        "min_seconds": min(seconds),
-        "max_seconds": max(seconds),
-    }
+    return {"median_seconds": statistics.median(seconds), "min_seconds": min(seconds), "max_seconds": max(seconds)}
 
 
 def compared(
-    contenders: Sequence[Contender],
-    seconds: Mapping[str, list[float]],
-    *,
-    baseline: Iterable[str],
-    peak_flops: float,
+    contenders: Sequence[Contender], seconds: Mapping[str, list[float]], *, baseline: Iterable[str], peak_flops: float
 ) -> list[dict[str, Any]]:
     """A record for each contender, in order.
 
     Parameters
     ----------
-    contenders : sequence of Contender
     seconds : mapping of str to list of float
         What `interleaved` returned.
     baseline : iterable of str
@@ -103,15 +74,8 @@ def compared(
     for contender in contenders:
         found = spread(seconds[contender.name])
         speed = contender.useful_flops / found["median_seconds"]
-        records.append(
-            {
-                "name": contender.name,
-                **found,
-                "times_faster": best / found["median_seconds"],
-                "useful_gflops_per_second": speed / 1e9,
-                "fraction_of_peak": speed / peak_flops,
-            }
-        )
+        rates = {"useful_gflops_per_second": speed / 1e9, "fraction_of_peak": speed / peak_flops}
+        records.append({"name": contender.name, **found, "times_faster": best / found["median_seconds"], **rates})
     return records
 
 

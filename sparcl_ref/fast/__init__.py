@@ -14,22 +14,5 @@ __all__ = ["CompiledSGD", "FastNetwork", "compile", "prepare"]
 
 
 def compile(model: Network) -> FastNetwork:
-    """Return the compiled twin of a model; parameters and running statistics are shared, not copied.
-
-    Parameters
-    ----------
-    model : Network
-        Layers without a compiled form run as reference layers between two reorderings.
-
-    Returns
-    -------
-    FastNetwork
-
-    Raises
-    ------
-    RuntimeError
-        If Numba has been told not to compile.
-    ValueError
-        If a layer expects another shape than the one before it gives.
-    """
+    """The compiled twin of a model; parameters and running statistics are shared, not copied. See `FastNetwork`."""
     return FastNetwork(model)

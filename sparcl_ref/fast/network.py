@@ -7,29 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numba import config
 
-from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
 from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_gradient, set_sum
 from sparcl_ref.fast.layout import Pool
-from sparcl_ref.fast.nodes import Node, Pass, enter, leave
-from sparcl_ref.fast.turns import TURN
+from sparcl_ref.fast.nodes import Pass, enter, leave
+from sparcl_ref.fast.threads import TURN, single_threaded
 from sparcl_ref.models import Network
 
 
 class FastNetwork(Network):
     """Same parameters, same running statistics, same interface; forward and backward are compiled.
 
-    The two engines may take turns on one model. Buffers are reused from pass to pass.
-
-    Parameters
-    ----------
-    model : Network
-        The reference model, which stays usable.
-
-    Attributes
-    ----------
-    nodes : list of Node
-        The steps of a pass, in order of the forward pass.
+    The two engines may take turns on one model. Layers without a compiled form run as reference layers between two
+    reorderings. Buffers are reused from pass to pass; ``nodes`` are the steps of one, in order of the forward pass.
 
     Raises
     ------
@@ -108,7 +98,8 @@ class FastNetwork(Network):
         enter(dy, run.new_grad(self._output)[0], self._output.gradient)
         needed = {self._input} if need_dx else set()
         for node in self.nodes:
-            if need_dx or needed.intersection(node.inputs) or self._trains(node):
+            trains = node.layer is not None and any(True for _ in node.layer.named_parameters())
+            if need_dx or needed.intersection(node.inputs) or trains:
                 needed.add(node.output)
         for node in reversed(self.nodes):
             if node.output in needed:
@@ -118,11 +109,6 @@ class FastNetwork(Network):
         run.close()
         self._run = None
         return dx
-
-    @staticmethod
-    def _trains(node: Node) -> bool:
-        layer = getattr(node, "layer", None)
-        return layer is not None and any(True for _ in layer.named_parameters())
 
 
 def _parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:

@@ -21,15 +21,7 @@ def prepare(dtype: DTypeLike) -> float:
     """Compile all that training in a dtype runs, or load it where an earlier run left it.
 
     Machine code is kept beside the package, or in the folder that the environment variable ``NUMBA_CACHE_DIR`` names.
-
-    Parameters
-    ----------
-    dtype : float32 or float64
-
-    Returns
-    -------
-    float
-        Seconds it took.
+    Returns the seconds it took.
     """
     start = time.perf_counter()
     for name, input_shape, width in MODELS:

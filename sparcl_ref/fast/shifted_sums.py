@@ -24,11 +24,8 @@ class ShiftedSums:
 
     Attributes
     ----------
-    place : Rectangle
-    index : ndarray of int32
-        Flat index of each weight in the parameter.
-    offs : ndarray of int32
-        Shift of each weight.
+    index, offs : ndarray of int32
+        Flat index of each weight in the parameter, and its shift.
     indptr : ndarray of int64, shape (blocks * channels + 1,)
     channels : int
         Channels written.
@@ -56,14 +53,7 @@ class ShiftedSums:
         )  # fmt: skip
 
     def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
-        """dL/dW of each weight, in the order of ``index``.
-
-        Parameters
-        ----------
-        x, dy : ndarray, one axis
-        start, row, plane : int
-            Where dy's first row begins, and its distances of rows and channels.
-        """
+        """dL/dW of each weight, in the order of ``index``; dy's first row begins at ``start``."""
         w = self.place
         out = np.empty(len(self.index), dtype=x.dtype)
         dot_rows(
@@ -78,13 +68,17 @@ def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads
 
     Parameters
     ----------
-    window : Window
     flat : ndarray of int
         Flat indices of all living weights; the window says which of them it takes.
     channels, reads : int
         Channels written and channels read, living or not.
     seen_bytes : int
         Bytes of one channel read that a tile sees through all taps.
+
+    Raises
+    ------
+    ValueError
+        If a shift does not fit into 32 bits.
     """
     per_channel = len(window.taken) / max(1, channels * reads)
     block = max(BLOCK_BYTES // max(1, seen_bytes), int(WEIGHTS_PER_BLOCK / max(per_channel, 1e-9)), 1)
