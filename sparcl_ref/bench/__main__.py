@@ -58,13 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def request_from(options: argparse.Namespace) -> Request:
-    """The settings of a bench, checked.
-
-    Raises
-    ------
-    Refused
-        If one is out of range.
-    """
+    """The settings of a bench; Refused if one is out of range."""
     cores = os.cpu_count() or 1
     threads = cores if options.threads is None else options.threads
     rounds = options.rounds if options.rounds is not None else QUICK_ROUNDS if options.quick else Request.rounds
@@ -82,13 +76,7 @@ def request_from(options: argparse.Namespace) -> Request:
 
 
 def as_table(path: Path) -> str:
-    """A committed record as Markdown.
-
-    Raises
-    ------
-    Refused
-        If the file cannot be read as one.
-    """
+    """A committed record as Markdown; Refused if the file cannot be read as one."""
     from sparcl_ref.bench.page import markdown
 
     try:

@@ -21,12 +21,9 @@ KINDS = ("forward", "dx", "dw")
 def measure(request: Request, *, peak_flops: float) -> list[dict[str, Any]]:
     """Each convolution: both ways of each kernel at each density, in turns.
 
-    Returns
-    -------
-    list of dict
-        ``name`` of the convolution, ``kernel``, ``sums`` (a record per density), ``products`` (seconds, GFLOP/s and
-        share of the peak; the same at all densities) and ``crossing``: the density from which on products are faster,
-        None if sums are at every density.
+    Each is ``name`` of the convolution, ``kernel``, ``sums`` (a record per density), ``products`` (seconds, GFLOP/s and
+    share of the peak; the same at all densities) and ``crossing``: the density from which on products are faster, None
+    if sums are at every density.
     """
     return [record for shape in measured_shapes(request) for record in _of_shape(shape, request, peak_flops)]
 

@@ -34,13 +34,7 @@ def measured_shapes(request: Request) -> list[ConvShape]:
 
 
 def measure(request: Request, *, peak_flops: float) -> list[dict[str, Any]]:
-    """Each convolution with all its contenders.
-
-    Returns
-    -------
-    list of dict
-        The fields of `ConvShape`, ``name``, ``products`` (2 where no one needs dX) and ``contenders``, see `compared`.
-    """
+    """Each convolution: `ConvShape`, ``name``, ``products`` (2 where no one needs dX) and ``contenders`` `compared`."""
     records = []
     for shape in measured_shapes(request):
         contenders = layer_contenders(shape, request.batch, request.sparsities)
@@ -101,13 +95,7 @@ def _reference_step(layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarr
 
 
 class OneLayer:
-    """A compiled convolution with input ``x`` and upstream gradient ``dy`` already in its neighbours' layouts.
-
-    Parameters
-    ----------
-    x, dy : ndarray, shape (N, C, H, W)
-        Input, and gradient of the output.
-    """
+    """A compiled convolution; its input x and upstream gradient dy (N, C, H, W) lie as in a network beforehand."""
 
     def __init__(self, layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarray):
         pad, side, batch = (shape.kernel // 2,) * 2, shape.out_size, len(x)

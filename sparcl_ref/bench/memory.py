@@ -45,11 +45,12 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
 
 
 def _in_own_process(name: str, request: Request) -> dict[str, Any]:
-    threads = str(request.threads)
-    variables = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-    command = [sys.executable, "-m", PROGRAM, name, "--threads", threads]
-    command += ["--width", str(request.width), "--batch", str(request.batch)]
-    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    variables = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    limited = {**os.environ, **dict.fromkeys(variables, str(request.threads))}
+    command = [sys.executable, "-m", PROGRAM, name]
+    for option in ("width", "batch", "threads"):
+        command += [f"--{option}", str(getattr(request, option))]
+    done = subprocess.run(command, env=limited, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"measuring the memory of {name} failed: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
@@ -58,12 +59,8 @@ def _in_own_process(name: str, request: Request) -> dict[str, Any]:
 def of_contender(name: str, *, width: int, batch: int, threads: int) -> dict[str, Any]:
     """Measure this very process.
 
-    Returns
-    -------
-    dict
-        ``name``; ``imported_bytes`` and ``warm_bytes``, resident after importing and after the warm-up; ``peak_bytes``
-        of two steps in all; ``above_import_bytes`` and ``above_warm_bytes``, the peak without either; ``peak_exact``,
-        whether the peak is that of the steps alone and not possibly an earlier one.
+    ``imported_bytes`` and ``warm_bytes`` are resident after importing and after the warm-up, ``peak_bytes`` the peak of
+    two steps in all; ``peak_exact`` says whether the peak is that of the steps alone and not possibly an earlier one.
     """
     build, warm_up = _contender(name, threads)
     imported = _resident()
@@ -164,8 +161,8 @@ def execute(arguments: Sequence[str]) -> int:
     """Parse, measure, print."""
     parser = Parser(prog=f"python -m {PROGRAM}", description="Peak memory of one contender's training steps.")
     parser.add_argument("contender", help='"torch", "torch channels-last", "numpy S" or "numba S" with a sparsity S')
-    for name, default in (("width", 64), ("batch", 32), ("threads", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
+    for name in ("width", "batch", "threads"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Request, name), metavar="N")
     options: argparse.Namespace = parser.parse_args(arguments)
     kind, _, last = options.contender.rpartition(" ")
     numeric = kind in ("numpy", "numba") and last.replace(".", "", 1).isdigit() and float(last) < 1

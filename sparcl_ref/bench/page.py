@@ -25,7 +25,7 @@ def markdown(record: Record) -> str:
 
 def _where(record: Record) -> str:
     machine, request = record["machine"], record["request"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = "" if machine["load"] is None else f", load {machine['load']:.1f} before"
     quick = "`--quick`, " if request["quick"] else ""
     return (

@@ -26,13 +26,10 @@ SPARSITY = SPARSITIES[-1]
 
 
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
-    """One pass over a batch at a sparsity of .95.
+    """``kind, median_seconds, share`` of one pass over a batch at a sparsity of .95.
 
-    Returns
-    -------
-    list of dict
-        ``kind, median_seconds, share``; for batch-norm ``gbytes_per_second`` as if each array were read or written only
-        once, for convolutions ``gflops_per_second`` of useful work, else None.
+    For batch-norm also ``gbytes_per_second`` as if each array were read or written only once, for convolutions
+    ``gflops_per_second`` of useful work, else None.
     """
     model = sparse_resnet18(request.width, sparsity=SPARSITY)
     network = fast.compile(model)

@@ -6,17 +6,18 @@ streaming from a cache or from memory, that level's bandwidth is the roof.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
 from sparcl_ref.bench import registers
-from sparcl_ref.bench.environment import describe_machine
 from sparcl_ref.bench.registers import TILE
 from sparcl_ref.bench.request import Request
 from sparcl_ref.bench.tables import text_table
@@ -24,6 +25,10 @@ from sparcl_ref.bench.timing import Contender, interleaved, spread
 from sparcl_ref.fast.layout import aligned_zeros
 from sparcl_ref.fast.loops import dot_rows
 
+#: Assumed where the system does not say, in bytes.
+ASSUMED_CACHES = {"L1": 32 * 2**10, "L2": 2**20, "L3": 16 * 2**20}
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 #: A measurement shorter than this is repeated within the clock until it is longer.
 LEAST_SECONDS = 0.01
 #: No working set is larger than this, in bytes per thread.
@@ -49,12 +54,10 @@ def register_peak(threads: int, *, rounds: int = 5) -> float:
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
     """Every roof at every number of threads.
 
-    Returns
-    -------
-    list of dict
-        ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s"), ``median, min, max``.
+    Each is ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s") and
+    ``median, min, max``.
     """
-    caches = describe_machine()["cache_bytes"]
+    caches = ASSUMED_CACHES | cache_bytes()
     records: list[dict[str, Any]] = []
     for threads in range(1, request.threads + 1):
         actions: dict[tuple[str, int | None, str], Action] = {
@@ -72,6 +75,17 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
             actions[what, size, "GFLOP/s"] = _short_sums(weights, size, threads)
         records += _timed(actions, threads, request.rounds)
     return records
+
+
+def cache_bytes(folder: Path = CACHES) -> dict[str, int]:
+    """Sizes of the data caches of the first core by level, ``{"L1": ..., "L2": ..., "L3": ...}``, as far as known."""
+    sizes = {}
+    for place in sorted(folder.glob("index*")):
+        kind, level, size = ((place / name).read_text().strip() for name in ("type", "level", "size"))
+        found = re.fullmatch(r"(\d+)([KMG]?)", size)
+        if kind != "Instruction" and found:
+            sizes[f"L{level}"] = int(found[1]) * UNITS[found[2]]
+    return sizes
 
 
 def working_sets(caches: dict[str, int], *, quick: bool = False) -> dict[str, int]:
@@ -108,19 +122,14 @@ def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]
         passes = {key: _calibrate(action) for key, (action, _) in actions.items()}
         contenders = [Contender(str(key), partial(action, passes[key])) for key, (action, _) in actions.items()]
         seconds = interleaved(contenders, rounds=rounds)
-    for key, (_, work) in actions.items():
+    for (name, size, unit), (_, work) in actions.items():
+        key = name, size, unit
         found = spread(seconds[str(key)])
-        rates = {name.split("_")[0]: work * passes[key] / value / 1e9 for name, value in found.items()}
-        name, size, unit = key
+        median, most, least = (work * passes[key] / value / 1e9 for value in found.values())
         yield {
-            "name": name,
-            "threads": threads,
-            "bytes_per_thread": size,
-            "unit": unit,
-            "median": rates["median"],
-            "min": rates["max"],  # the slowest round is the lowest rate
-            "max": rates["min"],
-        }
+            "name": name, "threads": threads, "bytes_per_thread": size, "unit": unit,
+            "median": median, "min": least, "max": most,  # the slowest round is the lowest rate
+        }  # fmt: skip
 
 
 def _calibrate(action: Callable[[int], object]) -> int:

@@ -26,13 +26,10 @@ Points = list[dict[str, Any]]
 
 
 def measure(request: Request, *, peak_flops: float) -> dict[str, Points]:
-    """A step along four axes; along all but the first at a sparsity of .95.
+    """A step along the axes "density", "width", "batch" and "threads"; along all but the first at a sparsity of .95.
 
-    Returns
-    -------
-    dict of str to list of dict
-        "density", "width", "batch" and "threads" to points ``value, contenders``; see `compared`, the compiled engine
-        last. A quick bench has "density" and "threads", at half the width.
+    Each of their points is ``value, contenders``; see `compared`, the compiled engine last. A quick bench has "density"
+    and "threads", at half the width.
     """
     if request.quick:
         request = replace(request, width=max(LEAST_WIDTH, request.width // 2))

@@ -20,14 +20,7 @@ GATED = " + DGM"
 
 
 def measure(request: Request, *, peak_flops: float) -> dict[str, Any]:
-    """All contenders in turns.
-
-    Returns
-    -------
-    dict
-        ``contenders``, see `compared`; ``gradient_masks``, for each sparsity the `paired_ratio` of the seconds without
-        to those with gradient masks.
-    """
+    """All ``contenders`` `compared`; ``gradient_masks`` are by name `paired_ratio`s of seconds without to with them."""
     contenders = step_contenders(request.width, request.batch, request.sparsities)
     spent = interleaved(contenders, rounds=request.rounds)
     return {

@@ -30,14 +30,8 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
     """The same SparCL-DER++ run with and without DDR, in turns.
 
     Sizes are chosen so that every stage leaves whole batches, and three stages out of eight leave a mean of .775 of the
-    data, as the published schedule of four stages out of ten does.
-
-    Returns
-    -------
-    dict
-        ``with_ddr`` and ``without_ddr``, each the `spread` of seconds, ``steps`` and ``train_flops`` (exact
-        convention); ``width`` and ``batch``; ``seconds_ratio``, see `paired_ratio`; ``flops_ratio`` and
-        ``data_fraction``.
+    data, as the published schedule of four stages out of ten does. ``with_ddr`` and ``without_ddr`` hold the `spread`
+    of seconds, ``steps`` and ``train_flops`` (exact convention); ``seconds_ratio`` is a `paired_ratio`.
     """
     config = _config(request)
     dataset = random_images(BATCHES_PER_TASK * config.batch_size)

@@ -37,15 +37,10 @@ class Compiler:
     """Walks the layers, collecting nodes; afterwards `fix_layouts` decides where everything lies in memory.
 
     Shapes are checked here, once: the loops read what the layers promise, without looking at bounds.
-
-    Attributes
-    ----------
-    nodes : list of Node
-        In order of the forward pass.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], dtype: np.dtype, packings: Mapping[Parameter, Packing]):
-        self.nodes: list[Node] = []
+        self.nodes: list[Node] = []  # in order of the forward pass
         self.dtype = dtype
         self.packings = packings
         self.input = _value(input_shape)

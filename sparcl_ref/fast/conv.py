@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sparcl_ref.fast.geometry import Kernel, backward_windows, forward_window
+from sparcl_ref.fast.geometry import Kernel, Window, backward_windows, forward_window
 from sparcl_ref.fast.gradients import Packing
 from sparcl_ref.fast.loops import scatter_add
 from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
@@ -134,31 +134,30 @@ class SparseConv(Node):
         self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
     ) -> tuple[ShiftedSums, tuple[ShiftedSums, ...]]:
         """Forward and backward sums over the entries of a mask."""
-        kernel, x, y = self.kernel, self.inputs[0], self.output
+        kernel, item = self.kernel, self.layer.weight.value.itemsize
         flat = np.arange(math.prod(kernel.weight_shape)) if mask is None else np.flatnonzero(mask)
-        item = self.layer.weight.value.itemsize
-        tile = WIDE * VECTOR_BYTES // item
-        reach = [d * (k - 1) for k, d in zip(kernel.kernel, kernel.dilation, strict=True)]
-        seen = kernel.kernel[0] * (tile + reach[1] * batch // kernel.stride[1]) * item
-        forward = build_shifted_sums(
-            forward_window(kernel, x.layout, y.layout, batch, flat),
-            flat, channels=kernel.out_channels, reads=kernel.in_channels, seen_bytes=seen,
-        )  # fmt: skip
-        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)
-        backward = tuple(
-            build_shifted_sums(window, flat, channels=kernel.in_channels, reads=kernel.out_channels, seen_bytes=seen)
-            for window in windows
-        )
-        return forward, backward
+        reach = kernel.dilation[1] * (kernel.kernel[1] - 1)
+        seen = kernel.kernel[0] * (WIDE * VECTOR_BYTES // item + reach * batch // kernel.stride[1]) * item
+
+        def build(window: Window, channels: int, reads: int) -> ShiftedSums:
+            return build_shifted_sums(window, flat, channels=channels, reads=reads, seen_bytes=seen)
+
+        forward, backward = self._windows(flat, batch, only_forward)
+        outs, ins = kernel.out_channels, kernel.in_channels
+        return build(forward, outs, ins), tuple(build(window, ins, outs) for window in backward)
 
     def matrix_products(
         self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
     ) -> tuple[MatrixProducts, tuple[MatrixProducts, ...]]:
         """Forward and backward products over all entries; those outside the mask are zero."""
+        taps = np.arange(math.prod(self.kernel.kernel))  # the weights between the first channels, one per tap
+        forward, backward = self._windows(taps, batch, only_forward)
+        read, upstream = self.inputs[0].layout.plane(batch), self.output.gradient.plane(batch)
+        return MatrixProducts(self.kernel, forward, backward=False, plane=read), tuple(
+            MatrixProducts(self.kernel, window, backward=True, plane=upstream) for window in backward
+        )
+
+    def _windows(self, flat: np.ndarray, batch: int, only_forward: bool) -> tuple[Window, Iterable[Window]]:
         kernel, x, y = self.kernel, self.inputs[0], self.output
-        taps = np.arange(math.prod(kernel.kernel))  # the weights between the first channels, one per tap
-        window = forward_window(kernel, x.layout, y.layout, batch, taps)
-        forward = MatrixProducts(kernel, window, backward=False, plane=x.layout.plane(batch))
-        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, taps)
-        plane = y.gradient.plane(batch)
-        return forward, tuple(MatrixProducts(kernel, window, backward=True, plane=plane) for window in windows)
+        forward = forward_window(kernel, x.layout, y.layout, batch, flat)
+        return forward, () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)

@@ -23,25 +23,17 @@ class Layout:
     With the batch as last axis, what a kernel tap sees of one image row is one contiguous run of ``W * N`` numbers:
     the padded row, shifted by a multiple of N. A convolution of column stride s sees every s-th column; grouping the
     padded columns by their remainder modulo s makes those contiguous too.
-
-    Attributes
-    ----------
-    channels, rows, columns : int
-        Without the frame; together the ``shape``.
-    halo : (int, int)
-        Rows and columns of zeros on each side.
-    phases : int
-        The column stride s.
     """
 
     channels: int
     rows: int
     columns: int
-    halo: Pair = (0, 0)
-    phases: int = 1
+    halo: Pair = (0, 0)  #: rows and columns of zeros on each side
+    phases: int = 1  #: the column stride s
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """Without the frame."""
         return self.channels, self.rows, self.columns
 
     @cached_property

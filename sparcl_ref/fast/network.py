@@ -38,9 +38,8 @@ class FastNetwork(Network):
         channels, rows, columns = model.input_shape
         super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
-        packings = {parameter: Packing(parameter) for parameter in self._parameters}
-        self._packings = list(packings.values())
-        compiler = Compiler((channels, rows, columns), self.dtype, packings)
+        self._packings = {parameter: Packing(parameter) for parameter in self._parameters}
+        compiler = Compiler((channels, rows, columns), self.dtype, self._packings)
         self._output = compiler.add(model.body, compiler.input)
         compiler.fix_layouts()
         self._input = compiler.input
@@ -49,20 +48,22 @@ class FastNetwork(Network):
         self._run: Pass | None = None
 
     def zero_grads(self) -> None:
-        for packing in self._packings:
+        for packing in self._packings.values():
             packing.start()
 
     def take_grads(self) -> TakenGradients:
         """Hand over all gradients and start new ones at zero; masked ones stay packed until they are looked at."""
-        packed = [packed_gradient(parameter) for parameter in self._parameters]
-        parts = [p.grad if found is None else found for p, found in zip(self._parameters, packed, strict=True)]
+        parts = [packed_gradient(parameter) or parameter.grad for parameter in self._parameters]
         self.zero_grads()
         return TakenGradients(parts, [p.value.shape for p in self._parameters])
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
-        others = [None] * len(first) if second is None else _parts(second)
+        def parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:
+            return gradients.parts if isinstance(gradients, TakenGradients) else gradients
+
+        others = [None] * len(first) if second is None else parts(second)
         with TURN:
-            for parameter, one, other in zip(self._parameters, _parts(first), others, strict=True):
+            for parameter, one, other in zip(self._parameters, parts(first), others, strict=True):
                 set_sum(parameter, one, other)
 
     def _forward(self, x, mode):
@@ -109,8 +110,3 @@ class FastNetwork(Network):
         run.close()
         self._run = None
         return dx
-
-
-def _parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:
-    """Gradients as they were taken, packed or not."""
-    return gradients.parts if isinstance(gradients, TakenGradients) else gradients

@@ -50,27 +50,16 @@ def gemm_address(dtype: np.dtype) -> int:
 class MatrixProducts:
     """A window's taps, each a matrix of weights; the dense counterpart of `sparcl_ref.fast.shifted_sums.ShiftedSums`.
 
-    Attributes
-    ----------
-    kernel : Kernel
-        Without groups.
-    window : Window
-        Of the taps' weights between the first channels.
-    backward : bool
-        Whether input channels are written and output channels read, as for dL/dx.
-    plane : int
-        Distance of channels in the buffer read.
-
     Raises
     ------
     ValueError
         If BLAS cannot count the numbers of a channel.
     """
 
-    kernel: Kernel
-    window: Window
-    backward: bool
-    plane: int
+    kernel: Kernel  #: without groups
+    window: Window  #: of the taps' weights between the first channels
+    backward: bool  #: whether input channels are written and output channels read, as for dL/dx
+    plane: int  #: distance of channels in the buffer read
 
     def __post_init__(self):
         if max(self.plane, self.window.place.target_plane) > LARGEST:
@@ -151,16 +140,11 @@ def gather_products(gemm, x, source, source_row, shifts, w, transposed, reads, o
     ----------
     gemm : int
         Address of the matrix product.
-    x, y : ndarray, one axis
     source, source_row, xplane, target, target_row, yplane : int
         First row of the first channel, and distances of rows and channels, of what is read and written.
-    shifts : ndarray of int64, shape (taps,)
-    w : ndarray, shape (taps, a, b)
-        Weights of each tap: (written, read), or (read, written) if ``transposed``.
+    w : ndarray, shape (taps, written, read), or (taps, read, written) if ``transposed``
     reads, outs, rows, run : int
         Channels read and written, rows, numbers per row.
-    add : bool
-        Add to y instead of overwriting it.
     parts : int
         Into how many ranges the channels written are split.
     one : floating

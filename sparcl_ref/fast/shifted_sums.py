@@ -20,25 +20,14 @@ WEIGHTS_PER_BLOCK = 14
 
 @dataclass(frozen=True)
 class ShiftedSums:
-    """A window's weights in the order in which a tile meets them: by block of channels read, then channel written.
-
-    Attributes
-    ----------
-    index, offs : ndarray of int32
-        Flat index of each weight in the parameter, and its shift.
-    indptr : ndarray of int64, shape (blocks * channels + 1,)
-    channels : int
-        Channels written.
-    bounds : ndarray of int64, shape (threads + 1,)
-        Ranges of channels written that hold about equally many weights.
-    """
+    """A window's weights in the order in which a tile meets them: by block of channels read, then channel written."""
 
     place: Rectangle
-    index: np.ndarray
-    offs: np.ndarray
-    indptr: np.ndarray
-    channels: int
-    bounds: np.ndarray
+    index: np.ndarray  #: flat index of each weight in the parameter, int32
+    offs: np.ndarray  #: its shift, int32
+    indptr: np.ndarray  #: where the weights of each block and channel begin, shape (blocks * channels + 1,)
+    channels: int  #: how many are written
+    bounds: np.ndarray  #: ranges of them that hold about equally many weights, shape (threads + 1,)
 
     def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
         """Write (or add to) y the weighted sums of x's rows; ``value`` is the parameter's, its current numbers."""

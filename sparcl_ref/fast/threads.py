@@ -17,11 +17,8 @@ class Turn:
     Compiled loops hold Python's lock, so threads lose nothing by waiting. Without, Numba's ``workqueue`` threads abort
     the process when two enter a loop at once, and BLAS would be given back another thread's number of threads.
 
-    Raises
-    ------
-    RuntimeError
-        On entering, if this process was forked from one whose loops run on GNU OpenMP's threads: those are not here,
-        and Numba would end the process.
+    On entering, RuntimeError if this process was forked from one whose loops run on GNU OpenMP's threads: those are
+    not here, and Numba would end the process.
     """
 
     def __init__(self) -> None:
