@@ -97,13 +97,11 @@ def execute(arguments: Sequence[str]) -> int:
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     try:
-        from sparcl_ref.bench.record import measure, text
+        from sparcl_ref.bench.record import measure, text, write
     except ModuleNotFoundError as error:
         raise Refused(f"{error.name} is not installed; pip install 'sparcl_ref[bench]'") from error
     record: dict[str, Any] = measure(request, note=lambda line: print(line, file=sys.stderr, flush=True))
     if options.out is not None:
-        from sparcl_ref.bench.record import write
-
         write(record, options.out)
     print(json.dumps(record, allow_nan=False) if options.json else text(record))
     return 0

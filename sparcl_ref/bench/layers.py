@@ -11,7 +11,7 @@ import numpy as np
 from sparcl_ref.bench.csr import CSRConv2d
 from sparcl_ref.bench.pytorch import FORMATS, convolution_step
 from sparcl_ref.bench.request import BASELINE, SPARSITIES, Request
-from sparcl_ref.bench.tables import seconds, text_table
+from sparcl_ref.bench.tables import comparison, text_table
 from sparcl_ref.bench.timing import Contender, compared, interleaved
 from sparcl_ref.bench.workload import ConvShape, build_layer, convolutions
 from sparcl_ref.fast.conv import SparseConv
@@ -146,13 +146,7 @@ class OneLayer:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One table per convolution."""
-    faster = {
-        "times faster": "{times_faster:.2f}",
-        "useful GFLOP/s": "{useful_gflops_per_second:.1f}",
-        "of peak": "{fraction_of_peak:.0%}",
-    }
     notes = {2: " (no dX)", 3: ""}
     return "\n\n".join(
-        text_table({r["name"] + notes[r["products"]]: "{name}", **seconds(".2m", "ms"), **faster}, r["contenders"])
-        for r in records
+        text_table(comparison(r["name"] + notes[r["products"]], ".2m", "ms", ".0%"), r["contenders"]) for r in records
     )

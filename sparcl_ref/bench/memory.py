@@ -101,20 +101,15 @@ def _contender(name: str, threads: int) -> tuple[Callable[[int, int], Callable[[
     else:
         from sparcl_ref.bench import engines
 
-        if kind == "numba":
-            from sparcl_ref import fast
-
         def build(width: int, batch: int):
             network = engines.sparse_resnet18(width, sparsity=float(last))
             return engines.training_step(network, step_data(batch), engine=kind)
 
-    def warm_up() -> None:
         if kind == "numba":
-            fast.prepare("float32")
-        else:
-            build(*TINY)()
+            from sparcl_ref import fast
 
-    return build, warm_up
+            return build, lambda: fast.prepare("float32")
+    return build, lambda: build(*TINY)()
 
 
 def _status(field: str) -> int | None:

@@ -38,7 +38,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     for node in network.nodes:
         # An attribute of the object hides the method of its class: the network itself stays as it is.
         for direction in ("forward", "backward"):
-            setattr(node, direction, _timed(getattr(node, direction), _kind(node, direction), spent))
+            setattr(node, direction, _timed(node, direction, spent))
     rounds: list[dict[str, float]] = []
     for _ in range(1 + 2 * request.rounds):
         spent.clear()
@@ -63,13 +63,12 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     ]
 
 
-def _kind(node: Node, direction: str) -> str:
-    if isinstance(node, SparseConv):
-        return f"convolution {direction}"
-    return f"batch-norm {direction}" if isinstance(node, Norm) else "all else"
+def _timed(node: Node, direction: str, spent: dict[str, float]) -> Callable:
+    """A node's pass in one direction, which adds its seconds to those of its kind."""
+    action, kind = getattr(node, direction), "all else"
+    if isinstance(node, SparseConv | Norm):
+        kind = f"{'convolution' if isinstance(node, SparseConv) else 'batch-norm'} {direction}"
 
-
-def _timed(action: Callable, kind: str, spent: dict[str, float]) -> Callable:
     def timed(*arguments: Any) -> None:
         start = time.perf_counter()
         action(*arguments)

@@ -10,7 +10,7 @@ import torch
 from sparcl_ref.bench import engines, pytorch
 from sparcl_ref.bench.csr import with_csr
 from sparcl_ref.bench.request import BASELINE, SPARSITIES, Request
-from sparcl_ref.bench.tables import seconds, text_table
+from sparcl_ref.bench.tables import comparison, text_table
 from sparcl_ref.bench.timing import Contender, compared, interleaved, paired_ratio
 from sparcl_ref.bench.workload import StepData, step_data
 from sparcl_ref.models import Network
@@ -69,14 +69,7 @@ def our_contender(name: str, data: StepData, network: Network) -> Contender:
 
 def text(record: dict[str, Any]) -> str:
     """The steps as a table, and what gradient masks gain."""
-    forms = {
-        "DER++ step of resnet18": "{name}",
-        **seconds(".3f"),
-        "times faster": "{times_faster:.2f}",
-        "useful GFLOP/s": "{useful_gflops_per_second:.1f}",
-        "of peak": "{fraction_of_peak:.1%}",
-    }
-    table = text_table(forms, record["contenders"])
+    table = text_table(comparison("DER++ step of resnet18", ".3f", "s", ".1%"), record["contenders"])
     gains = [{"name": name, **ratio} for name, ratio in record["gradient_masks"].items()]
     if not gains:
         return table

@@ -37,6 +37,12 @@ def seconds(form: str, unit: str = "s") -> dict[str, str]:
     return {header: f"{{{key}:{form}}}" for header, key in keys.items()}
 
 
+def comparison(name: str, form: str, unit: str, peak: str) -> dict[str, str]:
+    """Columns of what `sparcl_ref.bench.timing.compared` found, seconds and fraction of the peak in formats given."""
+    faster = {"times faster": "{times_faster:.2f}", "useful GFLOP/s": "{useful_gflops_per_second:.1f}"}
+    return {name: "{name}", **seconds(form, unit), **faster, "of peak": f"{{fraction_of_peak:{peak}}}"}
+
+
 def text_table(forms: Forms, records: Iterable[Record], *, left: int = 1) -> str:
     """A row per record in aligned columns, the first ``left`` to the left."""
     return columns(list(forms), _cells(forms, records, "-"), left=left)

@@ -52,22 +52,10 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
 def compared(
     contenders: Sequence[Contender], seconds: Mapping[str, list[float]], *, baseline: Iterable[str], peak_flops: float
 ) -> list[dict[str, Any]]:
-    """A record for each contender, in order.
+    """A record for each contender, in order, of the ``seconds`` that `interleaved` returned.
 
-    Parameters
-    ----------
-    seconds : mapping of str to list of float
-        What `interleaved` returned.
-    baseline : iterable of str
-        Names, of which the one with the lowest median counts.
-    peak_flops : float
-        What the machine can do in a second with these threads.
-
-    Returns
-    -------
-    list of dict
-        ``name``, those of `spread`, ``times_faster`` than the best baseline, ``useful_gflops_per_second`` and
-        ``fraction_of_peak``.
+    Each is ``name``, those of `spread`, ``times_faster`` than the fastest of the ``baseline`` by its median,
+    ``useful_gflops_per_second`` and their ``fraction_of_peak``, of what the machine can do with these threads.
     """
     best = min(statistics.median(seconds[name]) for name in baseline)
     records = []

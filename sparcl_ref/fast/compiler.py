@@ -81,18 +81,21 @@ class Compiler:
     def _residual(self, block: Residual, x: Value) -> Value | None:
         """None if a branch does not end in batch-norm, which sum and ReLU could join."""
         body = _before_norm(block.body)
-        if body is None:
+        side_branch = ([], None) if block.shortcut is None else _before_norm(block.shortcut)
+        if body is None or side_branch is None:
             return None
-        if block.shortcut is None:
-            return self._append(_norm_add(block, [self._chain(body[0], x), x], body[1], None))
-        short = _before_norm(block.shortcut)
-        if short is None:
-            return None
+        (before, layer), (before_side, shortcut) = body, side_branch
         # The shortcut first, so that backward comes to it last: the body then writes all of dL/dx, and a strided
         # shortcut adds to the few entries that it saw instead of clearing the others.
-        side = self._chain(short[0], x)
-        y = self._chain(body[0], x)
-        return self._append(_norm_add(block, [y, side], body[1], short[1]))
+        side = self._chain(before_side, x)
+        y = self._chain(before, x)
+        _expect(layer, y, layer.num_features)
+        if shortcut is not None:
+            _expect(shortcut, side, shortcut.num_features)
+        shapes = [value.layout.shape for value in (y, side)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"fast.compile: {block.label}: body and shortcut must give the same shape, got {shapes}")
+        return self._append(NormAdd([y, side], _like(y), layer, shortcut))
 
     def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:
         kernel = kernel_of(layer)
@@ -157,17 +160,6 @@ def _expect(layer: Layer, x: Value, channels: int, *, flat: bool = False) -> Non
 def _norm(layer: BatchNorm2d, x: Value, *, relu: bool) -> Norm:
     _expect(layer, x, layer.num_features)
     return Norm([x], _like(x), layer, relu=relu)
-
-
-def _norm_add(block: Residual, inputs: list[Value], layer: BatchNorm2d, shortcut: BatchNorm2d | None) -> NormAdd:
-    y, side = inputs
-    _expect(layer, y, layer.num_features)
-    if shortcut is not None:
-        _expect(shortcut, side, shortcut.num_features)
-    shapes = [value.layout.shape for value in inputs]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"fast.compile: {block.label}: body and shortcut must give the same shape, got {shapes}")
-    return NormAdd(inputs, _like(y), layer, shortcut)
 
 
 def _flattened(layer: Layer) -> list[Layer]:

@@ -79,21 +79,17 @@ def forward_window(kernel: Kernel, x: Layout, y: Layout, batch: int, flat: np.nd
     columns = np.array([x.column(tap * kernel.dilation[1] + spare[1]) for tap in range(kernel.kernel[1])])
     rows = i * kernel.dilation[0] + spare[0]
     shift = channel * x.plane(batch) + rows * x.row(batch) + columns[j] * batch
-    return Window(
-        place=Rectangle(
-            source=0,
-            target=y.halo[0] * y.row(batch) + y.column(y.halo[1]) * batch,
-            source_row=kernel.stride[0] * x.row(batch),
-            target_row=y.row(batch),
-            target_plane=y.plane(batch),
-            rows=y.rows,
-            run=y.columns * batch,
-        ),
-        taken=np.arange(len(flat)),
-        channel=out,
-        read=channel,
-        shift=shift,
+    written = y.run_place(batch)
+    place = Rectangle(
+        source=0,
+        target=written["start"],
+        source_row=kernel.stride[0] * x.row(batch),
+        target_row=written["row"],
+        target_plane=written["plane"],
+        rows=y.rows,
+        run=y.columns * batch,
     )
+    return Window(place, taken=np.arange(len(flat)), channel=out, read=channel, shift=shift)
 
 
 def backward_windows(kernel: Kernel, dx: Layout, dy: Layout, batch: int, flat: np.ndarray) -> Iterator[Window]:
@@ -115,21 +111,17 @@ def backward_windows(kernel: Kernel, dx: Layout, dy: Layout, batch: int, flat: n
             column = b + (q - j[taken] * dw) // sw + dy.halo[1]
             first_row = r + sh * a - ph + dx.halo[0]
             first_column = q + sw * b - pw + dx.halo[1]
-            yield Window(
-                place=Rectangle(
-                    source=0,
-                    target=first_row * dx.row(batch) + dx.column(first_column) * batch,
-                    source_row=dy.row(batch),
-                    target_row=sh * dx.row(batch),
-                    target_plane=dx.plane(batch),
-                    rows=row_count,
-                    run=column_count * batch,
-                ),
-                taken=taken,
-                channel=channel[taken],
-                read=out[taken],
-                shift=out[taken] * dy.plane(batch) + row * dy.row(batch) + column * batch,
+            place = Rectangle(
+                source=0,
+                target=first_row * dx.row(batch) + dx.column(first_column) * batch,
+                source_row=dy.row(batch),
+                target_row=sh * dx.row(batch),
+                target_plane=dx.plane(batch),
+                rows=row_count,
+                run=column_count * batch,
             )
+            shift = out[taken] * dy.plane(batch) + row * dy.row(batch) + column * batch
+            yield Window(place, taken=taken, channel=channel[taken], read=out[taken], shift=shift)
 
 
 def _positions(remainder: int, stride: int, padding: int, size: int) -> Pair:

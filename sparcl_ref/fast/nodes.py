@@ -84,7 +84,10 @@ class Node:
 
 
 class Simple(Node):
-    """A step cheap enough for NumPy: images ``(C, H, W, N)`` in, images out."""
+    """A step cheap enough for NumPy, on images ``(C, H, W, N)``.
+
+    ``_forward(x)`` gives the output, ``_backward(dy, y)`` dL/dx, or something that broadcasts to it.
+    """
 
     def forward(self, run):
         x, y = self.inputs[0], self.output
@@ -96,14 +99,6 @@ class Simple(Node):
             dy = y.gradient.images(run.grads[y], run.batch)
             dx, add = run.new_grad(x)
             x.gradient.write(dx, run.batch, self._backward(dy, y.layout.images(run.arrays[y], run.batch)), add=add)
-
-    def _forward(self, x: np.ndarray) -> np.ndarray:
-        """The output, or something that broadcasts to it."""
-        raise NotImplementedError  # pragma: no cover
-
-    def _backward(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """dL/dx, or something that broadcasts to it."""
-        raise NotImplementedError  # pragma: no cover
 
 
 class Relu(Simple):
