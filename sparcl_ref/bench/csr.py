@@ -31,9 +31,7 @@ class CSRConv2d(Conv2d):
     masks is made again when a mask has changed.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._version = -1
+    _version = -1  # of the masks that the matrices were made from
 
     @classmethod
     def sharing(cls, layer: Conv2d) -> CSRConv2d:

@@ -14,12 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from sparcl_ref import fast
 from sparcl_ref.bench import kernels, layers, memory, profile, roofline, scaling, step, whole_run
 from sparcl_ref.bench.request import Request
+from sparcl_ref.bench.timing import limited_threads
 
 SCHEMA_VERSION = 1
 MODULES = {
@@ -43,10 +41,9 @@ def measure(request: Request, *, note: Callable[[str], None] = lambda line: None
     The record holds ``schema_version, machine, request, compile_seconds, peak_gflops_per_second``, the ``seconds`` that
     each part took, and the record of each part.
     """
-    torch.set_num_threads(request.threads)
     machine = describe_machine()
     note("compiling, or loading what was compiled before ...")
-    with threadpool_limits(limits=request.threads):
+    with limited_threads(request.threads):
         compile_seconds = fast.prepare("float32")
         peak = roofline.register_peak(request.threads, rounds=PEAK_ROUNDS)
         record: dict[str, Any] = {
@@ -86,18 +83,12 @@ def describe_machine() -> dict[str, Any]:
 
 
 def text(record: dict[str, Any]) -> str:
-    """The record as tables."""
-    tables = [f"-- {part}\n\n{module.text(record[part])}" for part, module in MODULES.items() if part in record]
-    return "\n\n".join([heading(record), *tables])
-
-
-def heading(record: dict[str, Any]) -> str:
-    """Where and how it was measured, and what the columns mean."""
+    """Where and how it was measured, what the columns mean, and the record as tables."""
     machine, request = record["machine"], record["request"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     caches = ", ".join(f"{level} {size // 1024:,} KiB" for level, size in machine["cache_bytes"].items())
     load = "" if machine["load"] is None else f"; load before: {machine['load']:.1f}"
-    return (
+    heading = (
         f"{machine['cpu']}, {machine['cores']} cores ({caches}){load}\n"
         f"{versions}\n"
         f"{request['threads']} thread(s), {request['rounds']} turns of each contender, width {request['width']}, "
@@ -105,6 +96,8 @@ def heading(record: dict[str, Any]) -> str:
         "times faster: than the better of PyTorch's two memory formats. useful: with living weights only.\n"
         f"peak: multiply-adds from registers, {record['peak_gflops_per_second']:.0f} GFLOP/s"
     )
+    tables = [f"-- {part}\n\n{module.text(record[part])}" for part, module in MODULES.items() if part in record]
+    return "\n\n".join([heading, *tables])
 
 
 def write(record: dict[str, Any], folder: Path) -> None:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 from sparcl_ref.bench import registers
 from sparcl_ref.bench.registers import TILE
 from sparcl_ref.bench.request import Request
 from sparcl_ref.bench.tables import text_table
-from sparcl_ref.bench.timing import Contender, interleaved, spread
+from sparcl_ref.bench.timing import Contender, interleaved, limited_threads, spread
 from sparcl_ref.fast.layout import aligned_zeros
 from sparcl_ref.fast.loops import dot_rows
 
@@ -45,7 +43,7 @@ Action = tuple[Callable[[int], object], float]
 def register_peak(threads: int, *, rounds: int = 5) -> float:
     """Multiply-adds from registers in float32, in FLOP/s: the fastest of some rounds."""
     action, flops = _peak(threads)
-    with numba_threads(threads):
+    with limited_threads(threads):
         passes = _calibrate(action)
         seconds = interleaved([Contender("peak", lambda: action(passes))], rounds=rounds)["peak"]
     return flops * passes / min(seconds)
@@ -98,17 +96,6 @@ def working_sets(caches: dict[str, int], *, quick: bool = False) -> dict[str, in
     return sets if quick else {**sets, "memory": min(max(4 * caches["L3"], 16 * caches["L2"]), MOST_BYTES)}
 
 
-@contextmanager
-def numba_threads(threads: int) -> Iterator[None]:
-    """Let compiled loops use that many threads meanwhile."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
 def text(records: list[dict[str, Any]]) -> str:
     """The roofs as a table."""
     forms = {"roof": "{name}", "KiB per thread": "{bytes_per_thread:,.0K}", "threads": "{threads}"}
@@ -118,7 +105,7 @@ def text(records: list[dict[str, Any]]) -> str:
 
 def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
     """Records of actions that take turns, each repeated until it is long enough for the clock."""
-    with numba_threads(threads):
+    with limited_threads(threads):
         passes = {key: _calibrate(action) for key, (action, _) in actions.items()}
         contenders = [Contender(str(key), partial(action, passes[key])) for key, (action, _) in actions.items()]
         seconds = interleaved(contenders, rounds=rounds)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from sparcl_ref.bench.engines import sparse_resnet18
 from sparcl_ref.bench.request import BASELINE, LEAST_WIDTH, SPARSITIES, Request
-from sparcl_ref.bench.roofline import numba_threads
 from sparcl_ref.bench.step import our_contender, torch_contenders
 from sparcl_ref.bench.tables import text_table
-from sparcl_ref.bench.timing import compared, interleaved
+from sparcl_ref.bench.timing import compared, interleaved, limited_threads
 from sparcl_ref.bench.workload import step_data
 
 DENSITIES = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
@@ -64,21 +59,9 @@ def _compete(request: Request, sparsities: Mapping[str, float], peak_flops: floa
     contenders = torch_contenders(request.width, data)
     for name, sparsity in sparsities.items():
         contenders.append(our_contender(name, data, sparse_resnet18(request.width, sparsity=sparsity)))
-    limited = [replace(contender, around=lambda: limits(request.threads)) for contender in contenders]
+    limited = [replace(contender, around=lambda: limited_threads(request.threads)) for contender in contenders]
     seconds = interleaved(limited, rounds=request.rounds)
     return compared(limited, seconds, baseline=BASELINE, peak_flops=peak_flops)
-
-
-@contextmanager
-def limits(threads: int) -> Iterator[None]:
-    """Let PyTorch, Numba, BLAS and OpenMP use that many threads meanwhile."""
-    before = torch.get_num_threads()
-    with threadpool_limits(limits=threads), numba_threads(threads):
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def text(record: dict[str, Points]) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+
+import numba
+import torch
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,20 @@ def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, li
             if counted:
                 seconds[contender.name].append(passed)
     return seconds
+
+
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let PyTorch, Numba, BLAS and OpenMP use that many threads meanwhile."""
+    before = torch.get_num_threads(), numba.get_num_threads()
+    with threadpool_limits(limits=threads):
+        try:
+            torch.set_num_threads(threads)
+            numba.set_num_threads(threads)
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            numba.set_num_threads(before[1])
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:

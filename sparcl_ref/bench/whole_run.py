@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
@@ -16,7 +15,6 @@ from sparcl_ref.bench.timing import paired_ratio, spread
 from sparcl_ref.bench.workload import IMAGE
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import build
-from sparcl_ref.sparcl.ddr import ddr_sizes
 from sparcl_ref.streams import Dataset
 from sparcl_ref.trainer import Trainer
 
@@ -47,7 +45,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
                 trainer.advance()
             spent[name].append(time.perf_counter() - start)
     flops = {name: known(trainer.ledger.train_flops) for name, trainer in trainers.items()}
-    runs = {
+    runs: dict[str, dict[str, Any]] = {
         name: {**spread(spent[name]), "steps": trainer.cursor.updates, "train_flops": flops[name]}
         for name, trainer in trainers.items()
     }
@@ -57,7 +55,8 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
         "batch": config.batch_size,
         "seconds_ratio": paired_ratio(spent["with_ddr"], spent["without_ddr"]),
         "flops_ratio": flops["with_ddr"] / flops["without_ddr"],
-        "data_fraction": data_fraction(config),
+        # Every stage leaves whole batches, so that steps are left as samples are.
+        "data_fraction": runs["with_ddr"]["steps"] / runs["without_ddr"]["steps"],
     }
 
 
@@ -94,14 +93,6 @@ def random_images(task_samples: int) -> Dataset:
 
     (train_x, train_y), (test_x, test_y) = part(per_class), part(TEST_PER_CLASS)
     return Dataset("noise", train_x, train_y, test_x, test_y, CLASSES, 1 / 255, (0.5,) * 3, (0.29,) * 3)
-
-
-def data_fraction(config: Config) -> float:
-    """Mean over epochs of the fraction of a task's samples that are left."""
-    samples = BATCHES_PER_TASK * config.batch_size
-    sizes = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
-    stages = [min(config.ddr_cutoff, epoch // config.delta_k) for epoch in range(config.epochs)]
-    return statistics.mean(sizes[stage] for stage in stages) / samples
 
 
 def text(record: dict[str, Any]) -> str:
