@@ -173,7 +173,8 @@ def _short_sums(weights: int, size: int, threads: int) -> Action:
 def _dot(size: int, threads: int) -> Action:
     """The engine's own loop over rows, which here lie on top of each other; each thread has an output channel."""
     tiles = max(1, size // (ITEM * TILE))
-    x, dy = _ones(threads * tiles * TILE), _ones(threads * TILE) * np.float32(1e-6)
+    x, dy = _ones(threads * tiles * TILE), _ones(threads * TILE)
+    dy *= 1e-6
     offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(TILE)
     indptr, bounds = np.arange(threads + 1) * tiles, np.arange(threads + 1)
     out = np.empty(threads * tiles, dtype=np.float32)
