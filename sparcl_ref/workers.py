@@ -84,24 +84,10 @@ def train_all(
     threads: int = 1,
     on_epoch: Callable[[int], None] = lambda count: None,
 ) -> list[Result]:
-    """Train every configuration in spawned worker processes.
+    """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
 
-    Parameters
-    ----------
-    configs : sequence of Config
-    forecasts : sequence of Forecast
-        What each will cost.
-    jobs : int
-        Worker processes.
-    threads : int
-        Threads in each, of BLAS and of the numba engine.
-    on_epoch : callable
-        Called with the number of epochs finished since the last call.
-
-    Returns
-    -------
-    list of Result
-        In the order of ``configs``, whatever order they finished in.
+    Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``on_epoch`` is called with
+    the number of epochs finished since the last call. Results are in the order of ``configs``.
 
     Raises
     ------

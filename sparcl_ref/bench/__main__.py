@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.bench.request import PARTS, Request
+from sparcl_ref.bench.request import LEAST_WIDTH, PARTS, Request
 from sparcl_ref.command_line import Parser, Refused, main_guard
 
 PROGRAM = "sparcl_ref.bench"
-#: Narrower networks crash PyTorch 2.13 in channels-last format.
-LEAST_WIDTH = 16
 QUICK_ROUNDS = 2
 
 EPILOG = """\
@@ -60,13 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def request_from(options: argparse.Namespace) -> Request:
-    """The settings of a bench, checked.
-
-    Raises
-    ------
-    Refused
-        If one is out of range.
-    """
+    """The settings of a bench; Refused if one is out of range."""
     cores = os.cpu_count() or 1
     threads = cores if options.threads is None else options.threads
     rounds = options.rounds if options.rounds is not None else QUICK_ROUNDS if options.quick else Request.rounds
@@ -84,13 +76,7 @@ def request_from(options: argparse.Namespace) -> Request:
 
 
 def as_table(path: Path) -> str:
-    """A committed record as Markdown.
-
-    Raises
-    ------
-    Refused
-        If the file cannot be read as one.
-    """
+    """A committed record as Markdown; Refused if the file cannot be read as one."""
     from sparcl_ref.bench.page import markdown
 
     try:
@@ -111,13 +97,11 @@ def execute(arguments: Sequence[str]) -> int:
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
     try:
-        from sparcl_ref.bench.record import measure, text
+        from sparcl_ref.bench.record import measure, text, write
     except ModuleNotFoundError as error:
         raise Refused(f"{error.name} is not installed; pip install 'sparcl_ref[bench]'") from error
     record: dict[str, Any] = measure(request, note=lambda line: print(line, file=sys.stderr, flush=True))
     if options.out is not None:
-        from sparcl_ref.bench.record import write
-
         write(record, options.out)
     print(json.dumps(record, allow_nan=False) if options.json else text(record))
     return 0

@@ -16,21 +16,11 @@ from sparcl_ref.models import Network
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Chosen entries of a matrix, row by row.
+    """Chosen entries of a matrix, row by row."""
 
-    Attributes
-    ----------
-    index : ndarray of int
-        Flat indices in the parameter, ascending.
-    columns : ndarray of int
-        Their columns.
-    starts : ndarray of int, shape (rows + 1,)
-        Where each row begins.
-    """
-
-    index: np.ndarray
-    columns: np.ndarray
-    starts: np.ndarray
+    index: np.ndarray  #: flat indices in the parameter, ascending
+    columns: np.ndarray  #: of each entry
+    starts: np.ndarray  #: where each row begins, and the end
 
 
 class CSRConv2d(Conv2d):
@@ -41,9 +31,7 @@ class CSRConv2d(Conv2d):
     masks is made again when a mask has changed.
     """
 
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._version = -1
+    _version = -1  # of the masks that the matrices were made from
 
     @classmethod
     def sharing(cls, layer: Conv2d) -> CSRConv2d:
@@ -93,17 +81,15 @@ class CSRConv2d(Conv2d):
         """Bring the matrices up to date: their structure if a mask has changed, their values always."""
         weight = self.weight
         if self._version != weight.version:
-            living = self._rows(weight.mask)
-            self._learning = (
-                living if weight.effective_grad_mask is weight.mask else self._rows(weight.effective_grad_mask)
-            )
+            living, formed = self._rows(weight.mask), weight.effective_grad_mask
+            self._learning = living if formed is weight.mask else self._rows(formed)
             shape = self.out_channels, self.in_channels * math.prod(self.kernel_size)
             empty = np.zeros(len(living.index), dtype=weight.value.dtype)
             self._matrix = csr_matrix((empty, living.columns, living.starts), shape=shape)
             row = np.repeat(np.arange(shape[0]), np.diff(living.starts))
             # Sorted by column, the same entries are the rows of the transpose.
             order = np.argsort(living.columns, kind="stable")
-            starts = np.concatenate([[0], np.cumsum(np.bincount(living.columns, minlength=shape[1]))])
+            starts = _starts(living.columns, shape[1])
             self._transposed = csr_matrix((empty.copy(), row[order], starts), shape=shape[::-1])
             self._living, self._order, self._version = living.index, order, weight.version
         values = weight.value.reshape(-1)[self._living]
@@ -117,8 +103,12 @@ class CSRConv2d(Conv2d):
         wide = size // self.out_channels
         row = index // wide
         columns = index % wide + row // (self.out_channels // self.groups) * wide
-        starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=self.out_channels))])
-        return Rows(index, columns, starts)
+        return Rows(index, columns, _starts(row, self.out_channels))
+
+
+def _starts(places: np.ndarray, count: int) -> np.ndarray:
+    """Where each of ``count`` places begins in a list sorted by place, and the end."""
+    return np.concatenate([[0], np.cumsum(np.bincount(places, minlength=count))])
 
 
 def with_csr(network: Network) -> Network:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from sparcl_ref.assembly import with_engine
-from sparcl_ref.bench.data import ALPHA, BETA, CLASSES, LEARNING_RATE, StepData
-from sparcl_ref.bench.shapes import IMAGE
+from sparcl_ref.bench.workload import ALPHA, BETA, CLASSES, IMAGE, LEARNING_RATE, StepData
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.masks import budget, random_mask
 from sparcl_ref.methods import Batch, DERpp
 from sparcl_ref.models import Network, build_model
-from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.dgm import gradient_sparsity
 
@@ -41,7 +39,7 @@ def training_step(network: Network, data: StepData, *, engine: str) -> Callable[
     """
     batch = len(data.new)
     rng = np.random.default_rng(0)
-    network, descent = (network, SGD) if engine == "numpy" else with_engine(engine, network)
+    network, descent = with_engine(engine, network)
     buffer = ReservoirBuffer(
         batch, image_shape=data.new.shape[1:], image_dtype=np.float32, classes=CLASSES, logits_dtype=np.float32
     )

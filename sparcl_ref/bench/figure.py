@@ -20,15 +20,7 @@ LEFT, BELOW, GAP_X, GAP_Y, PANEL, HEIGHT = 0.72, 0.62, 0.42, 0.5, 1.9, 5.9
 
 
 def scaling_figure(record: dict[str, list[dict[str, Any]]], *, under: str, theme: Theme = LIGHT) -> Figure:
-    """Draw what `sparcl_ref.bench.scaling.measure` found.
-
-    Parameters
-    ----------
-    record : dict
-        Axis to points.
-    under : str
-        A line under the title: what was measured, where.
-    """
+    """Draw what `sparcl_ref.bench.scaling.measure` found; ``under`` the title stands what was measured, and where."""
     with style.applied(theme):
         figure = canvas.new_figure(HEIGHT)
         canvas.title(figure, "A SparCL-DER++ step against dense PyTorch", under=under, theme=theme)
@@ -40,7 +32,9 @@ def scaling_figure(record: dict[str, list[dict[str, Any]]], *, under: str, theme
             upper = canvas.place_axes(figure, left, BELOW + PANEL + GAP_Y, wide, PANEL)
             lower = canvas.place_axes(figure, left, BELOW, wide, PANEL)
             _ratios(upper, axis, points, top, theme)
-            _speeds(lower, axis, points, speed, theme)
+            values, rows = [point["value"] for point in points], _ours(points)
+            _line(lower, axis, values, [row["useful_gflops_per_second"] for row in rows], theme)
+            lower.set_ylim(0, 1.2 * speed)
             lower.set_xlabel(TITLES[axis])
             if column == 0:
                 upper.set_title("times faster than the better of PyTorch's memory formats")
@@ -72,12 +66,6 @@ def _ratios(axes: Axes, axis: str, points: list[dict[str, Any]], top: float, the
             "PyTorch", (values[0], 1), (0, -3), textcoords="offset points", va="top", fontsize=9.5,
             color=theme.dense["derpp"],
         )  # fmt: skip
-    axes.set_ylim(0, 1.2 * top)
-
-
-def _speeds(axes: Axes, axis: str, points: list[dict[str, Any]], top: float, theme: Theme) -> None:
-    rows, values = _ours(points), [point["value"] for point in points]
-    _line(axes, axis, values, [row["useful_gflops_per_second"] for row in rows], theme)
     axes.set_ylim(0, 1.2 * top)
 
 

@@ -6,15 +6,12 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from sparcl_ref.bench.layers import QUICK
-from sparcl_ref.bench.one_layer import OneLayer
+from sparcl_ref.bench.layers import OneLayer, measured_shapes, random_input
 from sparcl_ref.bench.request import Request
-from sparcl_ref.bench.shapes import ConvShape, build_layer, convolutions
+from sparcl_ref.bench.tables import text_table
 from sparcl_ref.bench.timing import Contender, interleaved, spread
-from sparcl_ref.fast.blas import single_threaded
-from sparcl_ref.text import columns
+from sparcl_ref.bench.workload import ConvShape, build_layer
+from sparcl_ref.fast.threads import single_threaded
 
 DENSITIES = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 QUICK_DENSITIES = (0.05, 0.25, 1.0)
@@ -24,47 +21,27 @@ KINDS = ("forward", "dx", "dw")
 def measure(request: Request, *, peak_flops: float) -> list[dict[str, Any]]:
     """Each convolution: both ways of each kernel at each density, in turns.
 
-    Returns
-    -------
-    list of dict
-        ``name`` of the convolution, ``kernel``, ``sums`` (a record per density), ``products`` (seconds, GFLOP/s and
-        share of the peak; the same at all densities) and ``crossing``: the density from which on products are faster,
-        None if sums are at every density.
+    Each is ``name`` of the convolution, ``kernel``, ``sums`` (a record per density), ``products`` (seconds, GFLOP/s and
+    share of the peak; the same at all densities) and ``crossing``: the density from which on products are faster, None
+    if sums are at every density.
     """
-    shapes = convolutions(request.width)
+    return [record for shape in measured_shapes(request) for record in _of_shape(shape, request, peak_flops)]
+
+
+def _of_shape(shape: ConvShape, request: Request, peak_flops: float) -> Iterator[dict[str, Any]]:
+    x, dy = random_input(shape, request.batch)
     densities = QUICK_DENSITIES if request.quick else DENSITIES
-    return [
-        record
-        for shape in ([shapes[place] for place in QUICK] if request.quick else shapes)
-        for record in _one_shape(shape, request.batch, densities, request.rounds, peak_flops)
-    ]
-
-
-def _one_shape(
-    shape: ConvShape, batch: int, densities: Sequence[float], rounds: int, peak: float
-) -> Iterator[dict[str, Any]]:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, shape.fan_in, shape.size, shape.size), dtype=np.float32)
-    dy = rng.standard_normal((batch, shape.fan_out, shape.out_size, shape.out_size), dtype=np.float32)
-    ways = {
-        str(density): OneLayer(build_layer(shape, sparsity=1 - density), shape, x, dy).ways(products=False)
-        for density in densities
-    }
+    layers = {str(density): build_layer(shape, sparsity=1 - density) for density in densities}
+    ways = {name: OneLayer(layer, shape, x, dy).ways(products=False) for name, layer in layers.items()}
     ways["products"] = OneLayer(build_layer(shape), shape, x, dy).ways(products=True)
-    for kind in KINDS[:1] + KINDS[2:] if shape.first else KINDS:
+    for kind in ("forward", "dw") if shape.first else KINDS:
         contenders = [Contender(name, way[kind], around=single_threaded) for name, way in ways.items()]
-        seconds = interleaved(contenders, rounds=rounds)
-        whole = shape.flops(shape.weights, batch)
-        sums = [_speed(seconds[str(d)], whole * d, peak) | {"density": d} for d in densities]
-        products = _speed(seconds["products"], whole, peak)
-        medians = [row["median_seconds"] for row in sums]
-        yield {
-            "name": shape.name,
-            "kernel": kind,
-            "sums": sums,
-            "products": products,
-            "crossing": crossing(densities, medians, products["median_seconds"]),
-        }
+        seconds = interleaved(contenders, rounds=request.rounds)
+        whole = shape.flops(shape.weights, request.batch)
+        sums = [_speed(seconds[str(d)], whole * d, peak_flops) | {"density": d} for d in densities]
+        products = _speed(seconds["products"], whole, peak_flops)
+        crosses = crossing(densities, [row["median_seconds"] for row in sums], products["median_seconds"])
+        yield {"name": shape.name, "kernel": kind, "sums": sums, "products": products, "crossing": crosses}
 
 
 def _speed(seconds: list[float], flops: float, peak: float) -> dict[str, float]:
@@ -76,22 +53,8 @@ def _speed(seconds: list[float], flops: float, peak: float) -> dict[str, float]:
 def crossing(densities: Sequence[float], sums: Sequence[float], products: float) -> float | None:
     """The density at which sums take as long as products do.
 
-    Between two densities the time of sums is taken as linear in the density. Below the lowest density measured nothing
-    is known; the lowest is returned if sums are slower there already.
-
-    Parameters
-    ----------
-    densities : sequence of float
-        Ascending.
-    sums : sequence of float
-        Seconds at each.
-    products : float
-        Seconds.
-
-    Returns
-    -------
-    float or None
-        None if sums are faster at every density.
+    Between two densities, which ascend, the time of sums is taken as linear in the density. Below the lowest nothing is
+    known; the lowest is returned if sums are slower there already, and None if they are faster at every density.
     """
     slower = [seconds > products for seconds in sums]
     if not slower[-1]:
@@ -116,17 +79,14 @@ def suggestion(records: list[dict[str, Any]]) -> dict[str, float]:
 
 def text(records: list[dict[str, Any]]) -> str:
     """A row per convolution and kernel."""
+    way = "{{{0}[median_seconds]:.2m}} ({{{0}[gflops_per_second]:.0f}})"
     densities = [row["density"] for row in records[0]["sums"]]
-    rows = [
-        (
-            record["name"],
-            record["kernel"],
-            *(f"{1e3 * row['median_seconds']:.2f} ({row['gflops_per_second']:.0f})" for row in record["sums"]),
-            f"{1e3 * record['products']['median_seconds']:.2f} ({record['products']['gflops_per_second']:.0f})",
-            "-" if record["crossing"] is None else f"{record['crossing']:.2f}",
-        )
-        for record in records
-    ]
-    header = ("ms (GFLOP/s) of sums at density", "", *(f"{d:g}" for d in densities), "products", "crossing")
+    forms = {
+        "ms (GFLOP/s) of sums at density": "{name}",
+        "": "{kernel}",
+        **{f"{density:g}": way.format(f"sums[{place}]") for place, density in enumerate(densities)},
+        "products": way.format("products"),
+        "crossing": "{crossing:.2f}",
+    }
     found = ", ".join(f"{kind} {density:.2f}" for kind, density in suggestion(records).items())
-    return columns(header, rows, left=2) + f"\n\nmedian crossing of the 3x3 layers: {found}"
+    return text_table(forms, records, left=2) + f"\n\nmedian crossing of the 3x3 layers: {found}"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.bench.csr import CSRConv2d
-from sparcl_ref.bench.one_layer import OneLayer
-from sparcl_ref.bench.pytorch import BASELINE, FORMATS, convolution_step
-from sparcl_ref.bench.request import SPARSITIES, Request
-from sparcl_ref.bench.shapes import ConvShape, build_layer, convolutions
+from sparcl_ref.bench.pytorch import FORMATS, convolution_step
+from sparcl_ref.bench.request import BASELINE, SPARSITIES, Request
+from sparcl_ref.bench.tables import comparison, text_table
 from sparcl_ref.bench.timing import Contender, compared, interleaved
-from sparcl_ref.fast.blas import single_threaded
-from sparcl_ref.text import columns
+from sparcl_ref.bench.workload import ConvShape, build_layer, convolutions
+from sparcl_ref.fast.conv import SparseConv
+from sparcl_ref.fast.gradients import Packing
+from sparcl_ref.fast.layout import Layout, Pool
+from sparcl_ref.fast.nodes import Pass, Value, enter
+from sparcl_ref.fast.threads import single_threaded
+from sparcl_ref.layers import Conv2d
 
 #: Turns of a layer for each turn of a step: layers take milliseconds.
 TURNS = 3
@@ -22,20 +27,19 @@ TURNS = 3
 QUICK = (1, 4, 10)
 
 
-def measure(request: Request, *, peak_flops: float) -> list[dict[str, Any]]:
-    """Each convolution with all its contenders.
-
-    Returns
-    -------
-    list of dict
-        The fields of `ConvShape`, ``name``, ``products`` (2 where no one needs dX) and ``contenders``, see `compared`.
-    """
+def measured_shapes(request: Request) -> list[ConvShape]:
+    """The convolutions that a bench measures."""
     shapes = convolutions(request.width)
+    return [shapes[place] for place in QUICK] if request.quick else shapes
+
+
+def measure(request: Request, *, peak_flops: float) -> list[dict[str, Any]]:
+    """Each convolution: `ConvShape`, ``name``, ``products`` (2 where no one needs dX) and ``contenders`` `compared`."""
     records = []
-    for shape in [shapes[place] for place in QUICK] if request.quick else shapes:
+    for shape in measured_shapes(request):
         contenders = layer_contenders(shape, request.batch, request.sparsities)
-        seconds = interleaved(contenders, rounds=request.rounds * (1 if request.quick else TURNS))
-        rows = compared(contenders, seconds, baseline=BASELINE, peak_flops=peak_flops)
+        spent = interleaved(contenders, rounds=request.rounds * (1 if request.quick else TURNS))
+        rows = compared(contenders, spent, baseline=BASELINE, peak_flops=peak_flops)
         records.append({**asdict(shape), "name": shape.name, "products": shape.products, "contenders": rows})
     return records
 
@@ -46,39 +50,42 @@ def layer_contenders(shape: ConvShape, batch: int, sparsities: tuple[float, ...]
     The compiled layer finds its input and its upstream gradient batch-last, as its neighbours in a network leave them;
     reordering them is not timed.
     """
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, shape.fan_in, shape.size, shape.size), dtype=np.float32)
-    dy = rng.standard_normal((batch, shape.fan_out, shape.out_size, shape.out_size), dtype=np.float32)
+    x, dy = random_input(shape, batch)
+    found: list[Contender] = []
 
-    def contender(name: str, step, sparsity: float, around=None) -> Contender:
-        living = build_layer(shape, sparsity=sparsity).weight.active
-        useful = shape.products * shape.flops(living, batch)
-        return Contender(name, step, useful, **({} if around is None else {"around": around}))
+    def add(name: str, layer: Conv2d, step: Callable[[], object], **around: Any) -> None:
+        useful = shape.products * shape.flops(layer.weight.active, batch)
+        found.append(Contender(name, step, useful, **around))
+
+    def add_torch(layer: Conv2d, kind: str = "") -> None:
+        for name, memory_format in FORMATS.items():
+            add(name + kind, layer, convolution_step(shape, layer.weight, x, dy, memory_format))
+
+    def add_numba(layer: Conv2d, sparsity: float) -> None:
+        add(f"numba {sparsity:g}", layer, OneLayer(layer, shape, x, dy).step, around=single_threaded)
 
     dense = build_layer(shape)
-    found = [
-        contender(name, convolution_step(shape, dense.weight, x, dy, layout), 0.0) for name, layout in FORMATS.items()
-    ]
-    found.append(contender("numpy 0", _reference_step(dense, shape, x, dy), 0.0))
+    add_torch(dense)
+    add("numpy 0", dense, _reference_step(dense, shape, x, dy))
     if 0 in sparsities or not shape.sparsifiable:
-        found.append(contender("numba 0", OneLayer(dense, shape, x, dy).step, 0.0, single_threaded))
+        add_numba(dense, 0)
     for sparsity in (s for s in sparsities if s and shape.sparsifiable):
         if sparsity == SPARSITIES[-1]:
-            masked = build_layer(shape, sparsity=sparsity)
-            found += [
-                contender(
-                    f"{name} masked-dense {sparsity:g}", convolution_step(shape, masked.weight, x, dy, layout), sparsity
-                )
-                for name, layout in FORMATS.items()
-            ]
+            add_torch(build_layer(shape, sparsity=sparsity), f" masked-dense {sparsity:g}")
         compressed = build_layer(shape, sparsity=sparsity, kind=CSRConv2d)
-        found.append(contender(f"scipy csr {sparsity:g}", _reference_step(compressed, shape, x, dy), sparsity))
-        compiled = OneLayer(build_layer(shape, sparsity=sparsity), shape, x, dy)
-        found.append(contender(f"numba {sparsity:g}", compiled.step, sparsity, single_threaded))
+        add(f"scipy csr {sparsity:g}", compressed, _reference_step(compressed, shape, x, dy))
+        add_numba(build_layer(shape, sparsity=sparsity), sparsity)
     return found
 
 
-def _reference_step(layer, shape: ConvShape, x: np.ndarray, dy: np.ndarray):
+def random_input(shape: ConvShape, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of float32 that a convolution reads, and a gradient of what it writes."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, shape.fan_in, shape.size, shape.size), dtype=np.float32)
+    return x, rng.standard_normal((batch, shape.fan_out, shape.out_size, shape.out_size), dtype=np.float32)
+
+
+def _reference_step(layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarray) -> Callable[[], None]:
     def step() -> None:
         layer.weight.grad.fill(0)
         layer.forward(x, mode="train")
@@ -87,21 +94,59 @@ def _reference_step(layer, shape: ConvShape, x: np.ndarray, dy: np.ndarray):
     return step
 
 
+class OneLayer:
+    """A compiled convolution; its input x and upstream gradient dy (N, C, H, W) lie as in a network beforehand."""
+
+    def __init__(self, layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarray):
+        pad, side, batch = (shape.kernel // 2,) * 2, shape.out_size, len(x)
+        read = Layout(shape.fan_in, shape.size, shape.size, pad, shape.stride)
+        written = Layout(shape.fan_out, side, side)
+        self._input, self._output = Value(read, read), Value(written, written)
+        self._packing = Packing(layer.weight)
+        self._need_dx = not shape.first
+        self.node = SparseConv([self._input], self._output, layer, self._packing)
+        halo = self.node.kernel.gradient_halo((shape.size,) * 2, (side, side))
+        self._output.gradient = Layout(shape.fan_out, side, side, halo)
+        self._pool = Pool(x.dtype)
+        self._run = Pass(batch, "train", x.dtype.type(0), self._pool)
+        self.x, self.y = self._pool.take(read, batch), self._pool.take(written, batch)
+        self.dy, self.dx = self._pool.take(self._output.gradient, batch), self._pool.take(read, batch)
+        enter(x, self.x, read)
+        enter(dy, self.dy, self._output.gradient)
+
+    def step(self) -> None:
+        """Forward and backward, gradients started at zero."""
+        run = self._run
+        self._packing.start()
+        run.arrays[self._input] = self.x
+        self.node.forward(run)
+        run.grads[self._output] = self.dy
+        self.node.backward(run, self._need_dx)
+        self._pool.give(run.arrays.pop(self._output), self._output.layout, run.batch)
+        if self._need_dx:
+            self._pool.give(run.grads.pop(self._input), self._input.gradient, run.batch)
+
+    def ways(self, *, products: bool) -> dict[str, Callable[[], object]]:
+        """Forward, dX and dW as three calls without arguments, by matrix products or by sums over living weights."""
+        node, weight, batch = self.node, self.node.layer.weight, self._run.batch
+        # The node chooses between the two by density; here both are wanted at every density.
+        forward, backward = (node.matrix_products if products else node.shifted_sums)(weight.mask, batch)
+        upstream = self._output.gradient.run_place(batch)
+
+        def dx() -> None:
+            for phase in backward:
+                phase.gather(self.dy, weight.value, self.dx, add=False)
+
+        return {
+            "forward": lambda: forward.gather(self.x, weight.value, self.y, add=False),
+            "dx": dx,
+            "dw": lambda: forward.dots(self.x, self.dy, **upstream),
+        }
+
+
 def text(records: list[dict[str, Any]]) -> str:
     """One table per convolution."""
-    parts = []
-    for record in records:
-        rows = [
-            (
-                row["name"],
-                *(f"{1e3 * row[key]:.2f}" for key in ("median_seconds", "min_seconds", "max_seconds")),
-                f"{row['times_faster']:.2f}",
-                f"{row['useful_gflops_per_second']:.1f}",
-                f"{100 * row['fraction_of_peak']:.0f} %",
-            )
-            for row in record["contenders"]
-        ]
-        note = "" if record["products"] == 3 else " (no dX)"
-        header = (record["name"] + note, "median, ms", "min", "max", "times faster", "useful GFLOP/s", "of peak")
-        parts.append(columns(header, rows))
-    return "\n\n".join(parts)
+    notes = {2: " (no dX)", 3: ""}
+    return "\n\n".join(
+        text_table(comparison(r["name"] + notes[r["products"]], ".2m", "ms", ".0%"), r["contenders"]) for r in records
+    )

@@ -20,7 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.bench.request import Request
+from sparcl_ref.bench.request import BASELINE, Request
+from sparcl_ref.bench.tables import text_table
 from sparcl_ref.command_line import Parser, Refused, main_guard
 
 PROGRAM = "sparcl_ref.bench.memory"
@@ -31,29 +32,25 @@ STATUS = Path("/proc/self/status")
 
 
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
-    """Each contender's memory.
-
-    Returns
-    -------
-    list of dict
-        See `of_contender`.
+    """Each contender's memory, see `of_contender`.
 
     Raises
     ------
     RuntimeError
         If a process fails.
     """
-    names = ["torch", "torch channels-last", *([] if request.quick else ["numpy 0"])]
+    names = [*BASELINE, *([] if request.quick else ["numpy 0"])]
     names += [f"numba {sparsity:g}" for sparsity in request.sparsities]
     return [_in_own_process(name, request) for name in names]
 
 
 def _in_own_process(name: str, request: Request) -> dict[str, Any]:
-    threads = str(request.threads)
-    variables = dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-    command = [sys.executable, "-m", PROGRAM, name, "--threads", threads]
-    command += ["--width", str(request.width), "--batch", str(request.batch)]
-    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, check=False)
+    variables = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    limited = {**os.environ, **dict.fromkeys(variables, str(request.threads))}
+    command = [sys.executable, "-m", PROGRAM, name]
+    for option in ("width", "batch", "threads"):
+        command += [f"--{option}", str(getattr(request, option))]
+    done = subprocess.run(command, env=limited, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"measuring the memory of {name} failed: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout)
@@ -62,12 +59,8 @@ def _in_own_process(name: str, request: Request) -> dict[str, Any]:
 def of_contender(name: str, *, width: int, batch: int, threads: int) -> dict[str, Any]:
     """Measure this very process.
 
-    Returns
-    -------
-    dict
-        ``name``; ``imported_bytes`` and ``warm_bytes``, resident after importing and after the warm-up; ``peak_bytes``
-        of two steps in all; ``above_import_bytes`` and ``above_warm_bytes``, the peak without either; ``peak_exact``,
-        whether the peak is that of the steps alone and not possibly an earlier one.
+    ``imported_bytes`` and ``warm_bytes`` are resident after importing and after the warm-up, ``peak_bytes`` the peak of
+    two steps in all; ``peak_exact`` says whether the peak is that of the steps alone and not possibly an earlier one.
     """
     build, warm_up = _contender(name, threads)
     imported = _resident()
@@ -93,7 +86,7 @@ def of_contender(name: str, *, width: int, batch: int, threads: int) -> dict[str
 
 def _contender(name: str, threads: int) -> tuple[Callable[[int, int], Callable[[], Any]], Callable[[], Any]]:
     """How to build the step of a contender, and its warm-up; what it needs is imported here."""
-    from sparcl_ref.bench.data import step_data
+    from sparcl_ref.bench.workload import step_data
 
     kind, _, last = name.rpartition(" ")
     if name.startswith("torch"):
@@ -108,20 +101,15 @@ def _contender(name: str, threads: int) -> tuple[Callable[[int, int], Callable[[
     else:
         from sparcl_ref.bench import engines
 
-        if kind == "numba":
-            from sparcl_ref import fast
-
         def build(width: int, batch: int):
             network = engines.sparse_resnet18(width, sparsity=float(last))
             return engines.training_step(network, step_data(batch), engine=kind)
 
-    def warm_up() -> None:
         if kind == "numba":
-            fast.prepare("float32")
-        else:
-            build(*TINY)()
+            from sparcl_ref import fast
 
-    return build, warm_up
+            return build, lambda: fast.prepare("float32")
+    return build, lambda: build(*TINY)()
 
 
 def _status(field: str) -> int | None:
@@ -133,11 +121,8 @@ def _status(field: str) -> int | None:
 
 
 def _peak() -> int:
-    peak = _status("VmHWM")
-    if peak is not None:
-        return peak
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _resident() -> int:
@@ -156,24 +141,27 @@ def _forget_peak() -> bool:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One row per contender, in MB."""
-    from sparcl_ref.text import columns
-
-    keys = ("above_warm_bytes", "above_import_bytes", "peak_bytes", "imported_bytes", "warm_bytes")
-    rows = [(record["name"], *(f"{record[key] / 1e6:,.0f}" for key in keys)) for record in records]
-    header = ("peak memory of two steps, MB", "above warm-up", "above import", "in all", "import", "and warm-up")
-    return columns(header, rows)
+    forms = {
+        "peak memory of two steps, MB": "{name}",
+        "above warm-up": "{above_warm_bytes:,.0M}",
+        "above import": "{above_import_bytes:,.0M}",
+        "in all": "{peak_bytes:,.0M}",
+        "import": "{imported_bytes:,.0M}",
+        "and warm-up": "{warm_bytes:,.0M}",
+    }
+    return text_table(forms, records)
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, measure, print."""
     parser = Parser(prog=f"python -m {PROGRAM}", description="Peak memory of one contender's training steps.")
     parser.add_argument("contender", help='"torch", "torch channels-last", "numpy S" or "numba S" with a sparsity S')
-    for name, default in (("width", 64), ("batch", 32), ("threads", 2)):
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N")
+    for name in ("width", "batch", "threads"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(Request, name), metavar="N")
     options: argparse.Namespace = parser.parse_args(arguments)
     kind, _, last = options.contender.rpartition(" ")
     numeric = kind in ("numpy", "numba") and last.replace(".", "", 1).isdigit() and float(last) < 1
-    if options.contender not in ("torch", "torch channels-last") and not numeric:
+    if options.contender not in BASELINE and not numeric:
         raise Refused(f"unknown contender {options.contender!r}; choose torch, torch channels-last, numpy S or numba S")
     record = of_contender(options.contender, width=options.width, batch=options.batch, threads=options.threads)
     print(json.dumps(record))

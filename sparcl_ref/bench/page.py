@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-Record = dict[str, Any]
+from sparcl_ref.bench.request import BASELINE
+from sparcl_ref.bench.tables import Record, markdown_table
 
 
 def markdown(record: Record) -> str:
-    """Tables of everything that was measured, each under a line that says what it shows.
-
-    Parameters
-    ----------
-    record : dict
-        What ``--out`` wrote.
-    """
+    """Tables of everything that was measured, each under a line that says what it shows; of what ``--out`` wrote."""
     parts: dict[str, Callable[[Any], str]] = {
         "step": _step,
         "profile": _profile,
@@ -30,7 +25,7 @@ def markdown(record: Record) -> str:
 
 def _where(record: Record) -> str:
     machine, request = record["machine"], record["request"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     load = "" if machine["load"] is None else f", load {machine['load']:.1f} before"
     quick = "`--quick`, " if request["quick"] else ""
     return (
@@ -40,118 +35,102 @@ def _where(record: Record) -> str:
     )
 
 
-def _table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "\n".join([f"**{caption}**", "", *(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))])
-
-
 def _step(record: Record) -> str:
-    rows = [
-        (
-            row["name"],
-            f"{row['median_seconds']:.3f}",
-            f"{row['min_seconds']:.3f} to {row['max_seconds']:.3f}",
-            f"{row['times_faster']:.2f}",
-            f"{row['useful_gflops_per_second']:.0f}",
-            f"{100 * row['fraction_of_peak']:.0f} %",
-        )
-        for row in record["contenders"]
-    ]
-    header = ("contender", "median, s", "spread", "times faster", "useful GFLOP/s", "of peak")
-    tables = [_table("A DER++ step", header, rows)]
-    if record["gradient_masks"]:
-        gains = [
-            (name, f"{ratio['median']:.3f}", f"{ratio['lower_quartile']:.3f} to {ratio['upper_quartile']:.3f}")
-            for name, ratio in record["gradient_masks"].items()
-        ]
-        caption = "Seconds without gradient masks over seconds with, same round"
-        tables.append(_table(caption, ("contender", "median", "quartiles"), gains))
-    return "\n\n".join(tables)
-
-
-def _profile(records: list[Record]) -> str:
-    rows = [
-        (
-            row["kind"],
-            f"{1e3 * row['median_seconds']:.1f}",
-            f"{100 * row['share']:.0f} %",
-            "" if row["gbytes_per_second"] is None else f"{row['gbytes_per_second']:.0f}",
-            "" if row["gflops_per_second"] is None else f"{row['gflops_per_second']:.0f}",
-        )
-        for row in records
-    ]
-    caption = "Where a forward and backward pass goes, numba 0.95"
-    return _table(caption, ("kind", "median, ms", "share", "GB/s at least", "useful GFLOP/s"), rows)
-
-
-def _layers(records: list[Record]) -> str:
-    """A row per convolution, a column for each contender that is not PyTorch's dense one."""
-    names = list(
-        dict.fromkeys(
-            row["name"]
-            for record in sorted(records, key=lambda record: -len(record["contenders"]))
-            for row in record["contenders"]
-        )
+    forms = {
+        "contender": "{name}",
+        "median, s": "{median_seconds:.3f}",
+        "spread": "{min_seconds:.3f} to {max_seconds:.3f}",
+        "times faster": "{times_faster:.2f}",
+        "useful GFLOP/s": "{useful_gflops_per_second:.0f}",
+        "of peak": "{fraction_of_peak:.0%}",
+    }
+    table = markdown_table("A DER++ step", forms, record["contenders"])
+    gains = [{"name": name, **ratio} for name, ratio in record["gradient_masks"].items()]
+    if not gains:
+        return table
+    caption = "Seconds without gradient masks over seconds with, same round"
+    quartiles = "{lower_quartile:.3f} to {upper_quartile:.3f}"
+    return f"{table}\n\n" + markdown_table(
+        caption, {"contender": "{name}", "median": "{median:.3f}", "quartiles": quartiles}, gains
     )
-    names = [name for name in names if name not in ("torch", "torch channels-last")]
+
+
+def _profile(records: Sequence[Record]) -> str:
+    forms = {
+        "kind": "{kind}",
+        "median, ms": "{median_seconds:.1m}",
+        "share": "{share:.0%}",
+        "GB/s at least": "{gbytes_per_second:.0f}",
+        "useful GFLOP/s": "{gflops_per_second:.0f}",
+    }
+    return markdown_table("Where a forward and backward pass goes, numba 0.95", forms, records)
+
+
+def _layers(records: Sequence[Record]) -> str:
+    """A row per convolution, a column for each contender that is not PyTorch's dense one."""
+    names: dict[str, None] = {}
     rows = []
+    for record in sorted(records, key=lambda record: -len(record["contenders"])):
+        names |= dict.fromkeys(row["name"] for row in record["contenders"] if row["name"] not in BASELINE)
     for record in records:
         found = {row["name"]: row for row in record["contenders"]}
-        best = min(found[name]["median_seconds"] for name in ("torch", "torch channels-last"))
-        cells = [f"{found[name]['times_faster']:.2f}" if name in found else "" for name in names]
-        rows.append((record["name"] + ("" if record["products"] == 3 else ", no dX"), f"{1e3 * best:.1f}", *cells))
+        faster = {name: found[name]["times_faster"] if name in found else None for name in names}
+        best = min(found[name]["median_seconds"] for name in BASELINE)
+        note = "" if record["products"] == 3 else ", no dX"
+        rows.append({"name": record["name"] + note, "best": best, "faster": faster})
+    forms = {"convolution": "{name}", "PyTorch, ms": "{best:.1m}"}
+    forms |= {name: f"{{faster[{name}]:.2f}}" for name in names}
     caption = "Convolutions, forward and backward: times faster than the better of PyTorch's formats"
-    return _table(caption, ("convolution", "PyTorch, ms", *names), rows)
+    return markdown_table(caption, forms, rows)
 
 
-def _kernels(records: list[Record]) -> str:
-    rows = [
-        (
-            record["name"],
-            record["kernel"],
-            *(f"{row['gflops_per_second']:.0f}" for row in record["sums"]),
-            f"{record['products']['gflops_per_second']:.0f}",
-            "-" if record["crossing"] is None else f"{record['crossing']:.2f}",
-        )
-        for record in records
-    ]
-    densities = [f"{row['density']:g}" for row in records[0]["sums"]]
+def _kernels(records: Sequence[Record]) -> str:
+    densities = [row["density"] for row in records[0]["sums"]]
+    forms = {
+        "convolution": "{name}",
+        "kernel": "{kernel}",
+        **{f"{density:g}": f"{{sums[{place}][gflops_per_second]:.0f}}" for place, density in enumerate(densities)},
+        "products": "{products[gflops_per_second]:.0f}",
+        "crossing": "{crossing:.2f}",
+    }
     caption = "Useful GFLOP/s of sums by density, GFLOP/s of matrix products, and the density where the two cross"
-    return _table(caption, ("convolution", "kernel", *densities, "products", "crossing"), rows)
+    return markdown_table(caption, forms, records, missing="-")
 
 
-def _roofs(records: list[Record]) -> str:
-    rows = [
-        (
-            record["name"],
-            "" if record["bytes_per_thread"] is None else f"{record['bytes_per_thread'] // 1024:,}",
-            str(record["threads"]),
-            f"{record['median']:.0f}",
-            f"{record['min']:.0f} to {record['max']:.0f}",
-            record["unit"],
-        )
-        for record in records
-    ]
-    return _table("Roofs", ("roof", "KiB per thread", "threads", "median", "spread", "unit"), rows)
+def _roofs(records: Sequence[Record]) -> str:
+    forms = {
+        "roof": "{name}",
+        "KiB per thread": "{bytes_per_thread:,.0K}",
+        "threads": "{threads}",
+        "median": "{median:.0f}",
+        "spread": "{min:.0f} to {max:.0f}",
+        "unit": "{unit}",
+    }
+    return markdown_table("Roofs", forms, records)
 
 
-def _memory(records: list[Record]) -> str:
-    keys = ("above_warm_bytes", "above_import_bytes", "peak_bytes")
-    rows = [(record["name"], *(f"{record[key] / 1e6:,.0f}" for key in keys)) for record in records]
-    header = ("contender", "above the warm-up", "above importing", "in all")
-    return _table("Peak resident memory of two steps, MB", header, rows)
+def _memory(records: Sequence[Record]) -> str:
+    forms = {
+        "contender": "{name}",
+        "above the warm-up": "{above_warm_bytes:,.0M}",
+        "above importing": "{above_import_bytes:,.0M}",
+        "in all": "{peak_bytes:,.0M}",
+    }
+    return markdown_table("Peak resident memory of two steps, MB", forms, records)
 
 
 def _run(record: Record) -> str:
+    forms = {"run": "{name}", "seconds": "{seconds}", "steps": "{steps}", "train GFLOPs": "{flops}"}
     rows = [
-        (
-            title,
-            f"{record[key]['median_seconds']:.1f}",
-            str(record[key]["steps"]),
-            f"{record[key]['train_flops'] / 1e9:,.0f}",
-        )
-        for key, title in (("with_ddr", "with DDR"), ("without_ddr", "without DDR"))
+        {
+            "name": f"{name} DDR",
+            "seconds": f"{run['median_seconds']:.1f}",
+            "steps": run["steps"],
+            "flops": f"{run['train_flops'] / 1e9:,.0f}",
+        }
+        for name in ("with", "without")
+        for run in [record[f"{name}_ddr"]]
     ]
-    ratio = ("ratio", f"{record['seconds_ratio']['median']:.3f}", "", f"{record['flops_ratio']:.3f}")
+    ratio, flops = f"{record['seconds_ratio']['median']:.3f}", f"{record['flops_ratio']:.3f}"
     caption = f"A run with a mean of {record['data_fraction']:.3f} of the data, width {record['width']}"
-    return _table(caption, ("run", "seconds", "steps", "train GFLOPs"), [*rows, ratio])
+    return markdown_table(caption, forms, [*rows, {"name": "ratio", "seconds": ratio, "steps": "", "flops": flops}])

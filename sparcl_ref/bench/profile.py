@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -11,27 +12,24 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref import fast
-from sparcl_ref.bench.data import CLASSES, step_data
 from sparcl_ref.bench.engines import sparse_resnet18
 from sparcl_ref.bench.request import SPARSITIES, Request
+from sparcl_ref.bench.tables import text_table
+from sparcl_ref.bench.workload import CLASSES, step_data
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.fast.conv import SparseConv
 from sparcl_ref.fast.nodes import Node
 from sparcl_ref.fast.norm import Norm, NormAdd
-from sparcl_ref.text import columns
 
 KINDS = ("convolution forward", "convolution backward", "batch-norm forward", "batch-norm backward")
 SPARSITY = SPARSITIES[-1]
 
 
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
-    """One pass over a batch at a sparsity of .95.
+    """``kind, median_seconds, share`` of one pass over a batch at a sparsity of .95.
 
-    Returns
-    -------
-    list of dict
-        ``kind, median_seconds, share``; for batch-norm ``gbytes_per_second`` as if each array were read or written only
-        once, for convolutions ``gflops_per_second`` of useful work, else None.
+    For batch-norm also ``gbytes_per_second`` as if each array were read or written only once, for convolutions
+    ``gflops_per_second`` of useful work, else None.
     """
     model = sparse_resnet18(request.width, sparsity=SPARSITY)
     network = fast.compile(model)
@@ -40,7 +38,7 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     for node in network.nodes:
         # An attribute of the object hides the method of its class: the network itself stays as it is.
         for direction in ("forward", "backward"):
-            setattr(node, direction, _timed(getattr(node, direction), _kind(node, direction), spent))
+            setattr(node, direction, _timed(node, direction, spent))
     rounds: list[dict[str, float]] = []
     for _ in range(1 + 2 * request.rounds):
         spent.clear()
@@ -65,13 +63,12 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
     ]
 
 
-def _kind(node: Node, direction: str) -> str:
-    if isinstance(node, SparseConv):
-        return f"convolution {direction}"
-    return f"batch-norm {direction}" if isinstance(node, Norm) else "all else"
+def _timed(node: Node, direction: str, spent: dict[str, float]) -> Callable:
+    """A node's pass in one direction, which adds its seconds to those of its kind."""
+    action, kind = getattr(node, direction), "all else"
+    if isinstance(node, SparseConv | Norm):
+        kind = f"{'convolution' if isinstance(node, SparseConv) else 'batch-norm'} {direction}"
 
-
-def _timed(action: Callable, kind: str, spent: dict[str, float]) -> Callable:
     def timed(*arguments: Any) -> None:
         start = time.perf_counter()
         action(*arguments)
@@ -90,8 +87,7 @@ def _traffic(nodes: list[Node], batch: int) -> dict[str, int]:
     arrays = {"batch-norm forward": 0, "batch-norm backward": 0}
     for node in nodes:
         if isinstance(node, Norm):
-            layout = node.output.layout
-            numbers = layout.channels * layout.rows * layout.columns * batch
+            numbers = math.prod(node.output.layout.shape) * batch
             added = isinstance(node, NormAdd)
             doubled = isinstance(node, NormAdd) and node.shortcut is not None
             arrays["batch-norm forward"] += numbers * (2 + added + 2 * doubled)
@@ -112,14 +108,11 @@ def _flops(model, batch: int) -> dict[str, int]:
 
 def text(records: list[dict[str, Any]]) -> str:
     """One row per kind."""
-    rows = [
-        (
-            row["kind"],
-            f"{1e3 * row['median_seconds']:.2f}",
-            f"{100 * row['share']:.1f} %",
-            *("-" if row[key] is None else f"{row[key]:.1f}" for key in ("gbytes_per_second", "gflops_per_second")),
-        )
-        for row in records
-    ]
-    header = (f"one pass, numba {SPARSITY:g}", "median, ms", "share", "GB/s at least", "useful GFLOP/s")
-    return columns(header, rows)
+    forms = {
+        f"one pass, numba {SPARSITY:g}": "{kind}",
+        "median, ms": "{median_seconds:.2m}",
+        "share": "{share:.1%}",
+        "GB/s at least": "{gbytes_per_second:.1f}",
+        "useful GFLOP/s": "{gflops_per_second:.1f}",
+    }
+    return text_table(forms, records)

@@ -14,15 +14,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own name for it
 
-from sparcl_ref.bench.data import ALPHA, BETA, CLASSES, LEARNING_RATE, StepData
-from sparcl_ref.bench.shapes import ConvShape
+from sparcl_ref.bench.request import BASELINE
+from sparcl_ref.bench.workload import ALPHA, BETA, CLASSES, LEARNING_RATE, ConvShape, StepData
 from sparcl_ref.layers import Parameter
 
-FORMATS = {"torch": torch.contiguous_format, "torch channels-last": torch.channels_last}
-#: Names of the dense contenders, of which the better one counts.
-BASELINE = tuple(FORMATS)
-#: PyTorch 2.13 crashes on channels-last 1x1 convolutions of stride 2 with fewer channels.
-LEAST_WIDTH = 16
+FORMATS = dict(zip(BASELINE, (torch.contiguous_format, torch.channels_last), strict=True))
 
 Losses = dict[str, float]
 
@@ -117,13 +113,7 @@ def training_step(model: nn.Module, data: StepData, memory_format: torch.memory_
 def convolution_step(
     shape: ConvShape, weight: Parameter, x: np.ndarray, dy: np.ndarray, memory_format: torch.memory_format
 ) -> Callable[[], object]:
-    """Forward and backward of one convolution, masked-dense if the weight has a mask.
-
-    Parameters
-    ----------
-    x : ndarray, shape (N, fan_in, H, W)
-    dy : ndarray, shape (N, fan_out, H', W')
-    """
+    """Forward and backward of one convolution of x and dy (N, C, H, W), masked-dense if the weight has a mask."""
     kind = nn.Conv2d if weight.mask is None else MaskedConv2d
     layer = kind(shape.fan_in, shape.fan_out, shape.kernel, shape.stride, shape.kernel // 2, bias=False)
     load_parameters(layer, [weight])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from sparcl_ref.fast.jit import compiled
-from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE, gather_wide
+from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE, Tile, gather_wide
 
 #: Sums that grow side by side: more than multiply-adds in flight (latency times units), fewer than registers.
 CHAINS = 12
@@ -20,44 +18,29 @@ LANES = VECTOR_BYTES // 4
 TILE = WIDE * LANES
 
 
-def _make_chains(count: int) -> Any:
-    """A kernel that applies ``s = s * factor + term`` to ``count`` vectors ``rounds`` times, then stores their sum."""
+@intrinsic
+def _chains(typingctx, rounds, factor, term, out, place):
+    """Apply ``s = s * factor + term`` to `CHAINS` vectors ``rounds`` times, then store their sum."""
+    signature = types.void(rounds, factor, term, out, place)
 
-    @intrinsic
-    def chains(typingctx, rounds, factor, term, out, place):
-        signature = types.void(rounds, factor, term, out, place)
+    def codegen(context, builder, signature, args):
+        rounds, factor, term, out, place = args
+        tile = Tile(builder, ir.FloatType(), 1)
+        factors, terms = tile.broadcast(factor), tile.broadcast(term)
+        # Different beginnings, or all chains would be one.
+        starts = [ir.Constant(tile.vector, [float(chain)] * LANES) for chain in range(CHAINS)]
+        sums = [cgutils.alloca_once_value(builder, start) for start in starts]
+        with cgutils.for_range(builder, rounds):
+            for total in sums:
+                builder.store(tile.multiply_add(builder.load(total), factors, terms), total)
+        whole = builder.load(sums[0])
+        for total in sums[1:]:
+            whole = builder.fadd(whole, builder.load(total))
+        array = context.make_array(signature.args[3])(context, builder, out).data
+        tile.store(whole, builder.gep(array, [place]), 0)
+        return context.get_dummy_value()
 
-        def codegen(context, builder, signature, args):
-            rounds, factor, term, out, place = args
-            vector = ir.VectorType(ir.FloatType(), LANES)
-
-            def spread(scalar):
-                lane = builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
-                order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-                return builder.shuffle_vector(lane, ir.Constant(vector, ir.Undefined), order)
-
-            factors, terms = spread(factor), spread(term)
-            # Different beginnings, or all chains would be one.
-            starts = [ir.Constant(vector, [float(chain)] * LANES) for chain in range(count)]
-            sums = [cgutils.alloca_once_value(builder, start) for start in starts]
-            with cgutils.for_range(builder, rounds):
-                for total in sums:
-                    product = builder.fmul(builder.load(total), factors, flags=["contract"])
-                    builder.store(builder.fadd(product, terms, flags=["contract"]), total)
-            whole = builder.load(sums[0])
-            for total in sums[1:]:
-                whole = builder.fadd(whole, builder.load(total))
-            array = context.make_array(signature.args[3])(context, builder, out).data
-            target = builder.bitcast(builder.gep(array, [place]), vector.as_pointer())
-            builder.store(whole, target).align = 4
-            return context.get_dummy_value()
-
-        return signature, codegen
-
-    return chains
-
-
-_chains = _make_chains(CHAINS)
+    return signature, codegen
 
 
 @compiled(parallel=True)

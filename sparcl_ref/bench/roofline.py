@@ -6,23 +6,27 @@ streaming from a cache or from memory, that level's bandwidth is the roof.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 from sparcl_ref.bench import registers
-from sparcl_ref.bench.environment import describe_machine
+from sparcl_ref.bench.registers import TILE
 from sparcl_ref.bench.request import Request
-from sparcl_ref.bench.timing import Contender, interleaved, spread
+from sparcl_ref.bench.tables import text_table
+from sparcl_ref.bench.timing import Contender, interleaved, limited_threads, spread
 from sparcl_ref.fast.layout import aligned_zeros
 from sparcl_ref.fast.loops import dot_rows
-from sparcl_ref.text import columns
 
+#: Assumed where the system does not say, in bytes.
+ASSUMED_CACHES = {"L1": 32 * 2**10, "L2": 2**20, "L3": 16 * 2**20}
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 #: A measurement shorter than this is repeated within the clock until it is longer.
 LEAST_SECONDS = 0.01
 #: No working set is larger than this, in bytes per thread.
@@ -32,11 +36,14 @@ ITEM = 4
 BLOCKS = (4, 14)
 OUTPUTS = 64
 
+#: Something that repeats its work as often as it is told, and the FLOPs or bytes of one repetition.
+Action = tuple[Callable[[int], object], float]
+
 
 def register_peak(threads: int, *, rounds: int = 5) -> float:
     """Multiply-adds from registers in float32, in FLOP/s: the fastest of some rounds."""
     action, flops = _peak(threads)
-    with numba_threads(threads):
+    with limited_threads(threads):
         passes = _calibrate(action)
         seconds = interleaved([Contender("peak", lambda: action(passes))], rounds=rounds)["peak"]
     return flops * passes / min(seconds)
@@ -45,15 +52,13 @@ def register_peak(threads: int, *, rounds: int = 5) -> float:
 def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]]:
     """Every roof at every number of threads.
 
-    Returns
-    -------
-    list of dict
-        ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s"), ``median, min, max``.
+    Each is ``name, threads, bytes_per_thread`` (None for registers), ``unit`` ("GFLOP/s" or "GB/s") and
+    ``median, min, max``.
     """
-    caches = describe_machine()["cache_bytes"]
+    caches = ASSUMED_CACHES | cache_bytes()
     records: list[dict[str, Any]] = []
     for threads in range(1, request.threads + 1):
-        actions: dict[tuple[str, int | None, str], tuple[Callable[[int], object], float]] = {
+        actions: dict[tuple[str, int | None, str], Action] = {
             ("multiply-adds in registers", None, "GFLOP/s"): _peak(threads)
         }
         for level, size in working_sets(caches, quick=request.quick).items():
@@ -64,11 +69,21 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> list[dict[str, Any]
         size = caches["L1"] // 2
         actions["dot products, operand from L1", size, "GFLOP/s"] = _dot(size, threads)
         for weights in BLOCKS:
-            actions[f"sums of {weights} weights, operand from L1", size, "GFLOP/s"] = _short_sums(
-                weights, size, threads
-            )
+            what = f"sums of {weights} weights, operand from L1"
+            actions[what, size, "GFLOP/s"] = _short_sums(weights, size, threads)
         records += _timed(actions, threads, request.rounds)
     return records
+
+
+def cache_bytes(folder: Path = CACHES) -> dict[str, int]:
+    """Sizes of the data caches of the first core by level, ``{"L1": ..., "L2": ..., "L3": ...}``, as far as known."""
+    sizes = {}
+    for place in sorted(folder.glob("index*")):
+        kind, level, size = ((place / name).read_text().strip() for name in ("type", "level", "size"))
+        found = re.fullmatch(r"(\d+)([KMG]?)", size)
+        if kind != "Instruction" and found:
+            sizes[f"L{level}"] = int(found[1]) * UNITS[found[2]]
+    return sizes
 
 
 def working_sets(caches: dict[str, int], *, quick: bool = False) -> dict[str, int]:
@@ -81,51 +96,27 @@ def working_sets(caches: dict[str, int], *, quick: bool = False) -> dict[str, in
     return sets if quick else {**sets, "memory": min(max(4 * caches["L3"], 16 * caches["L2"]), MOST_BYTES)}
 
 
-@contextmanager
-def numba_threads(threads: int) -> Iterator[None]:
-    """Let compiled loops use that many threads meanwhile."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
-
-
 def text(records: list[dict[str, Any]]) -> str:
     """The roofs as a table."""
-    rows = [
-        (
-            record["name"],
-            "-" if record["bytes_per_thread"] is None else f"{record['bytes_per_thread'] / 2**10:,.0f}",
-            str(record["threads"]),
-            *(f"{record[key]:.1f}" for key in ("median", "min", "max")),
-            record["unit"],
-        )
-        for record in records
-    ]
-    return columns(("roof", "KiB per thread", "threads", "median", "min", "max", "unit"), rows)
+    forms = {"roof": "{name}", "KiB per thread": "{bytes_per_thread:,.0K}", "threads": "{threads}"}
+    forms |= {key: f"{{{key}:.1f}}" for key in ("median", "min", "max")}
+    return text_table({**forms, "unit": "{unit}"}, records)
 
 
 def _timed(actions: dict, threads: int, rounds: int) -> Iterator[dict[str, Any]]:
     """Records of actions that take turns, each repeated until it is long enough for the clock."""
-    with numba_threads(threads):
+    with limited_threads(threads):
         passes = {key: _calibrate(action) for key, (action, _) in actions.items()}
         contenders = [Contender(str(key), partial(action, passes[key])) for key, (action, _) in actions.items()]
         seconds = interleaved(contenders, rounds=rounds)
-    for key, (_, work) in actions.items():
+    for (name, size, unit), (_, work) in actions.items():
+        key = name, size, unit
         found = spread(seconds[str(key)])
-        rates = {name.split("_")[0]: work * passes[key] / value / 1e9 for name, value in found.items()}
-        name, size, unit = key
+        median, most, least = (work * passes[key] / value / 1e9 for value in found.values())
         yield {
-            "name": name,
-            "threads": threads,
-            "bytes_per_thread": size,
-            "unit": unit,
-            "median": rates["median"],
-            "min": rates["max"],  # the slowest round is the lowest rate
-            "max": rates["min"],
-        }
+            "name": name, "threads": threads, "bytes_per_thread": size, "unit": unit,
+            "median": median, "min": least, "max": most,  # the slowest round is the lowest rate
+        }  # fmt: skip
 
 
 def _calibrate(action: Callable[[int], object]) -> int:
@@ -141,59 +132,60 @@ def _calibrate(action: Callable[[int], object]) -> int:
         passes = max(2 * passes, min(8 * passes, int(passes * 1.2 * LEAST_SECONDS / max(passed, 1e-9))))
 
 
-def _peak(threads: int) -> tuple[Callable[[int], object], float]:
-    out = aligned_zeros(threads * registers.TILE, np.float32)
+def _ones(count: int) -> np.ndarray:
+    ones = aligned_zeros(count, np.float32)
+    ones[:] = 1
+    return ones
+
+
+def _peak(threads: int) -> Action:
+    out = aligned_zeros(threads * TILE, np.float32)
     # A factor below 1 keeps the sums small, and far from denormal numbers.
     factor, term = np.float32(0.5), np.float32(0.25)
     flops = 2.0 * registers.CHAINS * registers.LANES * threads
     return lambda passes: registers.multiply_add(passes, factor, term, out, threads), flops
 
 
-def _stream(size: int, threads: int, *, shuffled: bool) -> tuple[Callable[[int], object], float]:
-    tiles = max(1, size // (ITEM * registers.TILE))
-    each = tiles * registers.TILE
-    x, y = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
-    x[:] = 1
-    offs = np.arange(tiles, dtype=np.int32) * np.int32(registers.TILE)
+def _stream(size: int, threads: int, *, shuffled: bool) -> Action:
+    tiles = max(1, size // (ITEM * TILE))
+    each = tiles * TILE
+    x, y = _ones(threads * each), aligned_zeros(threads * TILE, np.float32)
+    offs = np.arange(tiles, dtype=np.int32) * np.int32(TILE)
     if shuffled:
         np.random.default_rng(0).shuffle(offs)
     vals = np.full(tiles, 1e-6, dtype=np.float32)
     return lambda passes: registers.stream(x, each, offs, vals, y, passes, threads), 2.0 * threads * each
 
 
-def _short_sums(weights: int, size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _short_sums(weights: int, size: int, threads: int) -> Action:
     """As a sparse layer has them: random numbers of random rows, for outputs of which each has a tile of its own."""
     rng = np.random.default_rng(0)
-    tiles = max(1, size // (ITEM * registers.TILE))
+    tiles = max(1, size // (ITEM * TILE))
     indptr = np.concatenate([[0], np.cumsum(rng.poisson(weights, OUTPUTS))])
     total = int(indptr[-1])
-    offs = (rng.integers(0, tiles, total) * registers.TILE).astype(np.int32)
-    x = aligned_zeros(tiles * registers.TILE, np.float32)
-    y = aligned_zeros(threads * OUTPUTS * registers.TILE, np.float32)
-    x[:] = 1
+    offs = (rng.integers(0, tiles, total) * TILE).astype(np.int32)
+    x, y = _ones(tiles * TILE), aligned_zeros(threads * OUTPUTS * TILE, np.float32)
     vals = np.ones(total, dtype=np.float32)
-    work = 2.0 * threads * total * registers.TILE
+    work = 2.0 * threads * total * TILE
     return lambda passes: registers.short_sums(x, offs, vals, indptr, y, passes, threads), work
 
 
-def _dot(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _dot(size: int, threads: int) -> Action:
     """The engine's own loop over rows, which here lie on top of each other; each thread has an output channel."""
-    tiles = max(1, size // (ITEM * registers.TILE))
-    each = tiles * registers.TILE
-    x, dy = aligned_zeros(threads * each, np.float32), aligned_zeros(threads * registers.TILE, np.float32)
-    x[:], dy[:] = 1, 1e-6
-    offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(registers.TILE)
+    tiles = max(1, size // (ITEM * TILE))
+    x, dy = _ones(threads * tiles * TILE), _ones(threads * TILE)
+    dy *= 1e-6
+    offs = np.arange(threads * tiles, dtype=np.int32) * np.int32(TILE)
     indptr, bounds = np.arange(threads + 1) * tiles, np.arange(threads + 1)
     out = np.empty(threads * tiles, dtype=np.float32)
 
     def action(passes: int) -> None:
-        dot_rows(x, 0, 0, offs, indptr, bounds, threads, dy, 0, 0, registers.TILE, passes, registers.TILE, out)
+        dot_rows(x, 0, 0, offs, indptr, bounds, threads, dy, 0, 0, TILE, passes, TILE, out)
 
-    return action, 2.0 * threads * each
+    return action, 2.0 * threads * tiles * TILE
 
 
-def _copy(size: int, threads: int) -> tuple[Callable[[int], object], float]:
+def _copy(size: int, threads: int) -> Action:
     each = size // (2 * ITEM)  # source and target share the working set
-    source, target = (aligned_zeros(threads * each, np.float32) for _ in range(2))
-    source[:] = 1
+    source, target = _ones(threads * each), aligned_zeros(threads * each, np.float32)
     return lambda passes: registers.copy(source, target, each, passes, threads), 2.0 * ITEM * threads * each

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
-
-from sparcl_ref.bench.data import step_data
-from sparcl_ref.bench.pytorch import BASELINE, LEAST_WIDTH
-from sparcl_ref.bench.request import SPARSITIES, Request
-from sparcl_ref.bench.roofline import numba_threads
+from sparcl_ref.bench.engines import sparse_resnet18
+from sparcl_ref.bench.request import BASELINE, LEAST_WIDTH, SPARSITIES, Request
 from sparcl_ref.bench.step import our_contender, torch_contenders
-from sparcl_ref.bench.timing import Contender, compared, interleaved
-from sparcl_ref.text import columns
+from sparcl_ref.bench.tables import text_table
+from sparcl_ref.bench.timing import compared, interleaved, limited_threads
+from sparcl_ref.bench.workload import step_data
 
 DENSITIES = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 QUICK_DENSITIES = (0.05, 1.0)
@@ -26,13 +21,10 @@ Points = list[dict[str, Any]]
 
 
 def measure(request: Request, *, peak_flops: float) -> dict[str, Points]:
-    """A step along four axes; along all but the first at a sparsity of .95.
+    """A step along the axes "density", "width", "batch" and "threads"; along all but the first at a sparsity of .95.
 
-    Returns
-    -------
-    dict of str to list of dict
-        "density", "width", "batch" and "threads" to points ``value, contenders``; see `compared`, the compiled engine
-        last. A quick bench has "density" and "threads", at half the width.
+    Each of their points is ``value, contenders``; see `compared`, the compiled engine last. A quick bench has "density"
+    and "threads", at half the width.
     """
     if request.quick:
         request = replace(request, width=max(LEAST_WIDTH, request.width // 2))
@@ -49,56 +41,44 @@ def measure(request: Request, *, peak_flops: float) -> dict[str, Points]:
 
 def _densities(request: Request, peak_flops: float) -> Points:
     """All densities in one competition: PyTorch's dense step is the same for each."""
-    data = step_data(request.batch)
     densities = QUICK_DENSITIES if request.quick else DENSITIES
-    dense = torch_contenders(request.width, data)
-    ours = [our_contender(f"numba {d:g}", "numba", request.width, data, sparsity=1 - d) for d in densities]
-    rows = _compete([*dense, *ours], request, peak_flops)
+    rows = _compete(request, {f"numba {density:g}": 1 - density for density in densities}, peak_flops)
     return [
-        {"value": density, "contenders": [*rows[: len(dense)], row]}
-        for density, row in zip(densities, rows[len(dense) :], strict=True)
+        {"value": density, "contenders": [*rows[: len(BASELINE)], row]}
+        for density, row in zip(densities, rows[len(BASELINE) :], strict=True)
     ]
 
 
 def _point(value: int, request: Request, peak_flops: float) -> dict[str, Any]:
+    return {"value": value, "contenders": _compete(request, {f"numba {SPARSITY:g}": SPARSITY}, peak_flops)}
+
+
+def _compete(request: Request, sparsities: Mapping[str, float], peak_flops: float) -> Points:
+    """Dense PyTorch, then the compiled engine at sparsities, each under the name given."""
     data = step_data(request.batch)
-    ours = our_contender(f"numba {SPARSITY:g}", "numba", request.width, data, sparsity=SPARSITY)
-    return {"value": value, "contenders": _compete([*torch_contenders(request.width, data), ours], request, peak_flops)}
-
-
-def _compete(contenders: list[Contender], request: Request, peak_flops: float) -> Points:
-    limited = [replace(contender, around=lambda: limits(request.threads)) for contender in contenders]
+    contenders = torch_contenders(request.width, data)
+    for name, sparsity in sparsities.items():
+        contenders.append(our_contender(name, data, sparse_resnet18(request.width, sparsity=sparsity)))
+    limited = [replace(contender, around=lambda: limited_threads(request.threads)) for contender in contenders]
     seconds = interleaved(limited, rounds=request.rounds)
     return compared(limited, seconds, baseline=BASELINE, peak_flops=peak_flops)
-
-
-@contextmanager
-def limits(threads: int) -> Iterator[None]:
-    """Let PyTorch, Numba, BLAS and OpenMP use that many threads meanwhile."""
-    before = torch.get_num_threads()
-    with threadpool_limits(limits=threads), numba_threads(threads):
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def text(record: dict[str, Points]) -> str:
     """One table; each row is a point of one axis."""
     rows = [
-        (
-            f"{axis} {point['value']:g}",
-            f"{min(row['median_seconds'] for row in others):.3f}",
-            f"{ours['median_seconds']:.3f}",
-            f"{ours['min_seconds']:.3f}",
-            f"{ours['max_seconds']:.3f}",
-            f"{ours['times_faster']:.2f}",
-            f"{ours['useful_gflops_per_second']:.1f}",
-        )
+        {"point": f"{axis} {point['value']:g}", "best": min(row["median_seconds"] for row in others), **ours}
         for axis, points in record.items()
         for point in points
         for *others, ours in [point["contenders"]]
     ]
-    header = ("one step, numba", "torch, s", "numba, s", "min", "max", "times faster", "useful GFLOP/s")
-    return columns(header, rows)
+    forms = {
+        "one step, numba": "{point}",
+        "torch, s": "{best:.3f}",
+        "numba, s": "{median_seconds:.3f}",
+        "min": "{min_seconds:.3f}",
+        "max": "{max_seconds:.3f}",
+        "times faster": "{times_faster:.2f}",
+        "useful GFLOP/s": "{useful_gflops_per_second:.1f}",
+    }
+    return text_table(forms, rows)

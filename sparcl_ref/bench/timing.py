@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+
+import numba
+import torch
+from threadpoolctl import threadpool_limits
 
 
 @dataclass(frozen=True)
 class Contender:
-    """Something to be timed.
-
-    Attributes
-    ----------
-    name : str
-    step : callable
-        What is timed.
-    useful_flops : float
-        Of one call: two per multiply-add with a living weight. 0 if that means nothing here.
-    around : callable
-        Returns a context that is entered before the clock starts, such as a limit of threads.
-    """
+    """Something to be timed."""
 
     name: str
     step: Callable[[], object]
+    #: Of one call: two per multiply-add with a living weight. 0 if that means nothing here.
     useful_flops: float = 0.0
+    #: Returns a context that is entered before the clock starts, such as a limit of threads.
     around: Callable[[], AbstractContextManager] = nullcontext
 
 
 def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each contender in each round, after one call each that is not counted.
-
-    Parameters
-    ----------
-    contenders : sequence of Contender
-        Of different names.
-    rounds : int
-        At least 1.
-
-    Returns
-    -------
-    dict of str to list of float
+    """Seconds of each contender, by name, in each of at least one round, after one call each that is not counted.
 
     Raises
     ------
@@ -64,54 +48,40 @@ def interleaved(contenders: Sequence[Contender], *, rounds: int) -> dict[str, li
     return seconds
 
 
+@contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let PyTorch, Numba, BLAS and OpenMP use that many threads meanwhile."""
+    before = torch.get_num_threads(), numba.get_num_threads()
+    with threadpool_limits(limits=threads):
+        try:
+            torch.set_num_threads(threads)
+            numba.set_num_threads(threads)
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            numba.set_num_threads(before[1])
+
+
 def spread(seconds: Sequence[float]) -> dict[str, float]:
     """Median, fastest and slowest: ``median_seconds, min_seconds, max_seconds``."""
-    return {
-        "median_seconds": statistics.median(seconds),
-        "min_seconds": min(seconds),
-        "max_seconds": max(seconds),
-    }
+    return {"median_seconds": statistics.median(seconds), "min_seconds": min(seconds), "max_seconds": max(seconds)}
 
 
 def compared(
-    contenders: Sequence[Contender],
-    seconds: Mapping[str, list[float]],
-    *,
-    baseline: Iterable[str],
-    peak_flops: float,
+    contenders: Sequence[Contender], seconds: Mapping[str, list[float]], *, baseline: Iterable[str], peak_flops: float
 ) -> list[dict[str, Any]]:
-    """A record for each contender, in order.
+    """A record for each contender, in order, of the ``seconds`` that `interleaved` returned.
 
-    Parameters
-    ----------
-    contenders : sequence of Contender
-    seconds : mapping of str to list of float
-        What `interleaved` returned.
-    baseline : iterable of str
-        Names, of which the one with the lowest median counts.
-    peak_flops : float
-        What the machine can do in a second with these threads.
-
-    Returns
-    -------
-    list of dict
-        ``name``, those of `spread`, ``times_faster`` than the best baseline, ``useful_gflops_per_second`` and
-        ``fraction_of_peak``.
+    Each is ``name``, those of `spread`, ``times_faster`` than the fastest of the ``baseline`` by its median,
+    ``useful_gflops_per_second`` and their ``fraction_of_peak``, of what the machine can do with these threads.
     """
     best = min(statistics.median(seconds[name]) for name in baseline)
     records = []
     for contender in contenders:
         found = spread(seconds[contender.name])
         speed = contender.useful_flops / found["median_seconds"]
-        records.append(
-            {
-                "name": contender.name,
-                **found,
-                "times_faster": best / found["median_seconds"],
-                "useful_gflops_per_second": speed / 1e9,
-                "fraction_of_peak": speed / peak_flops,
-            }
-        )
+        rates = {"useful_gflops_per_second": speed / 1e9, "fraction_of_peak": speed / peak_flops}
+        records.append({"name": contender.name, **found, "times_faster": best / found["median_seconds"], **rates})
     return records
 
 

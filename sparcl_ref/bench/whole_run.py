@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from typing import Any
 
@@ -10,15 +9,13 @@ import numpy as np
 
 from sparcl_ref import fast
 from sparcl_ref.bench.engines import known
-from sparcl_ref.bench.pytorch import LEAST_WIDTH
-from sparcl_ref.bench.request import SPARSITIES, Request
-from sparcl_ref.bench.shapes import IMAGE
+from sparcl_ref.bench.request import LEAST_WIDTH, SPARSITIES, Request
+from sparcl_ref.bench.tables import seconds, text_table
 from sparcl_ref.bench.timing import paired_ratio, spread
+from sparcl_ref.bench.workload import IMAGE
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import build
-from sparcl_ref.sparcl.ddr import ddr_sizes
 from sparcl_ref.streams import Dataset
-from sparcl_ref.text import columns
 from sparcl_ref.trainer import Trainer
 
 CLASSES = 4
@@ -31,20 +28,14 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
     """The same SparCL-DER++ run with and without DDR, in turns.
 
     Sizes are chosen so that every stage leaves whole batches, and three stages out of eight leave a mean of .775 of the
-    data, as the published schedule of four stages out of ten does.
-
-    Returns
-    -------
-    dict
-        ``with_ddr`` and ``without_ddr``, each the `spread` of seconds, ``steps`` and ``train_flops`` (exact
-        convention); ``width`` and ``batch``; ``seconds_ratio``, see `paired_ratio`; ``flops_ratio`` and
-        ``data_fraction``.
+    data, as the published schedule of four stages out of ten does. ``with_ddr`` and ``without_ddr`` hold the `spread`
+    of seconds, ``steps`` and ``train_flops`` (exact convention); ``seconds_ratio`` is a `paired_ratio`.
     """
     config = _config(request)
     dataset = random_images(BATCHES_PER_TASK * config.batch_size)
     configs = {"with_ddr": config, "without_ddr": Config.from_json({**config.to_json(), "ddr": False})}
     fast.prepare(config.dtype)
-    seconds: dict[str, list[float]] = {name: [] for name in configs}
+    spent: dict[str, list[float]] = {name: [] for name in configs}
     trainers: dict[str, Trainer] = {}
     for _ in range(1 if request.quick else max(1, request.rounds // 2)):
         for name, chosen in configs.items():
@@ -52,18 +43,20 @@ def measure(request: Request, *, peak_flops: float = 0.0) -> dict[str, Any]:
             start = time.perf_counter()
             while not trainer.done:
                 trainer.advance()
-            seconds[name].append(time.perf_counter() - start)
+            spent[name].append(time.perf_counter() - start)
     flops = {name: known(trainer.ledger.train_flops) for name, trainer in trainers.items()}
+    runs: dict[str, dict[str, Any]] = {
+        name: {**spread(spent[name]), "steps": trainer.cursor.updates, "train_flops": flops[name]}
+        for name, trainer in trainers.items()
+    }
     return {
-        **{
-            name: {**spread(seconds[name]), "steps": trainer.cursor.updates, "train_flops": flops[name]}
-            for name, trainer in trainers.items()
-        },
+        **runs,
         "width": config.width,
         "batch": config.batch_size,
-        "seconds_ratio": paired_ratio(seconds["with_ddr"], seconds["without_ddr"]),
+        "seconds_ratio": paired_ratio(spent["with_ddr"], spent["without_ddr"]),
         "flops_ratio": flops["with_ddr"] / flops["without_ddr"],
-        "data_fraction": data_fraction(config),
+        # Every stage leaves whole batches, so that steps are left as samples are.
+        "data_fraction": runs["with_ddr"]["steps"] / runs["without_ddr"]["steps"],
     }
 
 
@@ -102,28 +95,16 @@ def random_images(task_samples: int) -> Dataset:
     return Dataset("noise", train_x, train_y, test_x, test_y, CLASSES, 1 / 255, (0.5,) * 3, (0.29,) * 3)
 
 
-def data_fraction(config: Config) -> float:
-    """Mean over epochs of the fraction of a task's samples that are left."""
-    samples = BATCHES_PER_TASK * config.batch_size
-    sizes = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
-    stages = [min(config.ddr_cutoff, epoch // config.delta_k) for epoch in range(config.epochs)]
-    return statistics.mean(sizes[stage] for stage in stages) / samples
-
-
 def text(record: dict[str, Any]) -> str:
     """Both runs, and their ratio."""
-    rows = [
-        (
-            title,
-            *(f"{record[key][name]:.2f}" for name in ("median_seconds", "min_seconds", "max_seconds")),
-            str(record[key]["steps"]),
-            f"{record[key]['train_flops'] / 1e9:,.0f}",
-        )
-        for key, title in (("with_ddr", "with DDR"), ("without_ddr", "without DDR"))
-    ]
-    header = (f"run of resnet18, width {record['width']}", "median, s", "min", "max", "steps", "train GFLOPs")
-    ratios = (
-        f"with / without: seconds {record['seconds_ratio']['median']:.3f}, FLOPs {record['flops_ratio']:.3f}, "
-        f"data {record['data_fraction']:.3f}"
+    forms = {
+        f"run of resnet18, width {record['width']}": "{run} DDR",
+        **seconds(".2f"),
+        "steps": "{steps}",
+        "train GFLOPs": "{train_flops:,.0G}",
+    }
+    table = text_table(forms, ({"run": run, **record[f"{run}_ddr"]} for run in ("with", "without")))
+    return (
+        f"{table}\n\nwith / without: seconds {record['seconds_ratio']['median']:.3f}, "
+        f"FLOPs {record['flops_ratio']:.3f}, data {record['data_fraction']:.3f}"
     )
-    return f"{columns(header, rows)}\n\n{ratios}"

@@ -19,30 +19,31 @@ from sparcl_ref.layers import (
     Layer,
     Linear,
     MaxPool2d,
+    NotStatedError,
     Parameter,
     ReLU,
     Residual,
     Sequential,
 )
-from sparcl_ref.layers.windows import Window
+from sparcl_ref.layers.costs import Shape
+
+#: Kinds of layer that are a step of their own, each with that step; the last is for layers without a compiled twin.
+TWINS: tuple[tuple[type[Layer], type[Node]], ...] = (
+    (ReLU, Relu), (GlobalAvgPool2d, GlobalMean), (Flatten, Flat), (MaxPool2d, MaxPool), (Layer, Reference)
+)  # fmt: skip
 
 
 class Compiler:
     """Walks the layers, collecting nodes; afterwards `fix_layouts` decides where everything lies in memory.
 
     Shapes are checked here, once: the loops read what the layers promise, without looking at bounds.
-
-    Attributes
-    ----------
-    nodes : list of Node
-        In order of the forward pass.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], dtype: np.dtype, packings: Mapping[Parameter, Packing]):
-        self.nodes: list[Node] = []
+        self.nodes: list[Node] = []  # in order of the forward pass
         self.dtype = dtype
         self.packings = packings
-        self.input = _value(*input_shape)
+        self.input = _value(input_shape)
         self._producer: dict[Value, Node] = {}
         self._strides: dict[Value, int] = {}
 
@@ -54,21 +55,10 @@ class Compiler:
             return fused
         if isinstance(layer, Conv2d | Linear):
             return self._convolution(layer, x)
-        shape = x.layout
         if isinstance(layer, BatchNorm2d):
             return self._append(_norm(layer, x, relu=False))
-        if isinstance(layer, ReLU):
-            return self._append(Relu([x], _like(x)))
-        if isinstance(layer, GlobalAvgPool2d):
-            return self._append(GlobalMean([x], _value(shape.channels, 1, 1, flat=True)))
-        if isinstance(layer, Flatten):
-            features = shape.channels * shape.rows * shape.columns
-            return self._append(Flat([x], _value(features, 1, 1, flat=True)))
-        if isinstance(layer, MaxPool2d):
-            window = Window(layer.kernel_size, layer.stride, layer.padding)
-            size = window.output_size(layer.label, (shape.rows, shape.columns))
-            return self._append(MaxPool([x], _value(shape.channels, *size), layer))
-        return self._append(Reference([x], self._probe(layer, x), layer))
+        twin = next(node for kind, node in TWINS if isinstance(layer, kind))
+        return self._append(twin([x], self._output(layer, x), layer))
 
     def _append(self, node: Node) -> Value:
         self.nodes.append(node)
@@ -91,21 +81,24 @@ class Compiler:
     def _residual(self, block: Residual, x: Value) -> Value | None:
         """None if a branch does not end in batch-norm, which sum and ReLU could join."""
         body = _before_norm(block.body)
-        if body is None:
+        side_branch = ([], None) if block.shortcut is None else _before_norm(block.shortcut)
+        if body is None or side_branch is None:
             return None
-        if block.shortcut is None:
-            return self._append(_norm_add(block, [self._chain(body[0], x), x], body[1], None))
-        short = _before_norm(block.shortcut)
-        if short is None:
-            return None
+        (before, layer), (before_side, shortcut) = body, side_branch
         # The shortcut first, so that backward comes to it last: the body then writes all of dL/dx, and a strided
         # shortcut adds to the few entries that it saw instead of clearing the others.
-        side = self._chain(short[0], x)
-        y = self._chain(body[0], x)
-        return self._append(_norm_add(block, [y, side], body[1], short[1]))
+        side = self._chain(before_side, x)
+        y = self._chain(before, x)
+        _expect(layer, y, layer.num_features)
+        if shortcut is not None:
+            _expect(shortcut, side, shortcut.num_features)
+        shapes = [value.layout.shape for value in (y, side)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"fast.compile: {block.label}: body and shortcut must give the same shape, got {shapes}")
+        return self._append(NormAdd([y, side], _like(y), layer, shortcut))
 
     def _convolution(self, layer: Conv2d | Linear, x: Value) -> Value:
-        kernel, packing = kernel_of(layer), self.packings[layer.weight]
+        kernel = kernel_of(layer)
         _expect(layer, x, kernel.in_channels, flat=isinstance(layer, Linear))
         stride = kernel.stride[1]
         if isinstance(self._producer.get(x), SparseConv) or self._strides.get(x, stride) != stride:
@@ -113,41 +106,46 @@ class Compiler:
             # can be grouped for one stride only.
             x = self._append(Move([x], _like(x)))
         self._strides[x] = stride
-        window = Window(kernel.kernel, kernel.stride, kernel.padding, kernel.dilation)
-        size = window.output_size(layer.label, (x.layout.rows, x.layout.columns))
-        return self._append(
-            SparseConv([x], _value(kernel.out_channels, *size, flat=isinstance(layer, Linear)), layer, packing)
-        )
+        return self._append(SparseConv([x], self._output(layer, x), layer, self.packings[layer.weight]))
 
-    def _probe(self, layer: Layer, x: Value) -> Value:
-        """What a layer without a twin produces, found by trying it on zeros."""
-        shape = (x.layout.channels,) if x.flat else (x.layout.channels, x.layout.rows, x.layout.columns)
-        y = layer.forward(np.zeros((1, *shape), dtype=self.dtype), mode="eval")
-        layer.forget()
-        return _value(*(*y.shape[1:], 1, 1)[:3], flat=y.ndim == 2)
+    def _output(self, layer: Layer, x: Value) -> Value:
+        """What a layer produces; one that does not say is tried on zeros."""
+        try:
+            return _value(layer.output_shape(_shape(x)))
+        except NotStatedError:
+            y = layer.forward(np.zeros((1, *_shape(x)), dtype=self.dtype), mode="eval")
+            layer.forget()
+            return _value(y.shape[1:])
 
     def fix_layouts(self) -> None:
         """Give every value the frame and the column order that the convolutions reading it need."""
+        convolutions = [node for node in self.nodes if isinstance(node, SparseConv)]
         halos: dict[Value, tuple[int, int]] = {}
-        for node in self.nodes:
-            if isinstance(node, SparseConv):
-                x, kernel = node.inputs[0], node.kernel
-                before = halos.get(x, (0, 0))
-                halos[x] = max(before[0], kernel.padding[0]), max(before[1], kernel.padding[1])
+        for node in convolutions:
+            before, padding = halos.get(node.inputs[0], (0, 0)), node.kernel.padding
+            halos[node.inputs[0]] = max(before[0], padding[0]), max(before[1], padding[1])
         for value in [self.input, *(node.output for node in self.nodes)]:
-            shape = value.layout.channels, value.layout.rows, value.layout.columns
-            value.layout = Layout(*shape, halos.get(value, (0, 0)), self._strides.get(value, 1))
+            value.layout = Layout(*value.layout.shape, halos.get(value, (0, 0)), self._strides.get(value, 1))
             value.gradient = value.layout
-        for node in self.nodes:
-            if isinstance(node, SparseConv):
-                read, written = node.inputs[0].layout, node.output.layout
-                halo = node.kernel.gradient_halo((read.rows, read.columns), (written.rows, written.columns))
-                node.output.gradient = Layout(written.channels, written.rows, written.columns, halo)
+        for node in convolutions:
+            written = node.output.layout
+            halo = node.kernel.gradient_halo(node.inputs[0].layout.shape[1:], written.shape[1:])
+            node.output.gradient = Layout(*written.shape, halo)
 
 
-def _value(channels: int, rows: int, columns: int, *, flat: bool = False) -> Value:
+def _value(shape: Shape) -> Value:
+    """Room for samples of shape (C, H, W) or (features,)."""
+    channels, rows, columns = (*shape, 1, 1)[:3]
     layout = Layout(channels, rows, columns)
-    return Value(layout, layout, flat)
+    return Value(layout, layout, flat=len(shape) == 1)
+
+
+def _shape(value: Value) -> Shape:
+    return value.layout.shape[:1] if value.flat else value.layout.shape
+
+
+def _like(value: Value) -> Value:
+    return _value(_shape(value))
 
 
 def _expect(layer: Layer, x: Value, channels: int, *, flat: bool = False) -> None:
@@ -162,21 +160,6 @@ def _expect(layer: Layer, x: Value, channels: int, *, flat: bool = False) -> Non
 def _norm(layer: BatchNorm2d, x: Value, *, relu: bool) -> Norm:
     _expect(layer, x, layer.num_features)
     return Norm([x], _like(x), layer, relu=relu)
-
-
-def _norm_add(block: Residual, inputs: list[Value], layer: BatchNorm2d, shortcut: BatchNorm2d | None) -> NormAdd:
-    y, side = inputs
-    _expect(layer, y, layer.num_features)
-    if shortcut is not None:
-        _expect(shortcut, side, shortcut.num_features)
-    shapes = [(value.layout.channels, value.layout.rows, value.layout.columns) for value in inputs]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"fast.compile: {block.label}: body and shortcut must give the same shape, got {shapes}")
-    return NormAdd(inputs, _like(y), layer, shortcut)
-
-
-def _like(value: Value) -> Value:
-    return _value(value.layout.channels, value.layout.rows, value.layout.columns, flat=value.flat)
 
 
 def _flattened(layer: Layer) -> list[Layer]:

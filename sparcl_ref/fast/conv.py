@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from sparcl_ref.fast.geometry import Kernel, backward_windows, forward_window
+from sparcl_ref.fast.geometry import Kernel, Window, backward_windows, forward_window
 from sparcl_ref.fast.gradients import Packing
 from sparcl_ref.fast.loops import scatter_add
 from sparcl_ref.fast.microkernel import VECTOR_BYTES, WIDE
 from sparcl_ref.fast.nodes import Node, Pass, Value
-from sparcl_ref.fast.products import MatrixProducts, tap_indices
+from sparcl_ref.fast.products import MatrixProducts
 from sparcl_ref.fast.shifted_sums import ShiftedSums, build_shifted_sums
 from sparcl_ref.layers import Conv2d, Linear, Parameter
 
@@ -32,15 +32,8 @@ def kernel_of(layer: Conv2d | Linear) -> Kernel:
     """The geometry of a layer; a linear one is a 1x1 convolution of a 1x1 image."""
     if isinstance(layer, Linear):
         return Kernel(layer.in_features, layer.out_features)
-    return Kernel(
-        layer.in_channels,
-        layer.out_channels,
-        layer.kernel_size,
-        layer.stride,
-        layer.padding,
-        layer.dilation,
-        layer.groups,
-    )
+    channels = layer.in_channels, layer.out_channels
+    return Kernel(*channels, layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
 Products = ShiftedSums | MatrixProducts
@@ -71,8 +64,7 @@ class SparseConv(Node):
     """
 
     def __init__(self, inputs: list[Value], output: Value, layer: Conv2d | Linear, packing: Packing):
-        super().__init__(inputs, output)
-        self.layer = layer
+        super().__init__(inputs, output, layer)
         self.kernel = kernel_of(layer)
         self.packing = packing
         self._plans: dict[int, Plan] = {}
@@ -89,9 +81,7 @@ class SparseConv(Node):
         plan = self._plan(run)
         x, dy = run.arrays[self.inputs[0]], run.grads[self.output]
         layout = self.output.gradient
-        start = layout.halo[0] * layout.row(run.batch) + layout.column(layout.halo[1]) * run.batch
-        dw = plan.weight.dots(x, dy, start=start, row=layout.row(run.batch), plane=layout.plane(run.batch))
-        self._add_gradient(plan, dw)
+        self._add_gradient(plan, plan.weight.dots(x, dy, **layout.run_place(run.batch)))
         if self.layer.bias is not None:
             self.layer.bias.add_grad(layout.images(dy, run.batch).sum(axis=(1, 2, 3)))
         if need_dx:
@@ -123,8 +113,11 @@ class SparseConv(Node):
         return plan
 
     def _build(self, weight: Parameter, batch: int) -> Plan:
+        kernel = self.kernel
+        large = kernel.groups == 1 and min(kernel.in_channels, kernel.out_channels) >= SMALLEST_MATRIX
+
         def way(active: int, threshold: float) -> Callable[..., tuple[Products, tuple[Products, ...]]]:
-            dense = prefers_products(self.kernel, active, threshold)
+            dense = large and active >= threshold * math.prod(kernel.weight_shape)
             return self.matrix_products if dense else self.shifted_sums
 
         ways = way(weight.active, DENSE_FROM), way(weight.grad_active, DENSE_GRADIENT_FROM)
@@ -141,37 +134,30 @@ class SparseConv(Node):
         self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
     ) -> tuple[ShiftedSums, tuple[ShiftedSums, ...]]:
         """Forward and backward sums over the entries of a mask."""
-        kernel, x, y = self.kernel, self.inputs[0], self.output
+        kernel, item = self.kernel, self.layer.weight.value.itemsize
         flat = np.arange(math.prod(kernel.weight_shape)) if mask is None else np.flatnonzero(mask)
-        item = self.layer.weight.value.itemsize
-        tile = WIDE * VECTOR_BYTES // item
-        reach = [d * (k - 1) for k, d in zip(kernel.kernel, kernel.dilation, strict=True)]
-        seen = kernel.kernel[0] * (tile + reach[1] * batch // kernel.stride[1]) * item
-        forward = build_shifted_sums(
-            forward_window(kernel, x.layout, y.layout, batch, flat),
-            flat, channels=kernel.out_channels, reads=kernel.in_channels, seen_bytes=seen,
-        )  # fmt: skip
-        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)
-        backward = tuple(
-            build_shifted_sums(window, flat, channels=kernel.in_channels, reads=kernel.out_channels, seen_bytes=seen)
-            for window in windows
-        )
-        return forward, backward
+        reach = kernel.dilation[1] * (kernel.kernel[1] - 1)
+        seen = kernel.kernel[0] * (WIDE * VECTOR_BYTES // item + reach * batch // kernel.stride[1]) * item
+
+        def build(window: Window, channels: int, reads: int) -> ShiftedSums:
+            return build_shifted_sums(window, flat, channels=channels, reads=reads, seen_bytes=seen)
+
+        forward, backward = self._windows(flat, batch, only_forward)
+        outs, ins = kernel.out_channels, kernel.in_channels
+        return build(forward, outs, ins), tuple(build(window, ins, outs) for window in backward)
 
     def matrix_products(
         self, mask: np.ndarray | None, batch: int, *, only_forward: bool = False
     ) -> tuple[MatrixProducts, tuple[MatrixProducts, ...]]:
         """Forward and backward products over all entries; those outside the mask are zero."""
+        taps = np.arange(math.prod(self.kernel.kernel))  # the weights between the first channels, one per tap
+        forward, backward = self._windows(taps, batch, only_forward)
+        read, upstream = self.inputs[0].layout.plane(batch), self.output.gradient.plane(batch)
+        return MatrixProducts(self.kernel, forward, backward=False, plane=read), tuple(
+            MatrixProducts(self.kernel, window, backward=True, plane=upstream) for window in backward
+        )
+
+    def _windows(self, flat: np.ndarray, batch: int, only_forward: bool) -> tuple[Window, Iterable[Window]]:
         kernel, x, y = self.kernel, self.inputs[0], self.output
-        taps = tap_indices(kernel)
-        window = forward_window(kernel, x.layout, y.layout, batch, taps)
-        forward = MatrixProducts(kernel, window, backward=False, plane=x.layout.plane(batch))
-        windows = () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, taps)
-        plane = y.gradient.plane(batch)
-        return forward, tuple(MatrixProducts(kernel, window, backward=True, plane=plane) for window in windows)
-
-
-def prefers_products(kernel: Kernel, active: int, threshold: float) -> bool:
-    """Whether matrix products over all weights are faster than sums over the ``active`` ones."""
-    small = min(kernel.in_channels, kernel.out_channels) < SMALLEST_MATRIX
-    return kernel.groups == 1 and not small and active >= threshold * math.prod(kernel.weight_shape)
+        forward = forward_window(kernel, x.layout, y.layout, batch, flat)
+        return forward, () if only_forward else backward_windows(kernel, x.gradient, y.gradient, batch, flat)

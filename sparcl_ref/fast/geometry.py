@@ -47,91 +47,56 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Rectangle:
-    """Outputs whose runs are contiguous, and what of the input lies under them.
+    """Outputs whose runs are contiguous, and what of the input lies under them; all in numbers."""
 
-    Attributes
-    ----------
-    source, target : int
-        Where the first run begins in the buffer read and the buffer written, first channel.
-    source_row, target_row, target_plane : int
-        Distances in numbers.
-    rows, run : int
-        Number of runs and numbers in each.
-    """
-
-    source: int
-    target: int
-    source_row: int
+    source: int  #: where the first run begins in the buffer read, first channel
+    target: int  #: and in the buffer written
+    source_row: int  #: distance of rows
     target_row: int
-    target_plane: int
-    rows: int
-    run: int
+    target_plane: int  #: distance of channels
+    rows: int  #: how many runs
+    run: int  #: length of each
 
 
 @dataclass(frozen=True)
 class Window:
-    """A rectangle of outputs and the weights that reach it.
-
-    Attributes
-    ----------
-    place : Rectangle
-    taken : ndarray of int
-        Positions, in the list of weights given, of those that take part.
-    channel, shift : ndarray of int
-        For each of them the channel written, and the distance from ``place.source`` of what it reads.
-    read : ndarray of int
-        The channel read.
-    """
+    """A rectangle of outputs and the weights that reach it."""
 
     place: Rectangle
-    taken: np.ndarray
-    channel: np.ndarray
-    read: np.ndarray
-    shift: np.ndarray
+    taken: np.ndarray  #: positions, in the list of weights given, of those that take part
+    channel: np.ndarray  #: the channel that each of them writes
+    read: np.ndarray  #: the channel that it reads
+    shift: np.ndarray  #: distance from ``place.source`` of what it reads
 
 
 def forward_window(kernel: Kernel, x: Layout, y: Layout, batch: int, flat: np.ndarray) -> Window:
     """All of the output at once: a tap reads row h s + i d, columns of one phase from j d on.
 
-    Parameters
-    ----------
-    x, y : Layout
-        Of input and output; x grouped by the column stride.
-    flat : ndarray of int
-        Living weights as flat indices.
+    The input x is grouped by the column stride; ``flat`` are the living weights' indices.
     """
     out, channel, i, j = kernel.coordinates(flat)
     spare = [halo - p for halo, p in zip(x.halo, kernel.padding, strict=True)]
     columns = np.array([x.column(tap * kernel.dilation[1] + spare[1]) for tap in range(kernel.kernel[1])])
     rows = i * kernel.dilation[0] + spare[0]
     shift = channel * x.plane(batch) + rows * x.row(batch) + columns[j] * batch
-    return Window(
-        place=Rectangle(
-            source=0,
-            target=y.halo[0] * y.row(batch) + y.column(y.halo[1]) * batch,
-            source_row=kernel.stride[0] * x.row(batch),
-            target_row=y.row(batch),
-            target_plane=y.plane(batch),
-            rows=y.rows,
-            run=y.columns * batch,
-        ),
-        taken=np.arange(len(flat)),
-        channel=out,
-        read=channel,
-        shift=shift,
+    written = y.run_place(batch)
+    place = Rectangle(
+        source=0,
+        target=written["start"],
+        source_row=kernel.stride[0] * x.row(batch),
+        target_row=written["row"],
+        target_plane=written["plane"],
+        rows=y.rows,
+        run=y.columns * batch,
     )
+    return Window(place, taken=np.arange(len(flat)), channel=out, read=channel, shift=shift)
 
 
 def backward_windows(kernel: Kernel, dx: Layout, dy: Layout, batch: int, flat: np.ndarray) -> Iterator[Window]:
     """One window per phase of the input: rows u = r + s a of the padded image, and columns alike.
 
     A tap k with k d = r modulo s reaches them from output row o = (u - k d) / s = a + (r - k d) / s, one contiguous
-    shift for all a; the other taps never do.
-
-    Parameters
-    ----------
-    dx, dy : Layout
-        Of the gradients of input (grouped by the column stride) and output (with `Kernel.gradient_halo`).
+    shift for all a; the other taps never do. dx is grouped by the column stride, dy has `Kernel.gradient_halo`.
     """
     out, channel, i, j = kernel.coordinates(flat)
     (sh, sw), (ph, pw), (dh, dw) = kernel.stride, kernel.padding, kernel.dilation
@@ -146,21 +111,17 @@ def backward_windows(kernel: Kernel, dx: Layout, dy: Layout, batch: int, flat: n
             column = b + (q - j[taken] * dw) // sw + dy.halo[1]
             first_row = r + sh * a - ph + dx.halo[0]
             first_column = q + sw * b - pw + dx.halo[1]
-            yield Window(
-                place=Rectangle(
-                    source=0,
-                    target=first_row * dx.row(batch) + dx.column(first_column) * batch,
-                    source_row=dy.row(batch),
-                    target_row=sh * dx.row(batch),
-                    target_plane=dx.plane(batch),
-                    rows=row_count,
-                    run=column_count * batch,
-                ),
-                taken=taken,
-                channel=channel[taken],
-                read=out[taken],
-                shift=out[taken] * dy.plane(batch) + row * dy.row(batch) + column * batch,
+            place = Rectangle(
+                source=0,
+                target=first_row * dx.row(batch) + dx.column(first_column) * batch,
+                source_row=dy.row(batch),
+                target_row=sh * dx.row(batch),
+                target_plane=dx.plane(batch),
+                rows=row_count,
+                run=column_count * batch,
             )
+            shift = out[taken] * dy.plane(batch) + row * dy.row(batch) + column * batch
+            yield Window(place, taken=taken, channel=channel[taken], read=out[taken], shift=shift)
 
 
 def _positions(remainder: int, stride: int, padding: int, size: int) -> Pair:

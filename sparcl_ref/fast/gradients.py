@@ -24,16 +24,9 @@ PIECE = 1 << 15
 
 @dataclass(frozen=True, eq=False)
 class PackedGradient:
-    """The gradient of some entries of a parameter; of all others it is +0.0.
+    """The gradient of some entries of a parameter; of all others it is +0.0."""
 
-    Attributes
-    ----------
-    index : ndarray of int, shape (n,)
-        Flat indices, ascending.
-    values : ndarray of float, shape (n,)
-    """
-
-    index: np.ndarray
+    index: np.ndarray  #: flat indices, ascending
     values: np.ndarray
 
     def spread(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -63,12 +56,7 @@ def sum_into(target, first, second):
 
 
 class Packing:
-    """Which entries of a parameter have a gradient, looked up again only when a mask has changed.
-
-    Parameters
-    ----------
-    parameter : Parameter
-    """
+    """Which entries of a parameter have a gradient, looked up again only when a mask has changed."""
 
     def __init__(self, parameter: Parameter):
         self.parameter = parameter
@@ -100,13 +88,7 @@ class Packing:
 
 
 class TakenGradients(Sequence[np.ndarray]):
-    """Gradients handed over, in the order of a network's parameters; each becomes an array when it is looked at.
-
-    Parameters
-    ----------
-    parts : sequence of ndarray or PackedGradient
-    shapes : sequence of tuple of int
-    """
+    """Gradients handed over, in the order of a network's parameters; each becomes an array when it is looked at."""
 
     def __init__(self, parts: Sequence[Part], shapes: Sequence[tuple[int, ...]]):
         self.parts = list(parts)

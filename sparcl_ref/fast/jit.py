@@ -20,11 +20,6 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
     By itself Numba compiles a kept function again when its own file changes, not when one changes from which it calls
     or inlines. Functions compiled here bear a digest of all the engine's sources in their name, and with it their
     files do: what other sources made is never found. It stays on disk until someone empties the folder.
-
-    Parameters
-    ----------
-    **options
-        Those of `numba.njit`, without ``cache``.
     """
 
     def decorate(function: Callable) -> Any:

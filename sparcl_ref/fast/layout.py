@@ -23,22 +23,18 @@ class Layout:
     With the batch as last axis, what a kernel tap sees of one image row is one contiguous run of ``W * N`` numbers:
     the padded row, shifted by a multiple of N. A convolution of column stride s sees every s-th column; grouping the
     padded columns by their remainder modulo s makes those contiguous too.
-
-    Attributes
-    ----------
-    channels, rows, columns : int
-        Without the frame.
-    halo : (int, int)
-        Rows and columns of zeros on each side.
-    phases : int
-        The column stride s.
     """
 
     channels: int
     rows: int
     columns: int
-    halo: Pair = (0, 0)
-    phases: int = 1
+    halo: Pair = (0, 0)  #: rows and columns of zeros on each side
+    phases: int = 1  #: the column stride s
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Without the frame."""
+        return self.channels, self.rows, self.columns
 
     @cached_property
     def padded(self) -> Pair:
@@ -68,6 +64,11 @@ class Layout:
         before = sum(-(-(self.padded[1] - p) // self.phases) for p in range(phase))
         return before + index
 
+    def run_place(self, batch: int) -> dict[str, int]:
+        """Where the first row of the image begins, and the distances of rows and channels, in numbers."""
+        start = self.halo[0] * self.row(batch) + self.column(self.halo[1]) * batch
+        return {"start": start, "row": self.row(batch), "plane": self.plane(batch)}
+
     def images(self, buffer: np.ndarray, batch: int) -> np.ndarray:
         """The images ``(C, H, W, N)`` in a buffer: a view, unless columns are grouped."""
         view, place = self._place(buffer, batch)
@@ -92,16 +93,9 @@ class Layout:
         return view, (slice(None), slice(top, top + self.rows), columns)
 
     def starts(self, batch: int, *, by_column: bool) -> np.ndarray:
-        """Where in a channel the runs of the image begin, in row-major order.
+        """Where in a channel the runs of the image begin, in row-major order: int64, shape (H,) or (H * W,).
 
-        Parameters
-        ----------
-        by_column : bool
-            Runs of one column (N numbers) instead of one row (W * N); needed as soon as columns are grouped.
-
-        Returns
-        -------
-        ndarray of int64, shape (H * W,) or (H,)
+        A run is a row (W * N numbers), or one pixel (N numbers), which is needed as soon as columns are grouped.
         """
         return _starts(self, batch, by_column)
 
@@ -125,7 +119,10 @@ class Pool:
 
     def take(self, layout: Layout, batch: int) -> np.ndarray:
         """A flat buffer whose frame is zero; the rest is arbitrary."""
-        self._remember(batch)
+        if batch not in self._batches[-1:]:
+            others = [other for other in self._batches if other != batch]
+            self._batches = [*others[1 - KEPT_BATCH_SIZES :], batch]
+            self._free = {key: buffers for key, buffers in self._free.items() if key[0] in self._batches}
         free = self._free.get((batch, layout))
         return free.pop() if free else aligned_zeros(layout.size(batch), self.dtype)
 
@@ -133,13 +130,6 @@ class Pool:
         """Hand back what `take` gave."""
         if batch in self._batches:
             self._free.setdefault((batch, layout), []).append(buffer)
-
-    def _remember(self, batch: int) -> None:
-        if self._batches and self._batches[-1] == batch:
-            return
-        others = [other for other in self._batches if other != batch]
-        self._batches = [*others[1 - KEPT_BATCH_SIZES :], batch]
-        self._free = {key: buffers for key, buffers in self._free.items() if key[0] in self._batches}
 
 
 def aligned_zeros(size: int, dtype: DTypeLike) -> np.ndarray:

@@ -70,18 +70,13 @@ def gather_rows(x, xbase, xrow, offs, vals, indptr, outs, y, ybase, yrow, yplane
 
     Parameters
     ----------
-    x, y : ndarray, one axis
-    xbase, ybase : int
-        Where the first row of the first channel begins.
-    xrow, yrow, yplane : int
-        Distances of rows, and of output channels.
+    xbase, xrow, ybase, yrow, yplane : int
+        Where the first row of the first channel begins, and distances of rows and channels.
     offs, vals : ndarray of int32 and of float, shape (weights,)
         Shift and value of each weight, sorted by block, then output channel.
     indptr : ndarray of int64, shape (blocks * outs + 1,)
     outs, rows, run : int
         Output channels, rows per channel, numbers per row.
-    add : bool
-        Add to y instead of overwriting it.
     parts : int
         Into how many ranges output channels are split, for machines with more threads than tiles.
     """

@@ -45,7 +45,7 @@ def _make_gather(vectors: int) -> Any:
         def codegen(context, builder, signature, args):
             _, start, _, _, first, last, _, ystart, add = args
             x, offs, vals, y = (_pointer(context, builder, signature, args, i) for i in (0, 2, 3, 6))
-            tile = _Tile(builder, x.type.pointee, vectors)
+            tile = Tile(builder, x.type.pointee, vectors)
             source, target = builder.gep(x, [start]), builder.gep(y, [ystart])
             zero = ir.Constant(tile.vector, [0.0] * tile.lanes)
             sums = [cgutils.alloca_once_value(builder, zero) for _ in range(vectors)]
@@ -81,7 +81,7 @@ def _make_dots(vectors: int, rows: int = 1) -> Any:
         def codegen(context, builder, signature, args):
             _, start, xstep, _, first, last, _, dystart, dystep, _ = args
             x, offs, dy, out = (_pointer(context, builder, signature, args, i) for i in (0, 3, 6, 9))
-            tile = _Tile(builder, x.type.pointee, vectors)
+            tile = Tile(builder, x.type.pointee, vectors)
             source, upstream = builder.gep(x, [start]), builder.gep(dy, [dystart])
 
             def along(base, step):
@@ -117,7 +117,7 @@ def _make_dots(vectors: int, rows: int = 1) -> Any:
     return dots
 
 
-class _Tile:
+class Tile:
     """Emits instructions on vectors of one element type."""
 
     def __init__(self, builder: ir.IRBuilder, element: ir.Type, vectors: int):
@@ -134,13 +134,10 @@ class _Tile:
 
     def load(self, base, part: int):
         """Vector number ``part`` from ``base``, which need not be aligned."""
-        instruction = self.builder.load(self._place(base, part))
-        instruction.align = self.item_bytes
-        return instruction
+        return self.builder.load(self._place(base, part), align=self.item_bytes)
 
     def store(self, value, base, part: int) -> None:
-        instruction = self.builder.store(value, self._place(base, part))
-        instruction.align = self.item_bytes
+        self.builder.store(value, self._place(base, part), align=self.item_bytes)
 
     def multiply_add(self, a, b, c):
         """``a * b + c``, which LLVM may round once (a fused instruction) or twice."""
@@ -179,10 +176,8 @@ class _Tile:
     def accumulate(self, sums, place) -> None:
         """Add a vector to consecutive numbers in memory."""
         place = self.builder.bitcast(place, sums.type.as_pointer())
-        held = self.builder.load(place)
-        held.align = self.item_bytes
-        stored = self.builder.store(self.builder.fadd(held, sums), place)
-        stored.align = self.item_bytes
+        held = self.builder.load(place, align=self.item_bytes)
+        self.builder.store(self.builder.fadd(held, sums), place, align=self.item_bytes)
 
 
 def _pointer(context, builder, signature, args, position: int):

@@ -7,29 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 from numba import config
 
-from sparcl_ref.fast.blas import single_threaded
 from sparcl_ref.fast.compiler import Compiler
 from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_gradient, set_sum
 from sparcl_ref.fast.layout import Pool
-from sparcl_ref.fast.nodes import Node, Pass, enter, leave
-from sparcl_ref.fast.turns import TURN
+from sparcl_ref.fast.nodes import Pass, enter, leave
+from sparcl_ref.fast.threads import TURN, single_threaded
 from sparcl_ref.models import Network
 
 
 class FastNetwork(Network):
     """Same parameters, same running statistics, same interface; forward and backward are compiled.
 
-    The two engines may take turns on one model. Buffers are reused from pass to pass.
-
-    Parameters
-    ----------
-    model : Network
-        The reference model, which stays usable.
-
-    Attributes
-    ----------
-    nodes : list of Node
-        The steps of a pass, in order of the forward pass.
+    The two engines may take turns on one model. Layers without a compiled form run as reference layers between two
+    reorderings. Buffers are reused from pass to pass; ``nodes`` are the steps of one, in order of the forward pass.
 
     Raises
     ------
@@ -48,9 +38,8 @@ class FastNetwork(Network):
         channels, rows, columns = model.input_shape
         super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
-        packings = {parameter: Packing(parameter) for parameter in self._parameters}
-        self._packings = list(packings.values())
-        compiler = Compiler((channels, rows, columns), self.dtype, packings)
+        self._packings = {parameter: Packing(parameter) for parameter in self._parameters}
+        compiler = Compiler((channels, rows, columns), self.dtype, self._packings)
         self._output = compiler.add(model.body, compiler.input)
         compiler.fix_layouts()
         self._input = compiler.input
@@ -59,20 +48,22 @@ class FastNetwork(Network):
         self._run: Pass | None = None
 
     def zero_grads(self) -> None:
-        for packing in self._packings:
+        for packing in self._packings.values():
             packing.start()
 
     def take_grads(self) -> TakenGradients:
         """Hand over all gradients and start new ones at zero; masked ones stay packed until they are looked at."""
-        packed = [packed_gradient(parameter) for parameter in self._parameters]
-        parts = [p.grad if found is None else found for p, found in zip(self._parameters, packed, strict=True)]
+        parts = [packed_gradient(parameter) or parameter.grad for parameter in self._parameters]
         self.zero_grads()
         return TakenGradients(parts, [p.value.shape for p in self._parameters])
 
     def set_grads(self, first: Sequence[np.ndarray], second: Sequence[np.ndarray] | None = None) -> None:
-        others = [None] * len(first) if second is None else _parts(second)
+        def parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:
+            return gradients.parts if isinstance(gradients, TakenGradients) else gradients
+
+        others = [None] * len(first) if second is None else parts(second)
         with TURN:
-            for parameter, one, other in zip(self._parameters, _parts(first), others, strict=True):
+            for parameter, one, other in zip(self._parameters, parts(first), others, strict=True):
                 set_sum(parameter, one, other)
 
     def _forward(self, x, mode):
@@ -108,7 +99,8 @@ class FastNetwork(Network):
         enter(dy, run.new_grad(self._output)[0], self._output.gradient)
         needed = {self._input} if need_dx else set()
         for node in self.nodes:
-            if need_dx or needed.intersection(node.inputs) or self._trains(node):
+            trains = node.layer is not None and any(True for _ in node.layer.named_parameters())
+            if need_dx or needed.intersection(node.inputs) or trains:
                 needed.add(node.output)
         for node in reversed(self.nodes):
             if node.output in needed:
@@ -118,13 +110,3 @@ class FastNetwork(Network):
         run.close()
         self._run = None
         return dx
-
-    @staticmethod
-    def _trains(node: Node) -> bool:
-        layer = getattr(node, "layer", None)
-        return layer is not None and any(True for _ in layer.named_parameters())
-
-
-def _parts(gradients: Sequence[np.ndarray]) -> Sequence[Part]:
-    """Gradients as they were taken, packed or not."""
-    return gradients.parts if isinstance(gradients, TakenGradients) else gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,27 +23,15 @@ class Value:
 
 @dataclass(eq=False)
 class Pass:
-    """One forward pass and what its backward pass needs.
-
-    Attributes
-    ----------
-    batch : int
-    mode : str
-    zero : floating
-        0 of the activations' dtype.
-    pool : Pool
-    arrays, grads : dict of Value to ndarray
-    notes : dict of Node to object
-        What a node keeps for its own backward step.
-    """
+    """One forward pass and what its backward pass needs."""
 
     batch: int
     mode: str
-    zero: Any
+    zero: Any  #: 0 of the activations' dtype
     pool: Pool
     arrays: dict[Value, np.ndarray] = field(default_factory=dict)
     grads: dict[Value, np.ndarray] = field(default_factory=dict)
-    notes: dict[Any, Any] = field(default_factory=dict)
+    notes: dict[Any, Any] = field(default_factory=dict)  #: what each node keeps for its own backward step
 
     def new(self, value: Value) -> np.ndarray:
         """A buffer for an activation."""
@@ -78,11 +67,12 @@ class Pass:
 
 
 class Node:
-    """One step. ``inputs`` and ``output`` are Values; subclasses define `forward` and `backward`."""
+    """One step, of a layer unless it only moves numbers; subclasses define `forward` and `backward`."""
 
-    def __init__(self, inputs: list[Value], output: Value):
+    def __init__(self, inputs: list[Value], output: Value, layer: Any = None):
         self.inputs = inputs
         self.output = output
+        self.layer = layer
 
     def forward(self, run: Pass) -> None:
         """Fill the output's buffer."""
@@ -94,7 +84,10 @@ class Node:
 
 
 class Simple(Node):
-    """A step cheap enough for NumPy: images ``(C, H, W, N)`` in, images out."""
+    """A step cheap enough for NumPy, on images ``(C, H, W, N)``.
+
+    ``_forward(x)`` gives the output, ``_backward(dy, y)`` dL/dx, or something that broadcasts to it.
+    """
 
     def forward(self, run):
         x, y = self.inputs[0], self.output
@@ -106,14 +99,6 @@ class Simple(Node):
             dy = y.gradient.images(run.grads[y], run.batch)
             dx, add = run.new_grad(x)
             x.gradient.write(dx, run.batch, self._backward(dy, y.layout.images(run.arrays[y], run.batch)), add=add)
-
-    def _forward(self, x: np.ndarray) -> np.ndarray:
-        """The output, or something that broadcasts to it."""
-        raise NotImplementedError  # pragma: no cover
-
-    def _backward(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """dL/dx, or something that broadcasts to it."""
-        raise NotImplementedError  # pragma: no cover
 
 
 class Relu(Simple):
@@ -143,8 +128,7 @@ class Flat(Simple):
         return x.reshape(-1, 1, 1, x.shape[3])
 
     def _backward(self, dy, y):
-        shape = self.inputs[0].layout
-        return dy.reshape(shape.channels, shape.rows, shape.columns, -1)
+        return dy.reshape(*self.inputs[0].layout.shape, -1)
 
 
 class GlobalMean(Simple):
@@ -160,20 +144,16 @@ class GlobalMean(Simple):
 class MaxPool(Node):
     """Largest entry of each window."""
 
-    def __init__(self, inputs, output, layer):
-        super().__init__(inputs, output)
-        self.geometry = layer.kernel_size, layer.stride, layer.padding
+    def _geometry(self, run: Pass) -> tuple:
+        """What both loops ask about the window and what it slides over."""
+        x, y, layer = self.inputs[0].layout, self.output.layout, self.layer
+        return y.columns, run.batch, x.channels, layer.kernel_size, layer.stride, layer.padding, x.shape[1:]
 
     def forward(self, run):
         x, y = self.inputs[0], self.output
         _, (source, target) = run.runs(x.layout, y.layout, by_column=True)
-        size = x.layout.rows, x.layout.columns
-        winner = np.zeros(y.layout.channels * y.layout.rows * y.layout.columns * run.batch, dtype=np.int32)
-        elementwise.window_max(
-            run.arrays[x], *source, y.layout.columns, run.batch, x.layout.channels, *self.geometry, size,
-            run.new(y), *target, winner,
-        )  # fmt: skip
-        run.notes[self] = winner
+        winner = run.notes[self] = np.zeros(math.prod(y.layout.shape) * run.batch, dtype=np.int32)
+        elementwise.window_max(run.arrays[x], *source, *self._geometry(run), run.new(y), *target, winner)
 
     def backward(self, run, need_dx):
         x, y = self.inputs[0], self.output
@@ -182,19 +162,11 @@ class MaxPool(Node):
             dx, add = run.new_grad(x)
             if not add:
                 dx.fill(0)
-            size = x.layout.rows, x.layout.columns
-            elementwise.window_max_backward(
-                run.grads[y], *upstream, run.notes[self], y.layout.columns, run.batch, x.layout.channels,
-                *self.geometry, size, dx, *target,
-            )  # fmt: skip
+            elementwise.window_max_backward(run.grads[y], *upstream, run.notes[self], *self._geometry(run), dx, *target)
 
 
 class Reference(Node):
     """A layer without a compiled twin: the reference layer itself, between two reorderings. Right, but slow."""
-
-    def __init__(self, inputs, output, layer):
-        super().__init__(inputs, output)
-        self.layer = layer
 
     def forward(self, run):
         x, y = self.inputs[0], self.output
@@ -209,15 +181,13 @@ class Reference(Node):
         dx = self.layer.backward(dy, need_dx=need_dx)
         if need_dx:
             target, add = run.new_grad(x)
-            shaped = dx.reshape(run.batch, x.layout.channels, x.layout.rows, x.layout.columns)
-            x.gradient.write(target, run.batch, shaped.transpose(1, 2, 3, 0), add=add)
+            enter(dx, target, x.gradient, add=add)
 
 
-def enter(images: np.ndarray, out: np.ndarray, layout: Layout) -> None:
-    """Write images of shape (N, C, H, W), or as many numbers, into a batch-last buffer."""
+def enter(images: np.ndarray, out: np.ndarray, layout: Layout, *, add: bool = False) -> None:
+    """Write (or add) images of shape (N, C, H, W), or as many numbers, to a batch-last buffer."""
     batch = len(images)
-    shaped = images.reshape(batch, layout.channels, layout.rows, layout.columns)
-    layout.write(out, batch, shaped.transpose(1, 2, 3, 0))
+    layout.write(out, batch, images.reshape(batch, *layout.shape).transpose(1, 2, 3, 0), add=add)
 
 
 def leave(x: np.ndarray, layout: Layout, batch: int) -> np.ndarray:

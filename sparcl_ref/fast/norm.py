@@ -13,8 +13,7 @@ class Norm(Node):
     """``relu(batchnorm(y))``, or without ReLU."""
 
     def __init__(self, inputs: list[Value], output: Value, layer: BatchNorm2d, *, relu: bool):
-        super().__init__(inputs, output)
-        self.layer = layer
+        super().__init__(inputs, output, layer)
         self.relu = relu
 
     def forward(self, run):

@@ -20,28 +20,14 @@ WEIGHTS_PER_BLOCK = 14
 
 @dataclass(frozen=True)
 class ShiftedSums:
-    """A window's weights in the order in which a tile meets them: by block of channels read, then channel written.
-
-    Attributes
-    ----------
-    place : Rectangle
-    index : ndarray of int32
-        Flat index of each weight in the parameter.
-    offs : ndarray of int32
-        Shift of each weight.
-    indptr : ndarray of int64, shape (blocks * channels + 1,)
-    channels : int
-        Channels written.
-    bounds : ndarray of int64, shape (threads + 1,)
-        Ranges of channels written that hold about equally many weights.
-    """
+    """A window's weights in the order in which a tile meets them: by block of channels read, then channel written."""
 
     place: Rectangle
-    index: np.ndarray
-    offs: np.ndarray
-    indptr: np.ndarray
-    channels: int
-    bounds: np.ndarray
+    index: np.ndarray  #: flat index of each weight in the parameter, int32
+    offs: np.ndarray  #: its shift, int32
+    indptr: np.ndarray  #: where the weights of each block and channel begin, shape (blocks * channels + 1,)
+    channels: int  #: how many are written
+    bounds: np.ndarray  #: ranges of them that hold about equally many weights, shape (threads + 1,)
 
     def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
         """Write (or add to) y the weighted sums of x's rows; ``value`` is the parameter's, its current numbers."""
@@ -56,14 +42,7 @@ class ShiftedSums:
         )  # fmt: skip
 
     def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
-        """dL/dW of each weight, in the order of ``index``.
-
-        Parameters
-        ----------
-        x, dy : ndarray, one axis
-        start, row, plane : int
-            Where dy's first row begins, and its distances of rows and channels.
-        """
+        """dL/dW of each weight, in the order of ``index``; dy's first row begins at ``start``."""
         w = self.place
         out = np.empty(len(self.index), dtype=x.dtype)
         dot_rows(
@@ -78,13 +57,17 @@ def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads
 
     Parameters
     ----------
-    window : Window
     flat : ndarray of int
         Flat indices of all living weights; the window says which of them it takes.
     channels, reads : int
         Channels written and channels read, living or not.
     seen_bytes : int
         Bytes of one channel read that a tile sees through all taps.
+
+    Raises
+    ------
+    ValueError
+        If a shift does not fit into 32 bits.
     """
     per_channel = len(window.taken) / max(1, channels * reads)
     block = max(BLOCK_BYTES // max(1, seen_bytes), int(WEIGHTS_PER_BLOCK / max(per_channel, 1e-9)), 1)

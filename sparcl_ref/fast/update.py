@@ -11,7 +11,7 @@ from numba import prange
 
 from sparcl_ref.fast.gradients import PIECE, packed_gradient
 from sparcl_ref.fast.jit import compiled
-from sparcl_ref.fast.turns import TURN
+from sparcl_ref.fast.threads import TURN
 from sparcl_ref.layers import Parameter
 from sparcl_ref.optimizers import SGD
 

@@ -117,10 +117,6 @@ class Parameter:
 
         The gradient mask falls back to "as mask": a choice among the old living says nothing about the new.
 
-        Parameters
-        ----------
-        mask : ndarray of bool, shape of ``value``, or None
-
         Raises
         ------
         TypeError
@@ -139,12 +135,7 @@ class Parameter:
         self.clear_dead()
 
     def set_grad_mask(self, grad_mask: np.ndarray | None) -> None:
-        """Say for which living entries a gradient is formed.
-
-        Parameters
-        ----------
-        grad_mask : ndarray of bool, shape of ``value``, or None
-            None stands for "as mask".
+        """Say for which living entries a gradient is formed; None stands for "as mask".
 
         Raises
         ------
@@ -153,19 +144,13 @@ class Parameter:
         ValueError
             If its shape differs from the value's, or it is set where ``mask`` is not.
         """
-        checked = self._checked(grad_mask, "gradient mask")
-        if checked is not None and self._mask is not None and np.any(checked & ~self._mask):
-            raise ValueError(f"{self.name}: the gradient mask must be a subset of the mask; it is set on dead entries")
-        self._grad_mask = checked
+        self._grad_mask = self._checked(grad_mask, "gradient mask", among_living=True)
         self._masks_changed()
 
     def freeze(self, frozen: np.ndarray | None) -> None:
         """Say which living entries keep their value to the bit from now on; their gradient becomes +0.0.
 
-        Parameters
-        ----------
-        frozen : ndarray of bool, shape of ``value``, or None
-            All frozen entries, also those that were frozen before; None lets every entry go.
+        The mask given holds all frozen entries, also those that were frozen before; None lets every entry go.
 
         Raises
         ------
@@ -174,13 +159,10 @@ class Parameter:
         ValueError
             If its shape differs from the value's, or it is set on dead entries.
         """
-        checked = self._checked(frozen, "frozen mask")
-        if checked is not None and self._mask is not None and np.any(checked & ~self._mask):
-            raise ValueError(f"{self.name}: the frozen mask must be a subset of the mask; it is set on dead entries")
-        self._frozen = checked
+        self._frozen = self._checked(frozen, "frozen mask", among_living=True)
         self._masks_changed()
-        if checked is not None:
-            self.grad[checked] = 0.0
+        if self._frozen is not None:
+            self.grad[self._frozen] = 0.0
 
     def add_grad(self, dw: np.ndarray) -> None:
         """Add a gradient where one is formed; everywhere else ``grad`` stays exactly +0.0."""
@@ -218,13 +200,12 @@ class Parameter:
 
     def state(self) -> dict[str, Any]:
         """Everything needed to go on from here; arrays are copies."""
+        masks = {"mask": self._mask, "grad_mask": self._grad_mask, "frozen": self._frozen}
         return {
             "value": self.value.copy(),
             "grad": self.grad.copy(),
             "slots": {key: array.copy() for key, array in self.slots.items()},
-            "mask": None if self._mask is None else self._mask.copy(),
-            "grad_mask": None if self._grad_mask is None else self._grad_mask.copy(),
-            "frozen": None if self._frozen is None else self._frozen.copy(),
+            **{key: None if mask is None else mask.copy() for key, mask in masks.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -247,7 +228,7 @@ class Parameter:
             if mask is not None:
                 mask.flags.writeable = False
 
-    def _checked(self, mask: np.ndarray | None, what: str) -> np.ndarray | None:
+    def _checked(self, mask: np.ndarray | None, what: str, *, among_living: bool = False) -> np.ndarray | None:
         if mask is None:
             return None
         mask = np.asarray(mask)
@@ -255,6 +236,8 @@ class Parameter:
             raise TypeError(f"{self.name}: the {what} must be an array of bool, got dtype {mask.dtype}")
         if mask.shape != self.value.shape:
             raise ValueError(f"{self.name}: the {what} must have shape {self.value.shape}, got {mask.shape}")
+        if among_living and self._mask is not None and np.any(mask & ~self._mask):
+            raise ValueError(f"{self.name}: the {what} must be a subset of the mask; it is set on dead entries")
         return _read_only(mask)
 
     def _masks_changed(self) -> None:

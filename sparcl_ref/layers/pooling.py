@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -69,11 +70,13 @@ class MaxPool2d(_Pool2d):
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         padded, y = padding_bytes(shape, self._window, load), self.output_shape(shape)
-        flags, product = 2 * load.size(y, item_bytes=1), load.size(y) + load.buffer_bytes  # open, won; dy * won
+        inside = math.prod(self._window.padded_size((shape[1], shape[2])))  # flags of one image, for all samples
+        flags = inside + 2 * load.size(y, item_bytes=1)  # with those of open windows and of those just won
+        chosen = load.size(y) + 2 * min(load.buffer_bytes, load.size(y))  # dy or 0, and NumPy's way to it
         if padded:
-            product = max(0, product - load.size(shape))  # gone before dL/dx is cut out of its frame
+            chosen = max(0, chosen - load.size(shape))  # gone before dL/dx is cut out of its frame
         return Footprint(
-            keeps_input=True, keeps_output=True, forward_bytes=padded, backward_bytes=2 * padded + flags + product
+            keeps_input=True, keeps_output=True, forward_bytes=padded, backward_bytes=2 * padded + flags + chosen
         )
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:

@@ -9,12 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.bench import engines, pytorch
-from sparcl_ref.bench.data import step_data
 from sparcl_ref.bench.kernels import crossing
-from sparcl_ref.bench.layers import layer_contenders
-from sparcl_ref.bench.one_layer import OneLayer
-from sparcl_ref.bench.shapes import ConvShape, build_layer, convolutions
+from sparcl_ref.bench.layers import OneLayer, layer_contenders
 from sparcl_ref.bench.step import step_contenders
+from sparcl_ref.bench.workload import ConvShape, build_layer, convolutions, step_data
 from sparcl_ref.cost.describe import describe_model
 from sparcl_ref.layers import Conv2d
 from sparcl_ref.masks import budget

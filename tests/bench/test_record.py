@@ -11,10 +11,11 @@ import pytest
 
 from sparcl_ref.bench import memory, page, profile, registers, roofline, whole_run
 from sparcl_ref.bench import record as bench
-from sparcl_ref.bench.environment import cache_bytes, describe_machine
 from sparcl_ref.bench.figure import scaling_figure
 from sparcl_ref.bench.kernels import suggestion
+from sparcl_ref.bench.record import describe_machine
 from sparcl_ref.bench.request import PARTS, Request
+from sparcl_ref.bench.roofline import cache_bytes
 from sparcl_ref.report.figures.canvas import png
 
 #: What is measured in this process at full breadth; memory needs others, and a run takes long.

@@ -9,7 +9,7 @@ import pytest
 from scipy.linalg import cython_blas
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sparcl_ref.fast import blas
+from sparcl_ref.fast import products, threads
 from sparcl_ref.fast.geometry import Kernel, forward_window
 from sparcl_ref.fast.layout import Layout
 from sparcl_ref.fast.products import MatrixProducts
@@ -23,11 +23,12 @@ FITTING, TOO_LARGE = (Layout(32, 1 << 15, columns) for columns in ((1 << 16) - 1
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_blas_of_other_integers_is_refused(dtype, monkeypatch):
     dtype = np.dtype(dtype)
-    assert blas.gemm_address(dtype) > 0
-    wide = {blas.NAMES[dtype]: '<capsule object "void (char *, char *, blas_int *, blas_int *, blas_int *, ...)">'}
+    assert products.gemm_address(dtype) > 0
+    name = products.NAMES[dtype]
+    wide = {name: '<capsule object "void (char *, char *, blas_int *, blas_int *, blas_int *, ...)">'}
     monkeypatch.setattr(cython_blas, "__pyx_capi__", wide)
-    with pytest.raises(RuntimeError, match=rf"{blas.NAMES[dtype]} does not take 32-bit integers; use the numpy engine"):
-        blas.gemm_address.__wrapped__(dtype)
+    with pytest.raises(RuntimeError, match=rf"{name} does not take 32-bit integers; use the numpy engine"):
+        products.gemm_address.__wrapped__(dtype)
 
 
 def test_channels_too_large_for_blas_are_refused():
@@ -57,9 +58,9 @@ def threads_of_blas():
 def test_blas_is_given_its_threads_back():
     with threadpool_limits(2):
         before = threads_of_blas()
-        with blas.single_threaded(), blas.single_threaded():
+        with threads.single_threaded(), threads.single_threaded():
             assert set(threads_of_blas()) == {1}
         assert threads_of_blas() == before
-        with pytest.raises(ZeroDivisionError), blas.single_threaded():
+        with pytest.raises(ZeroDivisionError), threads.single_threaded():
             _ = 1 // 0
         assert threads_of_blas() == before

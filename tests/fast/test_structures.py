@@ -13,6 +13,7 @@ from sparcl_ref.layers import (
     Conv2d,
     Dropout,
     Flatten,
+    Layer,
     Linear,
     MaxPool2d,
     ReLU,
@@ -238,3 +239,29 @@ def test_layers_that_do_not_fit_are_refused_before_any_loop_runs(layers, message
     network = Network("odd", Sequential([*layers, Flatten()]), input_shape=SHAPE, classes=5)
     with pytest.raises(ValueError, match=message):
         fast.compile(network)
+
+
+@pytest.mark.parametrize(("says", "tries"), [(True, 0), (False, 1)])
+def test_a_layer_is_tried_only_if_it_does_not_say_its_output_shape(says, tries):
+    seen = []
+
+    class Doubled(Layer):
+        def output_shape(self, shape):
+            return shape if says else super().output_shape(shape)
+
+        def _forward(self, x, mode):
+            seen.append(x.shape)
+            return 2 * x, None
+
+        def _backward(self, dy, cache, need_dx):
+            return 2 * dy
+
+    network = Network("doubled", Sequential([Doubled(), *head()]), input_shape=SHAPE, classes=CLASSES)
+    rng = np.random.default_rng(7)
+    for parameter in network.parameters():
+        parameter.value[...] = rng.standard_normal(parameter.value.shape)
+    compiled = fast.compile(network)
+    assert seen == [(1, *SHAPE)] * tries
+    x = rng.standard_normal((4, *SHAPE))
+    # Sums of 72 products of numbers around 1.
+    assert_near(compiled.forward(x, mode="train"), network.forward(x, mode="train"), "logits", 1e-12)

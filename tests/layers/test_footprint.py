@@ -48,6 +48,8 @@ LAYERS = {
     "dropout-of-nothing": (Dropout(0.0, rng=None), IMAGES),
     "max-pool": (MaxPool2d(2), IMAGES),
     "max-pool-padded": (MaxPool2d(3, stride=1, padding=1), IMAGES),
+    "max-pool-one-image": (MaxPool2d(2), (1, 1, 1024, 1024)),
+    "max-pool-one-image-padded": (MaxPool2d(3, stride=2, padding=1), (1, 1, 1024, 1024)),
     "average-pool": (AvgPool2d(2), IMAGES),
     "average-pool-padded": (AvgPool2d(3, stride=1, padding=1), IMAGES),
     "global-average-pool": (GlobalAvgPool2d(), IMAGES),

@@ -1,4 +1,4 @@
-"""The convolutions of resnet18, and what one of them costs."""
+"""What every contender works on: the same images, labels and stored logits, and the convolutions of resnet18."""
 
 from __future__ import annotations
 
@@ -11,29 +11,44 @@ from sparcl_ref.masks import budget, random_mask
 
 #: Side of the images.
 IMAGE = 32
+CLASSES = 10
+#: DER++'s coefficients of the logit loss and of the label loss.
+ALPHA, BETA = 0.1, 0.5
+LEARNING_RATE = 0.03
+
+
+@dataclass(frozen=True)
+class StepData:
+    """One batch of new samples and as many replayed ones."""
+
+    new: np.ndarray  #: float32, shape (batch, 3, 32, 32), and so are the replayed
+    new_labels: np.ndarray
+    replayed: np.ndarray
+    replayed_labels: np.ndarray
+    logits: np.ndarray  #: stored with the replayed samples: float32, shape (batch, classes)
+
+
+def step_data(batch: int) -> StepData:
+    """Random images, the same at every call."""
+    rng = np.random.default_rng(1)
+
+    def images() -> np.ndarray:
+        return rng.standard_normal((batch, 3, IMAGE, IMAGE), dtype=np.float32)
+
+    labels = np.arange(batch) % CLASSES
+    return StepData(images(), labels, images(), labels[::-1].copy(), rng.standard_normal((batch, CLASSES), np.float32))
 
 
 @dataclass(frozen=True)
 class ConvShape:
-    """A convolution with padding kernel // 2 on square images.
-
-    Attributes
-    ----------
-    fan_in, fan_out : int
-        Channels.
-    size : int
-        Side of the images read.
-    kernel, stride : int
-    first : bool
-        Whether it reads the images themselves, so that no one needs the gradient of its input.
-    """
+    """A convolution with padding kernel // 2 on square images."""
 
     fan_in: int
     fan_out: int
-    size: int
+    size: int  #: side of the images read
     kernel: int
     stride: int
-    first: bool = False
+    first: bool = False  #: whether it reads the images themselves, so that no one needs the gradient of its input
 
     @property
     def name(self) -> str:
@@ -78,9 +93,8 @@ def convolutions(width: int) -> list[ConvShape]:
 def build_layer(shape: ConvShape, *, sparsity: float = 0.0, kind: type[Conv2d] = Conv2d) -> Conv2d:
     """A layer of that shape with random weights, and a random mask of the exact budget if ``sparsity`` > 0."""
     rng = np.random.default_rng(0)
-    layer = kind(
-        shape.fan_in, shape.fan_out, shape.kernel, stride=shape.stride, padding=shape.kernel // 2, bias=False
-    )  # fmt: skip
+    channels, padding = (shape.fan_in, shape.fan_out), shape.kernel // 2
+    layer = kind(*channels, shape.kernel, stride=shape.stride, padding=padding, bias=False)
     weight = layer.weight
     weight.value[...] = rng.standard_normal(weight.value.shape) * np.sqrt(2 / (shape.fan_in * shape.kernel**2))
     if sparsity:

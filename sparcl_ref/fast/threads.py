@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import cache
+from typing import Any
 
 from numba.np.ufunc.parallel import threading_layer
+from threadpoolctl import ThreadpoolController
 
 
 class Turn:
@@ -14,11 +17,8 @@ class Turn:
     Compiled loops hold Python's lock, so threads lose nothing by waiting. Without, Numba's ``workqueue`` threads abort
     the process when two enter a loop at once, and BLAS would be given back another thread's number of threads.
 
-    Raises
-    ------
-    RuntimeError
-        On entering, if this process was forked from one whose loops run on GNU OpenMP's threads: those are not here,
-        and Numba would end the process.
+    On entering, RuntimeError if this process was forked from one whose loops run on GNU OpenMP's threads: those are
+    not here, and Numba would end the process.
     """
 
     def __init__(self) -> None:
@@ -41,20 +41,27 @@ class Turn:
 
     def _begin_again(self) -> None:
         self._lock = threading.RLock()  # whoever held it is not here
-        self._forked = _uses_gnu_openmp()
+        try:
+            self._forked = threading_layer() == "omp"
+        except ValueError:  # no compiled loop has run
+            self._forked = False
+        if self._forked:
+            from numba.np.ufunc.omppool import openmp_vendor
 
-
-def _uses_gnu_openmp() -> bool:
-    """Whether compiled loops have run on its threads."""
-    try:
-        if threading_layer() != "omp":
-            return False
-    except ValueError:  # none has run
-        return False
-    from numba.np.ufunc.omppool import openmp_vendor
-
-    return bool(openmp_vendor == "GNU")
+            self._forked = openmp_vendor == "GNU"
 
 
 #: What everything that runs compiled loops has to wait for.
 TURN = Turn()
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    from scipy.linalg import cython_blas  # noqa: F401 - loads SciPy's BLAS, which the controller would not see otherwise
+
+    return ThreadpoolController()
+
+
+def single_threaded() -> Any:
+    """A context in which BLAS uses one thread, the caller's."""
+    return _controller().limit(limits=1, user_api="blas")
