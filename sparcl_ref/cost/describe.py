@@ -9,6 +9,7 @@ import numpy as np
 
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import Composite, Layer, NotStatedError
+from sparcl_ref.layers.base import dotted
 from sparcl_ref.layers.costs import Shape
 from sparcl_ref.models import MODELS, Network
 
@@ -80,7 +81,7 @@ def _walk(layers: list[LayerSpec], name: str, layer: Layer, reached: _Reached) -
     if isinstance(layer, Composite):
         return layer.flow(
             reached,
-            lambda part, child, reached: _walk(layers, f"{name}.{part}".strip("."), child, reached),
+            lambda part, child, reached: _walk(layers, dotted(name, part), child, reached),
             lambda main, side: _Reached(layer.same_shape(main.shape, side.shape), main.learns or side.learns),
         )
     return _Reached(layer.output_shape(reached.shape), reached.learns or bool(dict(layer.named_parameters())))
