@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref.layers import Composite, Layer
+from sparcl_ref.layers.base import dotted
 from sparcl_ref.models import Network
 
 
@@ -18,16 +19,8 @@ def first_not_finite(model: Network, x: np.ndarray) -> str:
     The layers are computed one by one by the reference engine, whichever engine trained, in mode "probe": running
     statistics stay as they are.
 
-    Parameters
-    ----------
-    model : Network
-    x : ndarray, shape (N, C, H, W)
-        The network's input.
-
-    Returns
-    -------
-    str
-        "the input", "parameter layer1.0.conv1.weight", "the output of layer1.0.bn1", or that all is finite.
+    It is "the input" x, (N, C, H, W), "parameter layer1.0.conv1.weight", "the output of layer1.0.bn1", or that all is
+    finite.
     """
     try:
         _expect_finite("the input", x)
@@ -41,9 +34,9 @@ def first_not_finite(model: Network, x: np.ndarray) -> str:
 def _search(name: str, layer: Layer, x: np.ndarray) -> np.ndarray:
     """Look at and below a layer; returns its output."""
     if isinstance(layer, Composite):
-        layer.flow(x, lambda part, child, x: _search(_join(name, part), child, x), np.add)
+        layer.flow(x, lambda part, child, x: _search(dotted(name, part), child, x), np.add)
     for part, parameter in layer.named_parameters():
-        _expect_finite(f"parameter {_join(name, part)}", parameter.value)
+        _expect_finite(f"parameter {dotted(name, part)}", parameter.value)
     y = layer.forward(x, mode="probe")
     _expect_finite(f"the output of {name}", y)
     return y
@@ -52,7 +45,3 @@ def _search(name: str, layer: Layer, x: np.ndarray) -> np.ndarray:
 def _expect_finite(place: str, array: np.ndarray) -> None:
     if not np.isfinite(array).all():
         raise _NotFinite(place)
-
-
-def _join(*parts: str) -> str:
-    return ".".join(part for part in parts if part)

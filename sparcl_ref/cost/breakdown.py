@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import paper
 from sparcl_ref.cost.predict import predict
-from sparcl_ref.cost.schedule import epoch_sizes
 from sparcl_ref.cost.spec import ModelSpec
 
 
@@ -37,22 +37,24 @@ def savings(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[
 
     Under `exact`, TDM's part holds its probe passes and the denser epochs at the start of a task.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-
     Returns
     -------
     dict
         "paper" and "exact"; the last part's total is the run's cost.
     """
+    stages = _stages(config)
     prices: dict[str, Callable[[Config], int | None]] = {
         "paper": lambda config: paper.train_flops(spec, config, task_sizes),
         "exact": lambda config: predict(spec, config, task_sizes).train_flops,
     }
-    return {name: _parts(_stages(config), price) for name, price in prices.items()}
+    parts: dict[str, list[Part]] = {}
+    for convention, price in prices.items():
+        totals = [0, *(price(stage) for _, stage in stages)]
+        parts[convention] = [
+            Part(name, None if before is None or total is None else total - before, total)
+            for (name, _), (before, total) in zip(stages, pairwise(totals), strict=True)
+        ]
+    return parts
 
 
 def _stages(config: Config) -> list[tuple[str, Config]]:
@@ -68,15 +70,6 @@ def _stages(config: Config) -> list[tuple[str, Config]]:
         if config.dgm:
             stages.append(("DGM", config))
     return stages
-
-
-def _parts(stages: Sequence[tuple[str, Config]], price: Callable[[Config], int | None]) -> list[Part]:
-    parts, before = [], 0
-    for name, config in stages:
-        total = price(config)
-        parts.append(Part(name, None if total is None else total - before, total))
-        before = total or 0
-    return parts
 
 
 @dataclass(frozen=True)
@@ -108,15 +101,13 @@ def removals(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list
     """
     prediction = predict(spec, config, task_sizes)
     rows = []
-    for task, size in enumerate(task_sizes, start=1):
-        sizes = epoch_sizes(size, config)
-        epochs = [plan for plan in prediction.epochs if plan.task == task]
-        for position in range(1, len(sizes)):
-            removed = sizes[position - 1] - sizes[position]
-            if removed:
-                price = sum(prediction.epoch_flops(plan) for plan in epochs[position:])
-                trained = sum(sizes[position:])
-                saved = price * removed * (len(sizes) - position) // trained if trained else 0
-                stage = position // config.delta_k
-                rows.append(Removal(task, stage, removed, sizes[position], None if spec.unknown else saved))
+    for before, after in pairwise(prediction.epochs):
+        removed = before.samples - after.samples
+        if before.task == after.task and removed:
+            rest = [plan for plan in prediction.epochs if plan.task == after.task and plan.epoch >= after.epoch]
+            trained = sum(plan.samples for plan in rest)
+            price = sum(map(prediction.epoch_flops, rest))
+            saved = price * removed * len(rest) // trained if trained else 0
+            stage = before.epoch // config.delta_k
+            rows.append(Removal(after.task, stage, removed, after.samples, None if spec.unknown else saved))
     return rows

@@ -51,42 +51,21 @@ def pytorch_counter_flops(spec: ModelSpec) -> int:
     It counts 2 per multiply-add, leaves out the first layer's input gradient, which autograd does not form, and takes
     the weight gradient of a convolution with g groups for g times what it is.
     """
-    total = 0
-    for layer in spec.layers:
-        forward, dx, dw = pass_macs(layer)
-        total += FLOPS_PER_MAC * (forward + dx + dw * layer.groups)
-    return total
+    passes = ((pass_macs(layer), layer.groups) for layer in spec.layers)
+    return FLOPS_PER_MAC * sum(macs.forward + macs.dx + macs.dw * groups for macs, groups in passes)
 
 
 def rigl_flops(dense_flops: float, sparse_flops: float, interval: int) -> float:
     """Training FLOPs per sample in RigL's accounting (Evci et al. 2020, appendix on training FLOPs).
 
     Backward is twice forward; every ``interval + 1``-th step forms the weight gradient densely, to choose what grows:
-    (3 f_S interval + 2 f_S + f_D) / (interval + 1).
-
-    Parameters
-    ----------
-    dense_flops, sparse_flops : float
-        One forward pass: f_D and f_S.
-    interval : int
-        Steps between such steps.
+    (3 f_S interval + 2 f_S + f_D) / (interval + 1), where f_D and f_S are one forward pass.
     """
     return (3 * sparse_flops * interval + 2 * sparse_flops + dense_flops) / (interval + 1)
 
 
 def conventions(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list[Convention]:
-    """Count one run in every way.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-
-    Returns
-    -------
-    list of Convention
-    """
+    """Count one run in every way."""
     if spec.unknown:
         return [Convention("forward MACs", None, "MAC", "sample", spec.unknown, True)]
     prediction = predict(spec, config, task_sizes)
@@ -94,6 +73,10 @@ def conventions(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> l
     if config.sparse:
         rows += _of_sparse_sample(spec, config, prediction)
     return rows + _of_run(spec, config, task_sizes, prediction)
+
+
+def _flops(name: str, value: float, relation: str, holds: bool, *, per: str = "sample") -> Convention:
+    return Convention(name, value, "FLOP", per, relation, holds)
 
 
 def _of_dense_sample(spec: ModelSpec) -> list[Convention]:
@@ -106,11 +89,9 @@ def _of_dense_sample(spec: ModelSpec) -> list[Convention]:
     less = "the rule less dX of the first layer" + (" and more dW of grouped convolutions" if grouped else "")
     return [
         Convention("forward MACs", macs, "MAC", "sample", "one per weight and output position", macs > 0),
-        Convention("forward FLOPs", flops, "FLOP", "sample", "2 x forward MACs", flops == 2 * macs),
-        Convention(
-            "backward = 2 x forward", twice, "FLOP", "sample", "the rule: 3 x forward FLOPs", twice == 3 * flops
-        ),
-        Convention("PyTorch's counter", counter, "FLOP", "sample", less, counter == twice - first + grouped),
+        _flops("forward FLOPs", flops, "2 x forward MACs", flops == 2 * macs),
+        _flops("backward = 2 x forward", twice, "the rule: 3 x forward FLOPs", twice == 3 * flops),
+        _flops("PyTorch's counter", counter, less, counter == twice - first + grouped),
     ]
 
 
@@ -124,44 +105,26 @@ def _of_sparse_sample(spec: ModelSpec, config: Config, prediction: Prediction) -
     exact = FLOPS_PER_MAC * sum(map(sum, passes))
     static = "the rule with the living weights' forward pass"
     grown = f"static, and one dense dW in {interval + 1} steps (SparCL grows at random and needs none)"
+    less = "static less the first dX and the masked part of dW"
     return [
-        Convention("sparse, static", 3 * sparse, "FLOP", "sample", static, 3 * sparse <= 3 * dense),
-        Convention("sparse, RigL's accounting", rigl, "FLOP", "sample", grown, math.isclose(rigl, 3 * sparse + excess)),
-        Convention(
-            "sparse, exact",
-            exact,
-            "FLOP",
-            "sample",
-            "static less the first dX and the masked part of dW",
-            exact <= 3 * sparse,
-        ),
+        _flops("sparse, static", 3 * sparse, static, 3 * sparse <= 3 * dense),
+        _flops("sparse, RigL's accounting", rigl, grown, math.isclose(rigl, 3 * sparse + excess)),
+        _flops("sparse, exact", exact, less, exact <= 3 * sparse),
     ]
 
 
 def _of_run(spec: ModelSpec, config: Config, task_sizes: Sequence[int], prediction: Prediction) -> list[Convention]:
-    samples = prediction.pass_samples
+    samples, exact = prediction.pass_samples, prediction.train_flops
     dense = samples * FLOPS_PER_MAC * sum(sum(pass_macs(layer)) for layer in spec.layers)
-    exact = prediction.train_flops
     published = paper.train_flops(spec, config, task_sizes)
     dense_published = paper.train_flops(spec, dataclasses.replace(config, sparsity=None), task_sizes)
     if exact is None or published is None or dense_published is None:
         return []
+    compared = "less than" if config.sparse else "equal to"
     counted = "PyTorch's counter x" if all(layer.groups == 1 for layer in spec.layers) else "dense cost of"
+    all_passes = f"{compared} {counted} {samples:,} samples of all passes: {dense:,}"
+    batches = "forward of all batches, backward of one" + (f"; dense {dense_published:,}" if config.sparse else "")
     return [
-        Convention(
-            "run, exact",
-            exact,
-            "FLOP",
-            "run",
-            f"{'less than' if config.sparse else 'equal to'} {counted} {samples:,} samples of all passes: {dense:,}",
-            exact <= dense if config.sparse else exact == dense,
-        ),
-        Convention(
-            "run, paper",
-            published,
-            "FLOP",
-            "run",
-            "forward of all batches, backward of one" + (f"; dense {dense_published:,}" if config.sparse else ""),
-            published <= dense_published,
-        ),
+        _flops("run, exact", exact, all_passes, exact <= dense if config.sparse else exact == dense, per="run"),
+        _flops("run, paper", published, batches, published <= dense_published, per="run"),
     ]

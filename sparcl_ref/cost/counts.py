@@ -24,27 +24,6 @@ class Counts:
     grad_active: Mapping[str, int]
 
 
-def living(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> dict[str, int]:
-    """Living weights of each sparsifiable layer at a sparsity.
-
-    For budgets "global" each layer gets its proportional share, which a run need not: importance decides there.
-    """
-    layers = spec.sparsifiable
-    if not layers:
-        return {}
-    kind = "uniform" if config.budgets == "global" else config.budgets
-    numbers = budgets([layer.weight_shape for layer in layers], sparsity, kind)
-    return {layer.name: number for layer, number in zip(layers, numbers, strict=True)}
-
-
-def with_gradient(spec: ModelSpec, config: Config, active: Mapping[str, int]) -> dict[str, int]:
-    """Weights whose gradient is formed between refreshes: s + q of each layer is masked, or as much as is dead."""
-    if not config.dgm or config.sparsity is None:
-        return dict(active)
-    masked = gradient_sparsity(config.sparsity, config.dgm_q)
-    return {layer.name: min(active[layer.name], budget(layer.weights, masked)) for layer in spec.sparsifiable}
-
-
 class AtSparsity(NamedTuple):
     """Masks at one sparsity: with gradient masks as between refreshes, and without any."""
 
@@ -52,21 +31,21 @@ class AtSparsity(NamedTuple):
     ungated: Counts
 
 
-class MaskCounts:
-    """Counts of living weights by sparsity, each worked out once."""
+def counts_at(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> AtSparsity:
+    """The counts of a run's masks at a sparsity; all layers are dense for a method without SparCL.
 
-    def __init__(self, spec: ModelSpec, config: Config):
-        self.spec = spec
-        self.config = config
-        self._known: dict[Fraction, AtSparsity] = {}
-
-    def at(self, sparsity: Fraction) -> AtSparsity:
-        """The counts at a sparsity; all layers dense for a method without SparCL."""
-        if sparsity not in self._known:
-            active = living(self.spec, self.config, sparsity) if self.config.sparse else {}
-            grads = with_gradient(self.spec, self.config, active) if self.config.sparse else {}
-            self._known[sparsity] = AtSparsity(Counts(active, grads), Counts(active, active))
-        return self._known[sparsity]
+    For budgets "global" each layer gets its proportional share, which a run need not: importance decides there. Between
+    refreshes the gradients of s + q of each layer are masked, or as many as are dead.
+    """
+    layers = spec.sparsifiable
+    if config.sparsity is None or not layers:
+        return AtSparsity(Counts({}, {}), Counts({}, {}))
+    kind = "uniform" if config.budgets == "global" else config.budgets
+    numbers = budgets([layer.weight_shape for layer in layers], sparsity, kind)
+    active = {layer.name: number for layer, number in zip(layers, numbers, strict=True)}
+    masked = gradient_sparsity(config.sparsity, config.dgm_q) if config.dgm else 0
+    formed = {layer.name: min(active[layer.name], budget(layer.weights, masked)) for layer in layers}
+    return AtSparsity(Counts(active, formed), Counts(active, active))
 
 
 def is_nominal(config: Config) -> bool:

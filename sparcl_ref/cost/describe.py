@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import Composite, Layer, NotStatedError
+from sparcl_ref.layers.base import dotted
 from sparcl_ref.layers.costs import Shape
 from sparcl_ref.models import MODELS, Network
 
 
 def describe(model: Network) -> ModelSpec:
-    """A network as plain data.
+    """A network as plain data; masks are not looked at, so it is the same before, during and after training.
 
-    Parameters
-    ----------
-    model : Network
-        Masks are not looked at: a `ModelSpec` is the same before, during and after training.
-
-    Returns
-    -------
-    ModelSpec
-        With ``unknown`` set and without layers if one of them does not say its output shape or its multiply-adds.
+    ``unknown`` is set, and there are no layers, if one does not say its output shape or its multiply-adds.
 
     Raises
     ------
     ValueError
         If a layer does not fit the shape that reaches it.
     """
-    walk, unknown = _Walk(), ""
+    layers: list[LayerSpec] = []
+    unknown = ""
     try:
-        walk.step("", model.body, _Reached(model.input_shape, learns=False))
+        _walk(layers, "", model.body, _Reached(model.input_shape, learns=False))
     except NotStatedError as error:
         unknown = str(error)
     return ModelSpec(
         name=model.name,
         input_shape=model.input_shape,
         classes=model.classes,
-        layers=() if unknown else tuple(walk.layers),
+        layers=() if unknown else tuple(layers),
         parameter_sizes={name: parameter.value.size for name, parameter in model.named_parameters()},
         buffer_entries=sum(array.size for _, array in model.named_buffers()),
         body=model.body,
@@ -49,16 +43,9 @@ def describe(model: Network) -> ModelSpec:
 
 
 def describe_model(name: str, *, input_shape: Shape, classes: int, width: int | None = None) -> ModelSpec:
-    """`describe` of one of the package's models, without initialising it.
+    """`describe` of a model of `MODELS` for samples (C, H, W), without initialising it.
 
-    Parameters
-    ----------
-    name : {"mlp", "convnet", "resnet18", "resnet20"}
-    input_shape : tuple of int
-        ``(C, H, W)``.
-    classes : int
-    width : int, optional
-        None takes the model's own default.
+    Without a ``width`` it has its own default.
 
     Raises
     ------
@@ -81,30 +68,23 @@ def describe_model(name: str, *, input_shape: Shape, classes: int, width: int | 
     return describe(model)
 
 
-@dataclass(frozen=True)
-class _Reached:
+class _Reached(NamedTuple):
     """What reaches a layer: a shape, and whether anything it was computed by learns."""
 
     shape: Shape
     learns: bool
 
 
-@dataclass
-class _Walk:
-    """Collects layers on the way from input to output."""
-
-    layers: list[LayerSpec] = field(default_factory=list)
-
-    def step(self, name: str, layer: Layer, reached: _Reached) -> _Reached:
-        """Pass a layer and what it consists of."""
-        self.layers += _layer_specs(name, layer, reached)
-        if isinstance(layer, Composite):
-            return layer.flow(
-                reached,
-                lambda part, child, reached: self.step(f"{name}.{part}".strip("."), child, reached),
-                lambda main, side: _Reached(layer.same_shape(main.shape, side.shape), main.learns or side.learns),
-            )
-        return _Reached(layer.output_shape(reached.shape), reached.learns or bool(dict(layer.named_parameters())))
+def _walk(layers: list[LayerSpec], name: str, layer: Layer, reached: _Reached) -> _Reached:
+    """Pass a layer and what it consists of, collecting those that multiply."""
+    layers += _layer_specs(name, layer, reached)
+    if isinstance(layer, Composite):
+        return layer.flow(
+            reached,
+            lambda part, child, reached: _walk(layers, dotted(name, part), child, reached),
+            lambda main, side: _Reached(layer.same_shape(main.shape, side.shape), main.learns or side.learns),
+        )
+    return _Reached(layer.output_shape(reached.shape), reached.learns or bool(dict(layer.named_parameters())))
 
 
 def _layer_specs(name: str, layer: Layer, reached: _Reached) -> Iterator[LayerSpec]:

@@ -16,7 +16,7 @@ touches every pair of weight and output position once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from sparcl_ref.cost.spec import LayerSpec
@@ -29,6 +29,8 @@ DIRECTIONS = ("forward", "dx", "dw")
 PHASES = tuple(f"{direction}_{kind}" for kind in PASSES for direction in DIRECTIONS)
 #: Work outside convolutions and linear layers that a sparse engine also has; listed beside the totals, not in them.
 OVERHEADS = ("optimizer", "mask_updates")
+#: Equations 1 and 3 over sparsifiable weights have two terms with a coefficient for each living one.
+MACS_PER_SCORE = 2
 
 
 class PassMacs(NamedTuple):
@@ -42,13 +44,7 @@ class PassMacs(NamedTuple):
 def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int | None = None) -> PassMacs:
     """Multiply-adds of one layer for one forward and backward pass of one sample.
 
-    Parameters
-    ----------
-    layer : LayerSpec
-    active : int, optional
-        Living weights; by default all.
-    grad_active : int, optional
-        Weights whose gradient is formed; by default the living.
+    ``active`` weights live, by default all; of ``grad_active`` the gradient is formed, by default of the living.
 
     Raises
     ------
@@ -93,12 +89,7 @@ class MacTable:
     def add_pass(self, kind: str, per_sample: Mapping[str, PassMacs], samples: int) -> None:
         """Add a pass of ``samples`` samples, given what each layer costs for one.
 
-        Parameters
-        ----------
-        kind : str
-            One of `PASSES`, or a method's own, such as "fisher": it gets rows of its own after theirs.
-        per_sample : mapping of str to PassMacs
-        samples : int
+        The kind is one of `PASSES`, or a method's own, such as "fisher": it gets rows of its own after theirs.
 
         Raises
         ------
@@ -165,6 +156,10 @@ class UpdateRule(NamedTuple):
     per_active: int
     per_grad_active: int
 
+    def macs(self, active: int, grad_active: int) -> int:
+        """Of one step for that many living weights, and weights with a gradient."""
+        return self.per_active * active + self.per_grad_active * grad_active
+
 
 def update_rule(*, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> UpdateRule:
     """What SGD costs per weight.
@@ -174,13 +169,3 @@ def update_rule(*, momentum: float = 0.0, nesterov: bool = False, weight_decay: 
     """
     extras = int(momentum != 0) + int(nesterov) + int(weight_decay != 0)
     return UpdateRule(1 + extras, 0) if extras else UpdateRule(0, 1)
-
-
-def update_macs(rule: UpdateRule, active: int, grad_active: int) -> int:
-    """Multiply-adds of one step for a parameter with that many living weights, and weights with a gradient."""
-    return rule.per_active * active + rule.per_grad_active * grad_active
-
-
-def score_macs(active: Iterable[int]) -> int:
-    """Multiply-adds of equation 1 or 3 over sparsifiable weights: two terms with a coefficient per living weight."""
-    return 2 * sum(active)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.cost.describe import describe
-from sparcl_ref.cost.flops import MacTable, PassMacs, forward_only, pass_macs, score_macs, update_macs, update_rule
+from sparcl_ref.cost.flops import MACS_PER_SCORE, MacTable, PassMacs, forward_only, pass_macs, update_rule
 from sparcl_ref.cost.spec import LayerSpec
 
 if TYPE_CHECKING:
@@ -35,23 +35,14 @@ class FlopLedger:
         self._parameters: list[Parameter] = []
         self._versions: list[int] = []
         self._per_sample: dict[str, PassMacs] = {}
-        self._update_macs = 0
-        self._score_macs = 0
 
     def record_pass(self, kind: str, samples: int, model: Network, *, backward: bool = True) -> None:
         """One forward pass, and a backward pass unless told otherwise, with the masks as they are now.
 
-        Parameters
-        ----------
-        kind : str
-            "current", "replay", "probe" or a method's own.
-        samples : int
-        model : Network
-
         Raises
         ------
         ValueError
-            If the kind is no word.
+            If the kind, "current", "replay", "probe" or a method's own, is no word.
         """
         self._look_at(model)
         per_sample = self._per_sample if backward else forward_only(self._per_sample)
@@ -59,15 +50,13 @@ class FlopLedger:
 
     def record_update(self, model: Network) -> None:
         """One step of the optimiser, with the masks as they are now."""
-        parameters = model.parameters()
-        self.table.overhead_macs["optimizer"] += sum(
-            update_macs(self._rule, p.active, p.grad_active) for p in parameters
-        )
+        macs = (self._rule.macs(parameter.active, parameter.grad_active) for parameter in model.parameters())
+        self.table.overhead_macs["optimizer"] += sum(macs)
 
     def record_scores(self, model: Network) -> None:
         """One computation of equation 1 or 3: two multiply-adds for every living sparsifiable weight."""
-        self._look_at(model)
-        self.table.overhead_macs["mask_updates"] += self._score_macs
+        alive = sum(parameter.active for parameter in model.sparsifiable())
+        self.table.overhead_macs["mask_updates"] += MACS_PER_SCORE * alive
 
     @property
     def train_macs(self) -> int | None:
@@ -90,20 +79,15 @@ class FlopLedger:
     def _look_at(self, model: Network) -> None:
         """Count living weights again only after a mask has changed: that takes milliseconds, all else microseconds."""
         if model is not self._model:
-            self._model = model
             spec = describe(model)
+            self._model, self._parameters, self._versions = model, model.parameters(), []
             self._layers, self.table.unknown = spec.layers, spec.unknown
-            self._parameters = model.parameters()
-            self._versions = []
         versions = [parameter.version for parameter in self._parameters]
         if versions == self._versions:
             return
         self._versions = versions
-        counts = {p.name: (p.active, p.grad_active) for p in self._parameters}
-        self._per_sample = {
-            layer.name: pass_macs(layer, active=active, grad_active=grad_active)
-            for layer in self._layers
-            for active, grad_active in [counts.get(layer.parameter, (0, 0))]
-        }
-        self._update_macs = sum(update_macs(self._rule, *both) for both in counts.values())
-        self._score_macs = score_macs(counts[parameter.name][0] for parameter in model.sparsifiable())
+        counts = {parameter.name: (parameter.active, parameter.grad_active) for parameter in self._parameters}
+        self._per_sample = {}
+        for layer in self._layers:
+            active, grad_active = counts.get(layer.parameter, (0, 0))
+            self._per_sample[layer.name] = pass_macs(layer, active=active, grad_active=grad_active)

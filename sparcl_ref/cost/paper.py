@@ -44,36 +44,23 @@ def step_cost(
     gradient_density: Fraction | None = None,
     reading: str = "half_of_dw",
 ) -> Fraction:
-    """Cost of training on one sample, in dense forward passes.
+    """Cost of training on one sample, in dense forward passes: those that the method's class states, and backward.
 
-    Parameters
-    ----------
-    method : str
-        A key of ``METHODS``: the forward passes of a step are those its class states.
-    weight_density : Fraction
-        `density` at s.
-    gradient_density : Fraction, optional
-        `density` at s + q; None if gradients are not masked.
-    reading : str
-        A key of `READINGS`; without gradient masks all are one.
+    ``weight_density`` is `density` at s; ``gradient_density`` that at s + q, or None if gradients are not masked, which
+    makes all `READINGS` one.
 
     Raises
     ------
     ValueError
         If the method or the reading is unknown.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
     if reading not in READINGS:
         raise ValueError(f"unknown reading {reading!r}; choose one of {', '.join(READINGS)}")
     dx = dw = weight_density
     if gradient_density is not None:
-        if reading == "half_of_dw":
-            dw = weight_density / 2
-        else:
-            dw = gradient_density
-            dx = gradient_density if reading == "both_at_gradient_density" else weight_density
-    return METHODS[method].paper_forwards * weight_density + dx + dw
+        dw = weight_density / 2 if reading == "half_of_dw" else gradient_density
+        dx = gradient_density if reading == "both_at_gradient_density" else weight_density
+    return METHODS.find(method).paper_forwards * weight_density + dx + dw
 
 
 def train_flops(
@@ -81,29 +68,16 @@ def train_flops(
 ) -> int | None:
     """Training FLOPs of a configuration under the `paper` convention.
 
-    Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`. Expansion between tasks, probe
-    passes and the start without a buffer are not charged.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-    reading : str
-        How gradient masks are charged, a key of `READINGS`.
-
-    Returns
-    -------
-    int or None
-        Rounded half up; None if a layer does not say its multiply-adds.
+    Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`, rounded half up. Expansion
+    between tasks, probe passes and the start without a buffer are not charged. None if a layer does not say its
+    multiply-adds.
 
     Raises
     ------
     ValueError
-        If the reading is unknown.
+        If the reading of gradient masks is none of `READINGS`.
     """
-    forward_macs = spec.forward_macs
-    if forward_macs is None:
+    if spec.forward_macs is None:
         return None
     weights, gradients = Fraction(1), None
     if config.sparsity is not None:
@@ -112,7 +86,7 @@ def train_flops(
             gradients = density(spec, gradient_sparsity(config.sparsity, config.dgm_q))
     cost = step_cost(config.method, weight_density=weights, gradient_density=gradients, reading=reading)
     trained = sum(sum(epoch_sizes(size, config)) for size in task_sizes)
-    return round_half_up(FLOPS_PER_MAC * forward_macs * trained * cost)
+    return round_half_up(FLOPS_PER_MAC * spec.forward_macs * trained * cost)
 
 
 def memory_bytes(spec: ModelSpec, config: Config, *, dense_rest: bool = False) -> int | None:
@@ -120,20 +94,9 @@ def memory_bytes(spec: ModelSpec, config: Config, *, dense_rest: bool = False) -
 
     4 bytes x (activations + (1 - s) P + (1 - s_g) P) with P all parameters and s_g the fraction of masked gradients.
     Activations are the outputs of the convolutions, once forward and once backward, for one batch. In a network
-    without convolutions the linear layers stand in for them.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    dense_rest : bool
-        Whether to count the parameters that stay dense (stem, shortcuts, classifier, batch-norm) in full, which the
-        published figures do not.
-
-    Returns
-    -------
-    int or None
-        Rounded half up; None if a layer does not say what is needed to know.
+    without convolutions the linear layers stand in for them. ``dense_rest`` counts in full the parameters that stay
+    dense (stem, shortcuts, classifier, batch-norm), which the published figures do not. Rounded half up; None if a
+    layer does not say what is needed to know.
     """
     if spec.unknown:
         return None

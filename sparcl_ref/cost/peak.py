@@ -7,7 +7,8 @@ stand-in is counted until its last reference is gone, and references are held he
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from sparcl_ref.layers import Composite, Footprint, Layer, Load
 from sparcl_ref.layers.costs import Shape
@@ -24,14 +25,7 @@ class Meter:
 class Array:
     """A stand-in for an array of a batch: it is metered from its making until nobody refers to it.
 
-    Parameters
-    ----------
-    meter : Meter
-    shape : tuple of int
-        Of one sample.
-    size_bytes : int
-    base : Array, optional
-        Whose memory it shares.
+    ``shape`` is that of one sample, ``base`` the array whose memory it shares.
     """
 
     def __init__(self, meter: Meter, shape: Shape, size_bytes: int, *, base: Array | None = None):
@@ -46,8 +40,7 @@ class Array:
         self._meter.now_bytes -= self._size_bytes
 
 
-@dataclass(frozen=True)
-class PassPeak:
+class PassPeak(NamedTuple):
     """Bytes of one forward and backward pass beside parameters and their gradients.
 
     Attributes
@@ -65,16 +58,8 @@ class PassPeak:
 def pass_peak(body: Layer, shape: Shape, *, batch: int, item_bytes: int = 4) -> PassPeak:
     """Follow one forward and one backward pass in train mode.
 
-    Parameters
-    ----------
-    body : Layer
-        The whole network; it is asked for shapes and sizes, not computed.
-    shape : tuple of int
-        Of one sample of its input.
-    batch : int
-        Samples.
-    item_bytes : int
-        4 for float32, 8 for float64.
+    ``body``, the whole network, is asked for shapes and sizes, not computed. ``shape`` is that of one sample of its
+    input, ``item_bytes`` 4 for float32, 8 for float64.
 
     Raises
     ------

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts, is_nominal
 from sparcl_ref.cost.flops import (
     FLOPS_PER_MAC,
+    MACS_PER_SCORE,
     MacTable,
     PassMacs,
     forward_only,
     pass_macs,
-    score_macs,
-    update_macs,
     update_rule,
 )
 from sparcl_ref.cost.schedule import EpochPlan, epoch_plans
@@ -51,24 +51,16 @@ class Prediction:
 
     def epoch_flops(self, plan: EpochPlan) -> int:
         """FLOPs of one epoch's current and replay passes, where they are known; probes and a method's own aside."""
-        usual, refresh = (
-            FLOPS_PER_MAC * sum(map(sum, pass_costs(self.spec, counts).values()))
-            for counts in (plan.counts, plan.refresh_counts)
+        return FLOPS_PER_MAC * sum(
+            passes.samples * sum(map(sum, pass_costs(self.spec, counts).values())) for passes, counts in plan.passes
         )
-        return usual * (plan.current + plan.replay) + refresh * (plan.refresh_current + plan.refresh_replay)
 
 
 def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Prediction:
     """Price a run under the `exact` convention without running it.
 
-    Equal to the multiply-adds a `FlopLedger` records, to the last one, unless ``nominal``.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-        Training samples of each task; for joint training a single number.
+    Equal to the multiply-adds a `FlopLedger` records, to the last one, unless ``nominal``. ``task_sizes`` are training
+    samples of each task, for joint training a single number.
 
     Raises
     ------
@@ -77,62 +69,37 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
     """
     table = MacTable(unknown=spec.unknown)
     plans = tuple(epoch_plans(spec, config, task_sizes))
-    passes = _total_samples(plans)
-    for (kind, counts), samples in passes.items():
-        table.add_pass(kind, pass_costs(spec, counts), samples)
+    samples = Counter[tuple[str, bool, Counts]]()  # of all passes of one kind under the same masks
     for plan in plans:
-        for extra, counts in plan.beside:
-            costs = pass_costs(spec, counts)
-            table.add_pass(extra.kind, costs if extra.backward else forward_only(costs), extra.samples)
-    for plan in plans if not spec.unknown else ():
-        for name, macs in _overhead(spec, config, plan).items():
-            table.overhead_macs[name] += macs
+        for passes, counts in (*plan.passes, *plan.beside):
+            samples[passes.kind, passes.backward, counts] += passes.samples
+    for (kind, backward, counts), number in samples.items():
+        costs = pass_costs(spec, counts)
+        table.add_pass(kind, costs if backward else forward_only(costs), number)
+    if not spec.unknown:
+        table.overhead_macs["optimizer"] = sum(plan.steps * _update_macs(spec, config, plan.counts) for plan in plans)
+        table.overhead_macs["mask_updates"] = MACS_PER_SCORE * sum(plan.scored for plan in plans)
     return Prediction(
         table=table,
         nominal=is_nominal(config),
         steps=sum(plan.steps for plan in plans),
-        pass_samples=sum(passes.values()) + sum(extra.samples for plan in plans for extra, _ in plan.beside),
+        pass_samples=samples.total(),
         epochs=plans,
         spec=spec,
     )
 
 
-def _total_samples(plans: Iterable[EpochPlan]) -> dict[tuple[str, Counts], int]:
-    """Samples of all passes of one kind under the same masks."""
-    totals: dict[tuple[str, Counts], int] = {}
-    for plan in plans:
-        for kind, counts, samples in (
-            ("probe", plan.probe_counts, plan.probe_samples),
-            ("current", plan.counts, plan.current),
-            ("replay", plan.counts, plan.replay),
-            ("current", plan.refresh_counts, plan.refresh_current),
-            ("replay", plan.refresh_counts, plan.refresh_replay),
-        ):
-            totals[kind, counts] = totals.get((kind, counts), 0) + samples
-    return totals
-
-
 def pass_costs(spec: ModelSpec, counts: Counts) -> dict[str, PassMacs]:
     """Layer name to what one sample's forward and backward pass costs there."""
+    active, formed = counts.active, counts.grad_active
     return {
-        layer.name: pass_macs(
-            layer, active=counts.active.get(layer.name), grad_active=counts.grad_active.get(layer.name)
-        )
+        layer.name: pass_macs(layer, active=active.get(layer.name), grad_active=formed.get(layer.name))
         for layer in spec.layers
     }
 
 
-def _overhead(spec: ModelSpec, config: Config, plan: EpochPlan) -> dict[str, int]:
-    """Multiply-adds of the optimiser and of the importance scores in one epoch.
-
-    At a refresh the gradient masks are chosen before the update, so every update sees the usual ones.
-    """
+def _update_macs(spec: ModelSpec, config: Config, counts: Counts) -> int:
+    """Multiply-adds of one step of the optimiser."""
     rule = update_rule(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
-    active, grad_active = plan.counts.active, plan.counts.grad_active
-    elsewhere = spec.parameters - sum(layer.weights for layer in spec.layers if layer.name in active)
-    update = update_macs(rule, elsewhere + sum(active.values()), elsewhere + sum(grad_active.values()))
-    scores = score_macs(plan.probe_counts.active.values()) if plan.probe_samples else 0
-    return {
-        "optimizer": plan.steps * update,
-        "mask_updates": scores + plan.refresh_steps * score_macs(active.values()),
-    }
+    elsewhere = spec.parameters - sum(layer.weights for layer in spec.layers if layer.name in counts.active)
+    return rule.macs(elsewhere + sum(counts.active.values()), elsewhere + sum(counts.grad_active.values()))

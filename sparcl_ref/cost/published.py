@@ -10,15 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
-from typing import Any, cast
+from typing import Any, TypeVar
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import paper
 from sparcl_ref.cost.describe import describe_model
-from sparcl_ref.cost.memory import Memory, held_memory, sparse_engine_memory
+from sparcl_ref.cost.memory import held_memory, sparse_engine_memory
 from sparcl_ref.cost.predict import predict
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.methods import METHODS
+
+Figure = TypeVar("Figure")
 
 #: Forward passes of a step of the methods that exist in print only, as `Method.paper_forwards` of the others.
 FORWARDS = {"oewc": 1, "lwf": 1, "agem": 2, "fdr": 3}
@@ -112,8 +114,23 @@ def compare(cell: Cell) -> dict[str, Any]:
         unit, for methods that exist here, else None.
     """
     spec, config = _spec(cell.dataset), _config(cell)
-    exact_figures: dict[str, int | None]
-    record: dict[str, Any] = {
+    readings: dict[str, float] = {}
+    exact: dict[str, int | None]
+    if cell.quantity == "memory_bytes":
+        ours = _known(paper.memory_bytes(spec, config)) / cell.unit
+        exact = {
+            "exact": _known(held_memory(spec, config)).total_bytes,
+            "exact_sparse_engine": _known(sparse_engine_memory(spec, config)).total_bytes,
+            "exact_dense_rest": paper.memory_bytes(spec, config, dense_rest=True),
+        }
+        rule = "4 B x (2 x convolution outputs x batch + (1 - s) P + (1 - s_g) P)"
+    else:
+        readings = {reading: _paper_flops(cell, spec, config, reading) / cell.unit for reading in paper.READINGS}
+        ours = readings["half_of_dw"]
+        known = cell.method in METHODS
+        exact = {"exact": predict(spec, config, DATASETS[cell.dataset]["tasks"]).train_flops if known else None}
+        rule = _rule(cell)
+    return {
         "table": cell.table,
         "method": cell.title,
         "sparsity": cell.sparsity,
@@ -121,31 +138,19 @@ def compare(cell: Cell) -> dict[str, Any]:
         "quantity": cell.quantity,
         "unit": cell.unit,
         "printed": float(cell.printed),
-    }
-    if cell.quantity == "memory_bytes":
-        readings = {}
-        figure = paper.memory_bytes(spec, config)
-        exact_figures = {
-            "exact": cast("Memory", held_memory(spec, config)).total_bytes,
-            "exact_sparse_engine": cast("Memory", sparse_engine_memory(spec, config)).total_bytes,
-            "exact_dense_rest": paper.memory_bytes(spec, config, dense_rest=True),
-        }
-        rule = "4 B x (2 x convolution outputs x batch + (1 - s) P + (1 - s_g) P)"
-    else:
-        readings = {reading: _paper_flops(cell, spec, config, reading) / cell.unit for reading in paper.READINGS}
-        figure = _paper_flops(cell, spec, config, "half_of_dw")
-        known = cell.method in METHODS
-        exact_figures = {"exact": predict(spec, config, _tasks(cell)).train_flops if known else None}
-        rule = _rule(cell)
-    ours = cast("int", figure) / cell.unit
-    record |= {
         "ours": ours,
         "difference": ours - float(cell.printed),
         "agrees": rounds_to(ours, cell.printed),
         "rule": rule,
         "readings": readings if cell.sparsity is not None and cell.dgm else {},
+        **{name: None if value is None else value / cell.unit for name, value in exact.items()},
     }
-    return record | {name: None if value is None else value / cell.unit for name, value in exact_figures.items()}
+
+
+def _known(figure: Figure | None) -> Figure:
+    """A figure of our own model, whose layers all say what they cost."""
+    assert figure is not None
+    return figure
 
 
 def rounds_to(value: float, printed: str) -> bool:
@@ -160,14 +165,11 @@ def rounds_to(value: float, printed: str) -> bool:
     return Decimal(value).quantize(figure, rounding=ROUND_HALF_UP) == figure
 
 
-def _tasks(cell: Cell) -> tuple[int, ...]:
-    return DATASETS[cell.dataset]["tasks"]
-
-
 @cache
 def _spec(dataset: str) -> ModelSpec:
     """ResNet-18 of width 64 for that data set."""
-    return describe_model("resnet18", input_shape=DATASETS[dataset]["shape"], classes=DATASETS[dataset]["classes"])
+    data = DATASETS[dataset]
+    return describe_model("resnet18", input_shape=data["shape"], classes=data["classes"])
 
 
 def _config(cell: Cell) -> Config:
@@ -190,9 +192,7 @@ def _forwards(method: str) -> int:
 
 
 def _paper_flops(cell: Cell, spec: ModelSpec, config: Config, reading: str) -> int:
-    flops = cast("int", paper.train_flops(spec, config, _tasks(cell), reading=reading))  # known: the model is our own
-    if config.method == cell.method:
-        return flops
+    flops = _known(paper.train_flops(spec, config, DATASETS[cell.dataset]["tasks"], reading=reading))
     # In print only, and dense: priced as fine-tuning with another number of forward passes.
     return flops * (_forwards(cell.method) + 2) // (_forwards(config.method) + 2)
 

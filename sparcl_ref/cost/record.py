@@ -12,7 +12,7 @@ from typing import Any
 from sparcl_ref.config import Config
 from sparcl_ref.cost import paper
 from sparcl_ref.cost.breakdown import removals, savings
-from sparcl_ref.cost.counts import living
+from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.cost.memory import Memory, held_memory, sparse_engine_memory
 from sparcl_ref.cost.predict import predict
@@ -44,9 +44,9 @@ def cost_record(
         ``unknown``, the reason why figures are None, or "".
     """
     prediction = predict(spec, config, task_sizes)
+    table = prediction.table
     readings = {name: paper.train_flops(spec, config, task_sizes, reading=name) for name in paper.READINGS}
-    held = held_memory(spec, config, image_item_bytes=image_item_bytes)
-    compressed = sparse_engine_memory(spec, config, image_item_bytes=image_item_bytes)
+    parts = savings(spec, config, task_sizes)
     return {
         "name": name or config.method,
         "model": {
@@ -60,18 +60,19 @@ def cost_record(
         "sparsity": config.sparsity,
         "epochs": config.epochs,
         "task_sizes": list(task_sizes),
-        "layers": _layers(spec, config, prediction.table.layer_macs()),
+        "layers": _layers(spec, config, table.layer_macs()),
         "unknown": spec.unknown,
-        "phase_macs": None if spec.unknown else prediction.table.phase_macs(),
-        "overhead_macs": None if spec.unknown else dict(prediction.table.overhead_macs),
+        "phase_macs": None if spec.unknown else table.phase_macs(),
+        "overhead_macs": None if spec.unknown else dict(table.overhead_macs),
         "train_flops": {"paper": readings["half_of_dw"], "exact": prediction.train_flops},
         "nominal": prediction.nominal,
         "readings": readings if config.sparse and config.dgm else {},
-        **_breakdown(spec, config, task_sizes),
+        "savings": {name: [dataclasses.asdict(part) for part in every] for name, every in parts.items()},
+        "removals": [dataclasses.asdict(row) for row in removals(spec, config, task_sizes)],
         "memory_bytes": {
             "paper": paper.memory_bytes(spec, config),
-            "exact": _memory(held),
-            "exact_sparse_engine": _memory(compressed),
+            "exact": _memory(held_memory(spec, config, image_item_bytes=image_item_bytes)),
+            "exact_sparse_engine": _memory(sparse_engine_memory(spec, config, image_item_bytes=image_item_bytes)),
         },
         "steps": prediction.steps,
         "pass_samples": prediction.pass_samples,
@@ -79,7 +80,7 @@ def cost_record(
 
 
 def _layers(spec: ModelSpec, config: Config, macs: dict[str, int]) -> list[dict[str, Any]]:
-    alive = {} if config.sparsity is None else living(spec, config, exact(config.sparsity))
+    alive = counts_at(spec, config, exact(config.sparsity or 0)).usual.active
     return [
         {
             "name": layer.name,
@@ -98,11 +99,3 @@ def _memory(memory: Memory | None) -> dict[str, Any]:
     if memory is None:
         return {"total": None, "moment": None, "parts": {}}
     return {"total": memory.total_bytes, "moment": memory.moment, "parts": dict(memory.parts)}
-
-
-def _breakdown(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, Any]:
-    parts = savings(spec, config, task_sizes)
-    return {
-        "savings": {name: [dataclasses.asdict(part) for part in every] for name, every in parts.items()},
-        "removals": [dataclasses.asdict(row) for row in removals(spec, config, task_sizes)],
-    }

@@ -24,14 +24,17 @@ def _figure(value: float | None, how: str, unit: str = "") -> str:
 
 def _heading(record: dict[str, Any]) -> str:
     model, tasks = record["model"], record["task_sizes"]
-    shape = "x".join(map(str, model["input_shape"]))
     return (
-        f"{model['name']} on {shape}, {model['classes']} classes: {model['parameters']:,} parameters, "
-        f"{_figure(model['forward_macs'], ',')} MACs forward per sample"
+        f"{model['name']} on {_shape(model['input_shape'])}, {model['classes']} classes: {model['parameters']:,} "
+        f"parameters, {_figure(model['forward_macs'], ',')} MACs forward per sample"
         f"{record['unknown'] and ': ' + record['unknown']}\n"
         f"{record['name']}: {len(tasks)} task(s) of {', '.join(f'{n:,}' for n in sorted(set(tasks)))} "
         f"samples, {record['epochs']} epochs each, {record['steps']:,} steps"
     )
+
+
+def _shape(sizes: list[int]) -> str:
+    return "x".join(map(str, sizes))
 
 
 def _share(part: float, whole: float) -> str:
@@ -44,10 +47,8 @@ def _layer_table(record: dict[str, Any]) -> str:
         (
             layer["name"],
             layer["kind"],
-            "x".join(map(str, layer["output_shape"])),
-            f"{layer['weights']:,}",
-            f"{layer['living']:,}",
-            f"{layer['forward_macs']:,}",
+            _shape(layer["output_shape"]),
+            *(f"{layer[count]:,}" for count in ("weights", "living", "forward_macs")),
             f"{layer['train_flops']:.3e}",
             _share(layer["train_flops"], whole),
         )
@@ -59,17 +60,12 @@ def _layer_table(record: dict[str, Any]) -> str:
 
 def _phase_table(record: dict[str, Any]) -> str:
     whole = sum(record["phase_macs"].values())
+    phases = [(name.replace("_", " "), macs, _share(macs, whole)) for name, macs in record["phase_macs"].items()]
+    beside = [(f"({name.replace('_', ' ')})", macs, "beside") for name, macs in record["overhead_macs"].items()]
     rows = [
-        (name.replace("_", " "), f"{macs:.3e}", f"{FLOPS_PER_MAC * macs:.3e}", _share(macs, whole))
-        for name, macs in record["phase_macs"].items()
-        if macs
+        (name, f"{macs:.3e}", f"{FLOPS_PER_MAC * macs:.3e}", share) for name, macs, share in phases + beside if macs
     ]
-    beside = [
-        (f"({name.replace('_', ' ')})", f"{macs:.3e}", f"{FLOPS_PER_MAC * macs:.3e}", "beside")
-        for name, macs in record["overhead_macs"].items()
-        if macs
-    ]
-    return columns(("phase (exact)", "MACs", "FLOPs", "share"), rows + beside)
+    return columns(("phase (exact)", "MACs", "FLOPs", "share"), rows)
 
 
 def _total_lines(record: dict[str, Any]) -> str:
@@ -84,13 +80,12 @@ def _total_lines(record: dict[str, Any]) -> str:
 
 
 def _savings_table(record: dict[str, Any]) -> str:
-    pairs = zip(record["savings"]["exact"], record["savings"]["paper"], strict=True)
     rows = [
         (
             ours["name"],
             *(_figure(part[key], "+.3e") for part in (ours, theirs) for key in ("change_flops", "total_flops")),
         )
-        for ours, theirs in pairs
+        for ours, theirs in zip(record["savings"]["exact"], record["savings"]["paper"], strict=True)
     ]
     return columns(("part", "exact: change", "total", "paper: change", "total"), rows)
 
@@ -114,12 +109,10 @@ def _removal_table(record: dict[str, Any]) -> str:
 
 def _memory_table(record: dict[str, Any]) -> str:
     memory = record["memory_bytes"]
-    names = {"exact": "this engine", "exact_sparse_engine": "a sparse engine"}
     rows = [("paper convention", _megabytes(memory["paper"]), "")]
-    for key, name in names.items():
-        sizes = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in memory[key]["parts"].items())
-        moment = f"  {memory[key]['moment']}: {sizes}" if sizes else ""
-        rows.append((f"exact, {name}", _megabytes(memory[key]["total"]), moment))
+    for name, held in (("this engine", memory["exact"]), ("a sparse engine", memory["exact_sparse_engine"])):
+        sizes = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in held["parts"].items())
+        rows.append((f"exact, {name}", _megabytes(held["total"]), f"  {held['moment']}: {sizes}" if sizes else ""))
     return "memory\n" + "\n".join(f"  {name.ljust(22)}{size.rjust(12)}{parts}" for name, size, parts in rows)
 
 

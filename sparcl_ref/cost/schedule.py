@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost.counts import Counts, MaskCounts
+from sparcl_ref.cost.counts import Counts, counts_at
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
 from sparcl_ref.methods import Moment, Occasion, Passes
-from sparcl_ref.policies import Policy
 from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
+
+#: Passes, and the masks that they see.
+MaskedPasses = tuple[Passes, Counts]
 
 
 @dataclass(frozen=True)
@@ -27,46 +30,31 @@ class EpochPlan:
         From 1.
     samples : int
         Remaining samples of the task.
-    steps, refresh_steps : int
-        Updates, and those among them at which gradient masks are chosen anew.
-    probe_samples : int
-        Samples whose gradient a mask action of this epoch needs.
-    probe_counts : Counts
-        Masks during that probe.
-    current, replay : int
-        Samples of the passes with the usual gradient masks.
-    refresh_current, refresh_replay : int
-        Samples of the passes at refresh steps, which form the gradient of all living weights.
-    counts, refresh_counts : Counts
-        Masks during the two kinds of steps.
+    steps : int
+        Updates.
+    scored : int
+        Living weights that get a score, at a mask action that asks for gradients and at each refresh.
+    counts : Counts
+        Masks during updates: at a refresh gradient masks are chosen anew before the update.
+    passes : tuple of (Passes, Counts)
+        Of the batches and what is replayed with them. At a refresh they form the gradients of all living weights.
     beside : tuple of (Passes, Counts)
-        What the method computes beyond its batches: in the epoch, and around the task in its first and last epoch.
+        The probe of a mask action, and what the method computes beyond its batches: in the epoch, and around the task
+        in its first and last epoch.
     """
 
     task: int
     epoch: int
     samples: int
     steps: int
-    refresh_steps: int
-    probe_samples: int
-    probe_counts: Counts
-    current: int
-    replay: int
-    refresh_current: int
-    refresh_replay: int
+    scored: int
     counts: Counts
-    refresh_counts: Counts
-    beside: tuple[tuple[Passes, Counts], ...] = ()
+    passes: tuple[MaskedPasses, ...]
+    beside: tuple[MaskedPasses, ...]
 
 
 def epoch_sizes(samples: int, config: Config) -> list[int]:
     """Remaining samples of a task in each of its epochs (section "data removal" of the method).
-
-    Parameters
-    ----------
-    samples : int
-        Size of the task.
-    config : Config
 
     Examples
     --------
@@ -101,14 +89,7 @@ def clipped_ramp(limit: int, start: int, stride: int, count: int) -> int:
 
 
 def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Iterator[EpochPlan]:
-    """The epochs of a run, in order.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-        Training samples of each task; for joint training a single number.
+    """The epochs of a run, in order; ``task_sizes`` are training samples, for joint training a single number.
 
     Raises
     ------
@@ -117,89 +98,70 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     """
     if not task_sizes or min(task_sizes) < 1:
         raise ValueError(f"expected at least one task of at least 1 sample, got task sizes {list(task_sizes)}")
-    masks = MaskCounts(spec, config)
-    rules, policy = config.rules, config.make_policy()
-    presented = 0
-    current = masks.at(exact(config.sparsity or 0))
-    gated = current.ungated
+    rules, policy, presented = config.rules, config.make_policy(), 0
+
+    def held() -> int:
+        return min(presented, config.buffer_size) if config.rehearses else 0
+
+    def own(moment: Moment, task: int, samples: int, masks: Counts, *, steps: int = 0) -> list[MaskedPasses]:
+        occasion = Occasion(moment, task, len(task_sizes), samples, steps, held())
+        return [(passes, masks) for passes in config.method_class.passes(config.method_settings, occasion)]
+
+    masks_at = cache(partial(counts_at, spec, config))
+    masks = masks_at(exact(config.sparsity or 0))
+    gated = masks.ungated
     for task, size in enumerate(task_sizes, start=1):
-        before = size
-        beside = _beside(config, "begin_task", gated, task, len(task_sizes), size, 0, presented)
+        before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
-            probe_samples, probed = 0, current.ungated
-            remaining = before if rules.remove_after_mask_update else samples
+            probe, scored = [], 0
             for action in policy.actions(task, epoch) if config.sparse else ():
-                if action.kind == "shrink":
-                    probe_samples, probed = _probe_samples(config, policy, remaining, presented), current.ungated
-                current = masks.at(action.sparsity)
-            passes = _passes(config, samples, presented, replays=task >= rules.replay_from_task)
-            beside += _beside(
-                config, "epoch", current.usual, task, len(task_sizes), samples, passes["steps"], presented
-            )
-            presented += passes["current"] + passes["refresh_current"]
-            gated = current.usual
+                if action.kind == "shrink" and policy.probes:
+                    # The first samples of the task and the whole buffer.
+                    remaining = before if rules.remove_after_mask_update else samples
+                    probe = [(Passes("probe", min(policy.probe_samples, remaining) + held()), masks.ungated)]
+                    scored = sum(masks.ungated.active.values())
+                masks = masks_at(action.sparsity)
+            replays = task >= rules.replay_from_task
+            steps, current, replay = _batches(config, samples, presented, 1, replays=replays)
+            refreshes, refresh_current, refresh_replay = 0, 0, 0
+            if config.sparse and config.dgm:
+                refreshes, refresh_current, refresh_replay = _batches(
+                    config, samples, presented, config.dgm_interval, replays=replays
+                )
+            gated = masks.usual
+            beside += own("epoch", task, samples, gated, steps=steps)
+            presented += current
             if epoch == config.epochs:
-                beside += _beside(config, "end_task", gated, task, len(task_sizes), samples, 0, presented)
+                beside += own("end_task", task, samples, gated)
             yield EpochPlan(
                 task=task,
                 epoch=epoch,
                 samples=samples,
-                probe_samples=probe_samples,
-                probe_counts=probed,
-                counts=current.usual,
-                refresh_counts=current.ungated,
-                beside=beside,
-                **passes,
+                steps=steps,
+                scored=scored + refreshes * sum(gated.active.values()),
+                counts=gated,
+                passes=(
+                    (Passes("current", current - refresh_current), gated),
+                    (Passes("replay", replay - refresh_replay), gated),
+                    (Passes("current", refresh_current), masks.ungated),
+                    (Passes("replay", refresh_replay), masks.ungated),
+                ),
+                beside=(*probe, *beside),
             )
-            beside = ()
-            before = samples
+            before, beside = samples, []
 
 
-def _beside(
-    config: Config, moment: Moment, counts: Counts, task: int, tasks: int, samples: int, steps: int, presented: int
-) -> tuple[tuple[Passes, Counts], ...]:
-    """What the method says that it computes at a moment, with the masks then."""
-    held = min(presented, config.buffer_size) if config.rehearses else 0
-    occasion = Occasion(moment, task, tasks, samples, steps, held)
-    return tuple((passes, counts) for passes in config.method_class.passes(config.method_settings, occasion))
-
-
-def needs_probe(config: Config) -> bool:
-    """Whether shrinking the mask asks for gradients."""
-    return config.sparse and config.make_policy().probes
-
-
-def _probe_samples(config: Config, policy: Policy, samples: int, presented: int) -> int:
-    """The first samples of the task and the whole buffer, if the importance asks for gradients at all."""
-    if not policy.probes:
-        return 0
-    filled = min(presented, config.buffer_size) if config.rehearses else 0
-    return min(policy.probe_samples, samples) + filled
-
-
-def _passes(config: Config, samples: int, presented: int, *, replays: bool) -> dict[str, int]:
-    """Samples of an epoch's passes, with those of the refresh steps apart.
+def _batches(config: Config, samples: int, presented: int, interval: int, *, replays: bool) -> tuple[int, int, int]:
+    """Steps of an epoch, every interval-th from the first on: their number, their samples, and those they replay.
 
     Step k of the epoch begins after ``presented + k * batch`` presentations, so each of its draws has
-    min(replay batch, capacity, that many) samples: a ramp that is clipped. Refresh steps are every interval-th.
+    min(replay batch, capacity, that many) samples: a ramp that is clipped.
     """
     batch = config.batch_size
     steps = samples // batch if config.rules.drop_last else -(-samples // batch)
-    trained = min(samples, steps * batch)
+    chosen = -(-steps // interval)
+    last_is_chosen = (steps - 1) % interval == 0
+    lacking = max(0, steps * batch - samples) if last_is_chosen else 0
     draws = config.method_class.draws_per_step if replays else 0
     most = min(config.effective_replay_batch_size, config.buffer_size) if draws else 0
-    refresh_steps = refresh_current = refresh_replay = 0
-    if config.sparse and config.dgm:
-        interval = config.dgm_interval
-        refresh_steps = -(-steps // interval)
-        last_is_refresh = steps > 0 and (steps - 1) % interval == 0
-        refresh_current = refresh_steps * batch - (steps * batch - trained if last_is_refresh else 0)
-        refresh_replay = draws * clipped_ramp(most, presented, interval * batch, refresh_steps)
-    return {
-        "steps": steps,
-        "refresh_steps": refresh_steps,
-        "current": trained - refresh_current,
-        "replay": draws * clipped_ramp(most, presented, batch, steps) - refresh_replay,
-        "refresh_current": refresh_current,
-        "refresh_replay": refresh_replay,
-    }
+    return chosen, chosen * batch - lacking, draws * clipped_ramp(most, presented, interval * batch, chosen)

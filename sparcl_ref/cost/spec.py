@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -132,12 +132,9 @@ class ModelSpec:
         ValueError
             If there is none.
         """
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(f"{self.name} has no layer {name!r}; it has {_listed(layer.name for layer in self.layers)}")
-
-
-def _listed(names: Iterable[str], most: int = 6) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+        by_name = {layer.name: layer for layer in self.layers}
+        if name in by_name:
+            return by_name[name]
+        most = 6
+        more = f" and {len(by_name) - most} more" if len(by_name) > most else ""
+        raise ValueError(f"{self.name} has no layer {name!r}; it has {', '.join(list(by_name)[:most])}{more}")

@@ -15,20 +15,10 @@ from sparcl_ref.optimizers import SGD
 def pass_and_update_seconds(
     model: Network, *, batch: int, repeats: int = 3, clock: Callable[[], float] = time.perf_counter
 ) -> tuple[float, float]:
-    """Median seconds of a dense forward and backward pass, and of an update.
+    """Median seconds of a dense forward and backward pass of ``batch`` samples, and of an update.
 
-    Masks of the reference engine do not make its passes faster, so dense passes are measured.
-
-    Parameters
-    ----------
-    model : Network
-        Left with changed running statistics and zero gradients; weights stay.
-    batch : int
-        Samples of the pass.
-    repeats : int
-        Measurements of each, after one that warms up.
-    clock : callable
-        Seconds.
+    Masks of the reference engine do not make its passes faster, so dense passes are measured, ``repeats`` times after
+    one that warms up. The model is left with changed running statistics and zero gradients; weights stay.
     """
     x = np.zeros((batch, *model.input_shape), dtype=model.parameters()[0].value.dtype)
     upstream = np.zeros((batch, model.classes), dtype=x.dtype)

@@ -92,7 +92,8 @@ class Layer:
                 f"{self._label}: backward needs a forward pass before it; call forward once per backward"
             )
         cache, shape, dtype = self._cache
-        expect_gradient_shape(self._label, dy, shape)
+        if dy.shape != shape:
+            raise ValueError(f"{self._label}: upstream gradient must have the output's shape {shape}, got {dy.shape}")
         if dy.dtype != dtype:
             raise TypeError(f"{self._label}: upstream gradient must have the output's dtype {dtype}, got {dy.dtype}")
         self._cache = None
@@ -167,19 +168,19 @@ class Layer:
         """Yield (dotted name, layer) for this layer and everything below it, in forward order."""
         yield prefix, self
         for name, child in self.children().items():
-            yield from child.named_layers(".".join(part for part in (prefix, name) if part))
+            yield from child.named_layers(dotted(prefix, name))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted name, parameter) in PyTorch's order."""
         for prefix, layer in self.named_layers():
             for name, parameter in layer.own_parameters().items():
-                yield f"{prefix}.{name}" if prefix else name, parameter
+                yield dotted(prefix, name), parameter
 
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (dotted name, array) of the running statistics."""
         for prefix, layer in self.named_layers():
             for name, array in layer.own_buffers().items():
-                yield f"{prefix}.{name}" if prefix else name, array
+                yield dotted(prefix, name), array
 
     @property
     def label(self) -> str:
@@ -191,13 +192,13 @@ class Layer:
         return type(self).__name__
 
 
-def expect_gradient_shape(label: str, dy: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Refuse an upstream gradient that does not have the output's shape.
+class Uncounted(Layer):
+    """A layer without multiply-adds that count: a few operations an entry, beside the products of weights."""
 
-    Raises
-    ------
-    ValueError
-        Naming the layer, the expected and the given shape.
-    """
-    if dy.shape != shape:
-        raise ValueError(f"{label}: upstream gradient must have the output's shape {shape}, got {dy.shape}")
+    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
+        return MultiplyAdds()
+
+
+def dotted(*names: str) -> str:
+    """Parts of a name joined; those that are "" add nothing."""
+    return ".".join(name for name in names if name)

@@ -7,13 +7,13 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.base import Mode, Uncounted
 from sparcl_ref.layers.checks import as_count, as_float_dtype, expect_dtype, expect_shape
-from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 from sparcl_ref.layers.parameter import Parameter
 
 
-class _BatchNorm(Layer):
+class _BatchNorm(Uncounted):
     """Normalise each channel to mean 0 and variance 1, then give it a learned scale and offset.
 
     Forward, for one channel with its m values x_1..x_m (all samples, all positions)::
@@ -100,10 +100,6 @@ class _BatchNorm(Layer):
             "running_var": self.running_var,
             "num_batches_tracked": self.num_batches_tracked,
         }
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        """None that count: a few operations an entry, beside the products of weights."""
-        return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint(kept_bytes=load.size(shape))  # the deviations from the mean

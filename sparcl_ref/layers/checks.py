@@ -12,22 +12,7 @@ Pair = tuple[int, int]
 
 
 def expect_shape(label: str, shape: tuple[int, ...], *expected: int | str) -> None:
-    """Refuse an input whose shape, that of one sample, does not fit.
-
-    Parameters
-    ----------
-    label : str
-        How the error calls the layer.
-    shape : tuple of int
-        Without the batch axis.
-    *expected : int or str
-        One entry per axis: the size, or the name of an axis of any size, such as ``"H"``.
-
-    Raises
-    ------
-    ValueError
-        If the number of axes or a fixed size differs.
-    """
+    """Refuse, by ValueError, a sample of other axes than expected: a size each, or the name of an axis of any size."""
     fits = len(shape) == len(expected) and all(
         isinstance(want, str) or size == want for size, want in zip(shape, expected, strict=True)
     )
@@ -37,24 +22,13 @@ def expect_shape(label: str, shape: tuple[int, ...], *expected: int | str) -> No
 
 
 def expect_dtype(label: str, x: np.ndarray, dtype: np.dtype[Any]) -> None:
-    """Refuse an input that is not of the parameters' dtype; NumPy would silently compute in float64.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse, by TypeError, an input not of the parameters' dtype; NumPy would silently compute in float64."""
     if x.dtype != dtype:
         raise TypeError(f"{label}: input is {x.dtype} but the parameters are {dtype}; convert one of them")
 
 
 def as_float_dtype(label: str, dtype: DTypeLike) -> np.dtype[Any]:
-    """Return float32 or float64 as a dtype object.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
+    """Return float32 or float64 as a dtype object; anything else is a TypeError."""
     found = np.dtype(dtype)
     if found not in (np.float32, np.float64):
         raise TypeError(f"{label}: dtype must be float32 or float64, got {found}")
@@ -62,15 +36,7 @@ def as_float_dtype(label: str, dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def as_count(label: str, name: str, value: int, *, minimum: int = 1) -> int:
-    """Return a size given to a constructor as an int.
-
-    Raises
-    ------
-    TypeError
-        If it is not an integer.
-    ValueError
-        If it is below ``minimum``.
-    """
+    """Return a size given to a constructor as an int: a TypeError if it is none, a ValueError if it is too small."""
     try:
         count = operator.index(value)
     except TypeError:
@@ -81,15 +47,7 @@ def as_count(label: str, name: str, value: int, *, minimum: int = 1) -> int:
 
 
 def as_pair(label: str, name: str, value: int | Pair, *, minimum: int = 1) -> Pair:
-    """Return ``(rows, columns)`` from such a pair or from one integer for both.
-
-    Raises
-    ------
-    TypeError
-        If an entry is not an integer.
-    ValueError
-        If there are not two entries, or one is below ``minimum``.
-    """
+    """Return ``(rows, columns)`` from such a pair or from one integer for both; refuses as `as_count` does."""
     if not isinstance(value, tuple | list):
         value = (value, value)
     if len(value) != 2:

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer, Mode
-from sparcl_ref.layers.costs import MultiplyAdds, Shape
+from sparcl_ref.layers.base import Layer, Mode, Uncounted
+from sparcl_ref.layers.costs import Shape
 
 #: What flows through a network: arrays, or, for whoever wants to know about them, shapes or sizes.
 Value = TypeVar("Value")
@@ -17,20 +17,14 @@ VisitBack = Callable[[Layer, Value, bool], Value | None]
 Join = Callable[[Value, Value], Value]
 
 
-class Composite(Layer):
+class Composite(Uncounted):
     """A layer that says how a value flows through its children, and its gradient back through them."""
 
     def flow(self, x: Value, visit: Visit[Value], join: Join[Value]) -> Value:
         """Pass a value through the children.
 
-        Parameters
-        ----------
-        x : value
-            What the layer is given.
-        visit : callable
-            ``(local name, child, value) -> value``, called in the order of computation.
-        join : callable
-            ``(value, value) -> value``, called where two branches are added.
+        ``visit`` is ``(local name, child, value) -> value``, called in the order of computation; ``join``, called where
+        two branches are added, ``(value, value) -> value``.
         """
         raise NotImplementedError  # pragma: no cover
 
@@ -40,9 +34,6 @@ class Composite(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.flow(shape, lambda name, layer, shape: layer.output_shape(shape), self.same_shape)
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
 
     def same_shape(self, main: Shape, side: Shape) -> Shape:
         """The shape of the sum of two branches.

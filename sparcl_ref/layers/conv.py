@@ -25,18 +25,8 @@ def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
 
     ``cols[c, i, j, h, w, n] = padded[n, c, h * stride + i * dilation, w * stride + j * dilation]``
 
-    The batch becomes the last axis, so that even for small images the copied runs of memory are long.
-
-    Parameters
-    ----------
-    x : ndarray, shape (n, C, H, W)
-    window : Window
-    out : (int, int)
-        The window's output size (H', W').
-
-    Returns
-    -------
-    ndarray, shape (C, kh, kw, H', W', n)
+    From images (n, C, H, W) to columns (C, kh, kw, H', W', n), with ``out`` the window's output size (H', W'). The
+    batch becomes the last axis, so that even for small images the copied runs of memory are long.
     """
     n, channels, height, width = x.shape
     size = height, width
@@ -54,17 +44,7 @@ def im2col(x: np.ndarray, window: Window, out: Pair) -> np.ndarray:
 def col2im(cols: np.ndarray, window: Window, size: Pair) -> np.ndarray:
     """Add every entry of the columns to the pixel `im2col` read it from: the transpose of that linear map.
 
-    Parameters
-    ----------
-    cols : ndarray, shape (C, kh, kw, H', W', n)
-    window : Window
-    size : (int, int)
-        Rows and columns (H, W) of the image.
-
-    Returns
-    -------
-    ndarray, shape (n, C, H, W)
-        A view that is not contiguous.
+    From columns (C, kh, kw, H', W', n) to images (n, C, H, W) of that size (H, W), a view that is not contiguous.
     """
     channels, _, _, height, width, n = cols.shape
     padded = np.zeros((channels, *window.padded_size(size), n), dtype=cols.dtype)

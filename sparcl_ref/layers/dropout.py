@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer, Mode
-from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.base import Mode, Uncounted
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 
 
-class Dropout(Layer):
+class Dropout(Uncounted):
     """Set each entry to zero with probability p while training, and divide the others by 1 - p.
 
     Forward, in train mode, with k drawn as 0 with probability p and as 1 / (1 - p) otherwise::
@@ -46,9 +46,6 @@ class Dropout(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         """In train mode. Draws are float32 numbers, gone before the output is made; whether kept takes a byte."""

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer, Mode
-from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.base import Mode, Uncounted
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 
 
-class Flatten(Layer):
+class Flatten(Uncounted):
     """``(N, ...) -> (N, product of the rest)`` in C order: for images channel by channel, row by row.
 
     Backward. No number changes, only the index it is found under, so the gradient gets the input's shape back. Both
@@ -21,9 +21,6 @@ class Flatten(Layer):
         if not shape:
             raise ValueError(f"{self._label}: input must have shape (N, ...) with at least 2 axes, got (N)")
         return (math.prod(shape),)
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint(view=True)

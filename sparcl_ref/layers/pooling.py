@@ -7,14 +7,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer, Mode
+from sparcl_ref.layers.base import Mode, Uncounted
 from sparcl_ref.layers.checks import Pair, as_pair, expect_shape
-from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 from sparcl_ref.layers.windows import Window, crop, pad, padding_bytes
 
 
-class _Pool2d(Layer):
-    """What max and average pooling share: the window's arguments and its geometry."""
+class _Pool2d(Uncounted):
+    """What max and average pooling share: the window's arguments and its geometry.
+
+    Parameters
+    ----------
+    kernel_size : int or (int, int)
+    stride : int or (int, int), optional
+        Default: the kernel size, so that windows touch without overlap.
+    padding : int or (int, int)
+        At most half the kernel, so that no window lies outside the image.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range.
+    TypeError
+        If a size is not an integer.
+    """
 
     def __init__(self, kernel_size: int | Pair, *, stride: int | Pair | None = None, padding: int | Pair = 0):
         super().__init__()
@@ -31,9 +47,6 @@ class _Pool2d(Layer):
         channels, rows, columns = shape
         return channels, *self._window.output_size(self._label, (rows, columns))
 
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
-
     def _taps(self, y: np.ndarray) -> Iterator[tuple[slice, slice]]:
         """What each tap of the window sees of the padded input, for ``y`` of the output's shape."""
         for _, _, rows, columns in self._window.taps((y.shape[2], y.shape[3])):
@@ -45,27 +58,12 @@ class _Pool2d(Layer):
 
 
 class MaxPool2d(_Pool2d):
-    """The largest entry of each window; padding never wins.
+    """The largest entry of each window; padding never wins. See `_Pool2d` for the arguments.
 
     Backward. A small change of the largest entry changes the output by as much; a small change of any other entry
     changes nothing. So dy goes to the entry that won, and where windows overlap an entry collects from each one it
     won. Among equals the first in row-major order of the window wins. NaN is the largest of all, and of several the
     last wins. Both are PyTorch's choices.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
-        Default: the kernel size, so that windows touch without overlap.
-    padding : int or (int, int)
-        At most half the kernel, so that no window lies outside the image.
-
-    Raises
-    ------
-    ValueError
-        If a size is out of range.
-    TypeError
-        If a size is not an integer.
     """
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
@@ -111,23 +109,10 @@ class MaxPool2d(_Pool2d):
 class AvgPool2d(_Pool2d):
     """The mean of each window, the zeros of the padding included (PyTorch's ``count_include_pad=True``).
 
+    See `_Pool2d` for the arguments.
+
     Backward. Each of the k entries of a window has weight 1/k in its mean, so it receives dy/k; where windows overlap
     an entry collects from each one it lies in.
-
-    Parameters
-    ----------
-    kernel_size : int or (int, int)
-    stride : int or (int, int), optional
-        Default: the kernel size, so that windows touch without overlap.
-    padding : int or (int, int)
-        At most half the kernel.
-
-    Raises
-    ------
-    ValueError
-        If a size is out of range.
-    TypeError
-        If a size is not an integer.
     """
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
@@ -154,7 +139,7 @@ class AvgPool2d(_Pool2d):
         return crop(dpadded, self._window, size)
 
 
-class GlobalAvgPool2d(Layer):
+class GlobalAvgPool2d(Uncounted):
     """The mean of each channel's image: ``(N, C, H, W) -> (N, C)``.
 
     Backward. Every pixel has weight 1 / (H W) in its mean: dL/dx[n, c, h, w] = dy[n, c] / (H W).
@@ -165,9 +150,6 @@ class GlobalAvgPool2d(Layer):
         if shape[1] * shape[2] == 0:
             raise ValueError(f"{self._label}: images must have at least one pixel, got shape {shape}")
         return shape[:1]
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparcl_ref.layers.base import Layer, Mode
-from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, Shape
+from sparcl_ref.layers.base import Mode, Uncounted
+from sparcl_ref.layers.costs import Footprint, Load, Shape
 
 
-class ReLU(Layer):
+class ReLU(Uncounted):
     """``y = max(x, 0)``, entry by entry, on arrays of any shape.
 
     Backward. Where x > 0 the output moves with the input, elsewhere it stays 0::
@@ -21,9 +21,6 @@ class ReLU(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
-
-    def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        return MultiplyAdds()
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint(keeps_output=True, backward_bytes=load.size(shape, item_bytes=1) + load.buffer_bytes)  # y > 0

@@ -24,19 +24,12 @@ class Window:
     dilation: Pair = (1, 1)
 
     def output_size(self, label: str, size: Pair) -> Pair:
-        """Number of positions at which the window lies inside the padded image.
-
-        Parameters
-        ----------
-        label : str
-            How the error calls the layer.
-        size : (int, int)
-            Rows and columns of the image.
+        """Number of positions at which the window lies inside the padded image, along rows and columns.
 
         Raises
         ------
         ValueError
-            If the window is larger than the padded image.
+            If the window is larger than the padded image; the message calls the layer ``label``.
         """
         axes = zip(size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
@@ -50,10 +43,7 @@ class Window:
     def taps(self, out: Pair) -> Iterator[tuple[int, int, slice, slice]]:
         """Yield each tap ``(i, j)`` in row-major order with the rows and columns of the padded image it sees.
 
-        Parameters
-        ----------
-        out : (int, int)
-            `output_size`; the two slices select exactly that many rows and columns.
+        The two slices select exactly ``out`` rows and columns, the `output_size`.
         """
         rows, columns = (
             [slice(tap * d, tap * d + s * (n - 1) + 1, s) for tap in range(k)]

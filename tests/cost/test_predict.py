@@ -267,7 +267,7 @@ def test_a_methods_own_passes_are_predicted_as_they_are_recorded(monkeypatch, sp
     assert prediction.table == trainer.ledger.table
     assert recorded["dw_recording"] == recorded["dx_recall"] == 0 < recorded["dw_fisher"]
     assert prediction.pass_samples == 20 + 30 + (20 + 30) + 9 + sum(
-        plan.current + plan.replay + plan.refresh_current + plan.refresh_replay for plan in prediction.epochs
+        passes.samples for plan in prediction.epochs for passes, _ in plan.passes
     )
 
 
