@@ -52,24 +52,20 @@ def drawing(
         What the figure shows: string keys to numbers, strings, booleans, None, arrays, or lists and mappings of them.
         NaN stands for "no value".
     within : float
-        Absolute tolerance of the numbers in ``data`` when they are compared with another run's; 0 for what follows
-        by arithmetic.
+        Absolute tolerance of ``data`` when compared with another run's; 0 for what follows by arithmetic.
     size : (float, float)
         Width and height in inches.
 
     Returns
     -------
     context manager of (figure, theme)
-        An empty `matplotlib.figure.Figure` with constrained layout, and the colours to draw with
-        (`sparcl_ref.report.style.LIGHT`).
+        An empty figure with constrained layout, and the colours to draw with (`sparcl_ref.report.style.LIGHT`).
 
     Raises
     ------
-    ValueError
-        If the name does not fit, ``data`` is empty or holds an infinite number, or ``within`` or ``size`` is out of
-        range.
-    TypeError
-        If ``data`` holds what cannot be written as JSON.
+    ValueError, TypeError
+        If the name does not fit, ``data`` is empty or holds an infinite number or what cannot be written as JSON, or
+        ``within`` or ``size`` is out of range.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"a figure's name is lower-case letters, digits and single hyphens, got {name!r}")

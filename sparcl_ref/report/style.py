@@ -21,45 +21,21 @@ DPI, NARROW_DPI, CSS_PIXELS = 160, 180, 100
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of figures and page.
+    """Colours ("#rrggbb") of figures and page; ramps name their ends and what lies between."""
 
-    Attributes
-    ----------
-    name : str
-        "light" or "dark".
-    background, surface : str
-        Of the page, and of what lies on it.
-    ink, muted, faint : str
-        Of text and data, of what comes second, of rules and grids.
-    accent : str
-        Of links and marks.
-    dense : dict of str to str
-        Colours of five dense methods, see `looks`.
-    spare : tuple of str
-        Colours of all other dense methods, in order of appearance.
-    warm : tuple of str
-        Ends and middle of the ramp for SparCL entries.
-    strata : tuple of str
-        Ramp for weights by the task in which they joined; see ``bedrock`` for the initial ones.
-    bedrock : str
-        Of weights alive since the start.
-    heat : tuple of str
-        Ramp from 0 to 1.
-    """
-
-    name: str
+    name: str  # "light" or "dark"
     background: str
-    surface: str
-    ink: str
-    muted: str
-    faint: str
-    accent: str
-    dense: dict[str, str]
-    spare: tuple[str, ...]
-    warm: tuple[str, ...]
-    strata: tuple[str, ...]
-    bedrock: str
-    heat: tuple[str, ...]
+    surface: str  # of what lies on the page
+    ink: str  # of text and data
+    muted: str  # of what comes second
+    faint: str  # of rules and grids
+    accent: str  # of links and marks
+    dense: dict[str, str]  # of five dense methods, see `looks`
+    spare: tuple[str, ...]  # of all other dense methods, in order of appearance
+    warm: tuple[str, ...]  # ramp of SparCL entries
+    strata: tuple[str, ...]  # ramp of weights by the task in which they joined
+    bedrock: str  # of weights alive since the start
+    heat: tuple[str, ...]  # ramp from 0 to 1
 
 
 LIGHT = Theme(
@@ -172,30 +148,20 @@ def text_on(background: str) -> str:
 def rc(theme: Theme = LIGHT) -> dict[str, Any]:
     """Matplotlib settings of the look, for `matplotlib.style.context` or ``rcParams.update``."""
     return {
-        "figure.facecolor": theme.background,
-        "savefig.facecolor": theme.background,
-        "axes.facecolor": theme.background,
-        "axes.edgecolor": theme.muted,
-        "axes.labelcolor": theme.muted,
-        "axes.titlecolor": theme.ink,
+        **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), theme.background),
+        **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), theme.muted),
+        **dict.fromkeys(("axes.titlecolor", "text.color"), theme.ink),
         "axes.titlelocation": "left",
-        "axes.titlesize": 11,
-        "axes.labelsize": 11,
-        "axes.linewidth": 0.8,
+        **dict.fromkeys(("axes.titlesize", "axes.labelsize", "font.size"), 11),
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10.5),
+        **dict.fromkeys(("axes.linewidth", "grid.linewidth"), 0.8),
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "text.color": theme.ink,
-        "xtick.color": theme.muted,
-        "ytick.color": theme.muted,
-        "xtick.labelsize": 10.5,
-        "ytick.labelsize": 10.5,
         "xtick.major.size": 3,
         "ytick.major.size": 0,
         "grid.color": theme.faint,
-        "grid.linewidth": 0.8,
         "font.family": "DejaVu Sans",
-        "font.size": 11,
         # A dollar sign in a name is a dollar sign.
         "text.parse_math": False,
         "lines.solid_capstyle": "round",

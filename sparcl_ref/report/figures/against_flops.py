@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from sparcl_ref.report import numbers, style
 from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
-from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, place_axes, text_width, title
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, percent_axis, place_axes, text_width, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, Row, aggregate
 
@@ -28,30 +28,16 @@ def accuracy_against_flops(
     Entries far below the best stand in a strip of their own under a break in the axis. Entries whose train FLOPs are
     unknown are left out.
 
-    Parameters
-    ----------
-    records : sequence of dict
-    convention : {"exact", "paper"}
-    theme : Theme
-    width : float
-        In inches. Where it is less than `style.WIDTH`, labels have no names.
-
-    Returns
-    -------
-    Figure
-        Points carry the entry's name as their matplotlib label.
+    Points carry the entry's name as their matplotlib label; the narrow drawing shows no names.
 
     Raises
     ------
     ValueError
         If no entry's train FLOPs are known.
     """
-    every = aggregate(records)
-    points = [
-        _Point(row, look, row.train_flops[convention].mean or 0)
-        for row, look in zip(every, style.looks(every, theme), strict=True)
-    ]
-    points = [point for point in points if point.flops]
+    rows = aggregate(records)
+    pairs = zip(rows, style.looks(rows, theme), strict=True)
+    points = [_Point(row, look, flops) for row, look in pairs if (flops := row.train_flops[convention].mean)]
     if not points:
         raise ValueError("no entry's train FLOPs are known, so there is nothing to draw accuracy against")
     near = is_near_best([point.row.accuracy for point in points])
@@ -61,12 +47,8 @@ def accuracy_against_flops(
     low = max(0.85, LINE * 1.5 * len(strips[1])) if strips[1] else 0
     with style.applied(theme):
         figure = new_figure(HEAD + 0.2 + tall + 0.3 + low + 0.7, width=width)
-        title(
-            figure,
-            "What the accuracy costs",
-            under="Class-IL accuracy after the last task in %; further left is cheaper, higher is better",
-            theme=theme,
-        )
+        under = "Class-IL accuracy after the last task in %; further left is cheaper, higher is better"
+        title(figure, "What the accuracy costs", under=under, theme=theme)
         axes = [place_axes(figure, 0.6, 0.7 + (low + 0.3 if low else 0), width - 0.85, tall)]
         if low:
             axes.append(place_axes(figure, 0.6, 0.7, width - 0.85, low))
@@ -121,14 +103,12 @@ def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
     """
     chains = []
     for method in dict.fromkeys(row.method for row in rows if row.sparse):
-        sparse = sorted(
-            (i for i, r in enumerate(rows) if r.method == method and r.sparse), key=lambda i: rows[i].sparsity or 0
-        )
-        if len({rows[i].sparsity for i in sparse}) < len(sparse):
-            continue
-        dense = [i for i, row in enumerate(rows) if row.method == method and not row.sparse]
-        dense.sort(key=lambda i: rows[i].head != rows[sparse[0]].head)
-        chains.append([*dense[:1], *sparse])
+        alike = [i for i, row in enumerate(rows) if row.method == method]
+        sparse = sorted((i for i in alike if rows[i].sparse), key=lambda i: rows[i].sparsity or 0)
+        if len({rows[i].sparsity for i in sparse}) == len(sparse):
+            dense = [i for i in alike if not rows[i].sparse]
+            dense.sort(key=lambda i: rows[i].head != rows[sparse[0]].head)
+            chains.append([*dense[:1], *sparse])
     return chains
 
 
@@ -172,9 +152,7 @@ def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) 
 
 def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None:
     for axes in strips:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
-        axes.yaxis.set_major_locator(MaxNLocator(5 if axes is strips[0] else 2, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y")
+        percent_axis(axes, 5 if axes is strips[0] else 2)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = axes.get_xlim()
@@ -188,12 +166,6 @@ def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None
         axes.tick_params(axis="x", bottom=False, labelbottom=False)
     if len(strips) == 2:
         # Two strokes on either side of the gap: the axis is broken here.
-        stroke: dict[str, Any] = {
-            "marker": [(-1, -0.6), (1, 0.6)],
-            "markersize": 10,
-            "linestyle": "",
-            "color": "0.5",
-            "clip_on": False,
-        }
-        strips[0].plot([0], [0], transform=strips[0].transAxes, label="_break", **stroke)
-        strips[1].plot([0], [1], transform=strips[1].transAxes, label="_break", **stroke)
+        for height, axes in enumerate(strips):
+            stroke = axes.plot([0], [height], transform=axes.transAxes, label="_break", linestyle="", clip_on=False)
+            stroke[0].set(marker=[(-1, -0.6), (1, 0.6)], markersize=10, color="0.5")

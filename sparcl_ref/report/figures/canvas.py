@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matplotlib.transforms import Bbox
 
 from sparcl_ref.report import style
@@ -32,6 +33,23 @@ def place_axes(figure: Figure, left: float, bottom: float, width: float, height:
     """Axes at a place given in inches."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up), **options)
+
+
+def height_of(axes: Axes) -> float:
+    """Height of axes in inches."""
+    return axes.get_window_extent().height / axes.figure.dpi
+
+
+def without_frame(axes: Axes) -> None:
+    """Take away the lines around axes."""
+    axes.spines[:].set_visible(False)
+
+
+def percent_axis(axes: Axes, ticks: int) -> None:
+    """Write accuracies in percent, at round numbers, with a line across at each."""
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y")
 
 
 def text_width(figure: Figure | SubFigure, text: str, *, size: float = LABEL) -> float:

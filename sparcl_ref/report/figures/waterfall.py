@@ -25,21 +25,9 @@ CAPTIONS = {
 def cost_waterfall(
     savings: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "", theme: Theme = LIGHT, width: float = WIDTH
 ) -> Figure:
-    """Train FLOPs as a waterfall, a panel for each convention.
+    """Train FLOPs of the run ``name`` as a waterfall, a panel for each convention.
 
-    Parameters
-    ----------
-    savings : mapping of str to sequence of mapping
-        "exact" and "paper", each the parts in order with ``name``, ``change_flops`` and ``total_flops``.
-    name : str
-        What the run is called.
-    theme : Theme
-    width : float
-        In inches. Where it is less than `style.WIDTH`, panels stand one above the other.
-
-    Returns
-    -------
-    Figure
+    ``savings`` has "exact" and "paper", each the parts in order with ``name``, ``change_flops`` and ``total_flops``.
     """
     with style.applied(theme):
         stacked = width < WIDTH
