@@ -55,13 +55,7 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
-    """Import what --plugin names among the arguments.
-
-    Raises
-    ------
-    Refused
-        If one cannot be imported.
-    """
+    """Import what --plugin names among the arguments; `Refused` if one cannot be imported."""
     scout = Parser(prog=f"python -m {program}", add_help=False, allow_abbrev=False)
     add_plugin_option(scout)
     plugins = scout.parse_known_args(arguments)[0].plugin
@@ -141,19 +135,8 @@ def writing(place: str, action: Callable[[], Answer], *, advice: str = "choose a
 def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
     """Run a command's body and turn what it raises into one line on stderr and an exit code.
 
-    Parameters
-    ----------
-    program : str
-        How the command calls itself.
-    body : callable
-        Takes the arguments, returns the exit code.
-    arguments : sequence of str, optional
-        ``sys.argv[1:]`` unless given.
-
-    Returns
-    -------
-    int
-        0 fine, 1 failed, 2 refused, 130 interrupted.
+    ``body`` takes the arguments, ``sys.argv[1:]`` unless given, and returns its exit code; in all there are 0 fine,
+    1 failed, 2 refused, 130 interrupted.
     """
     try:
         code = body(sys.argv[1:] if arguments is None else arguments)

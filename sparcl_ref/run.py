@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import itertools
 import json
 import sys
 import time
@@ -23,7 +24,7 @@ from sparcl_ref.command_line import (
     settings_from,
 )
 from sparcl_ref.config import Config
-from sparcl_ref.presets import PRESETS, configurations, over_seeds, preset
+from sparcl_ref.presets import PRESETS, configurations, over_seeds
 from sparcl_ref.text import columns
 
 if TYPE_CHECKING:
@@ -68,13 +69,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
-    """Name, configurations (one per run) and BLAS threads of what is asked for.
-
-    Raises
-    ------
-    ValueError
-        If the request makes no sense.
-    """
+    """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
     overrides = settings_from(options)
     for name in ("seeds", "jobs", "threads"):
         value = getattr(options, name)
@@ -82,7 +77,7 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
             raise ValueError(f"--{name} must be at least 1, got {value}")
     if options.config is None:
         name = options.preset or "run"
-        configs = configurations(preset(name) if options.preset else ({},), overrides)
+        configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
         return name, over_seeds(configs, options.seeds or 1), options.threads or 1
     if options.seeds is not None:
         raise ValueError("--seeds does not go with --config, which names every run and its seed; leave one out")
@@ -102,22 +97,15 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
 
 def default_directory(name: str) -> Path:
     """The first of runs/NAME, runs/NAME-2, ... that does not exist."""
-    number, path = 1, Path("runs") / name
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{name}-{number}"
-    return path
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
 
 
 def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
     """The effective configuration: what all runs share, and how many differ from it."""
-    shared, varied = {}, []
-    every = [config.to_json() for config in configs]
-    for key in dict.fromkeys(key for values in every for key in values):
-        if all(key in values and values[key] == every[0].get(key) for values in every):
-            shared[key] = every[0][key]
-        else:
-            varied.append(key)
+    first, *others = (config.to_json() for config in configs)
+    shared = {key: value for key, value in first.items() if all((key, value) in each.items() for each in others)}
+    varied = dict.fromkeys(key for values in (first, *others) for key in values if key not in shared)
     lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
     lines.append("  " + ", ".join(f"{key}={value}" for key, value in shared.items() if value is not None))
     if varied:
@@ -126,14 +114,7 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
 
 
 def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
-    """Price what will run, so that whatever does not fit is said before any work.
-
-    Returns
-    -------
-    datasets : dict of str to Dataset
-        By the name in the configurations.
-    forecasts : list of Forecast
-        One per configuration.
+    """Data sets by name, and the price of each run, so that whatever does not fit is said before any work.
 
     Raises
     ------
@@ -187,12 +168,14 @@ def prepare_numba(dtype: str, threads: int) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
+    from sparcl_ref.extensions import REGISTRIES
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import check_writable, drawing_problem
 
     options = parse(arguments)
     if options.list:
-        print(listing())
+        kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
+        print(columns(("kind", "names"), [(kind, ", ".join(names)) for kind, names in kinds], left=2))
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
@@ -264,11 +247,7 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
-    masks = {
-        f"{result.name}#{result.config.seed}": snapshots
-        for result in results
-        if (snapshots := result.mask_snapshots()) is not None
-    }
+    masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
     failure = None
     try:
@@ -286,15 +265,6 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     if not options.json:
         print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
         print("summary.json, metrics.csv, masks.npz and the figures.")
-
-
-def listing() -> str:
-    """All that can be named on the command line, one kind after the other."""
-    from sparcl_ref.extensions import REGISTRIES
-
-    rows = [("preset", ", ".join(PRESETS))]
-    rows += [(known.kind, ", ".join(known)) for known in REGISTRIES]
-    return columns(("kind", "names"), rows, left=2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
