@@ -10,11 +10,12 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.command_line import (
+    Answer,
     Parser,
     add_plugin_option,
     add_settings,
@@ -125,15 +126,14 @@ def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]
     from sparcl_ref.streams import load_dataset
 
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    # Seeds change draws, not cost: one forecast stands for all seeds of a configuration.
-    known = {seedless(config): config for config in configs}
-    priced = {key: forecast(config, datasets[config.dataset]) for key, config in known.items()}
-    return datasets, [priced[seedless(config)] for config in configs]
+    return datasets, once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
 
 
-def seedless(config: Config) -> Config:
-    """The configuration with seed 0: what all its seeds share."""
-    return dataclasses.replace(config, seed=0)
+def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]) -> list[Answer]:
+    """A function of each configuration that costs much: seeds change draws, not cost, so one stands for all of them."""
+    keys = [dataclasses.replace(config, seed=0) for config in configs]
+    known = {key: of(config) for key, config in dict(zip(keys, configs, strict=True)).items()}
+    return [known[key] for key in keys]
 
 
 def measured_seconds(
@@ -144,14 +144,15 @@ def measured_seconds(
 
     from sparcl_ref.forecast import estimated_seconds
 
-    known: dict[Config, float] = {}
+    priced = dict(zip(configs, forecasts, strict=True))
+
+    def measured(config: Config) -> float:
+        if priced[config].engine == "numba":
+            prepare_numba(config.dtype, threads)
+        return estimated_seconds(priced[config], config, datasets[config.dataset])
+
     with threadpool_limits(limits=threads):
-        for config, item in zip(configs, forecasts, strict=True):
-            if seedless(config) not in known:
-                if item.engine == "numba":
-                    prepare_numba(config.dtype, threads)
-                known[seedless(config)] = estimated_seconds(item, config, datasets[config.dataset])
-    return [known[seedless(config)] for config in configs]
+        return once_for_all_seeds(measured, configs)
 
 
 @functools.cache

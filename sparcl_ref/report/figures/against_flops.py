@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from sparcl_ref.report import numbers, style
 from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
@@ -81,18 +82,10 @@ def _draw_points(axes: Axes, points: list[_Point], theme: Theme) -> None:
         if bar:
             ends = [accuracy - bar, accuracy + bar]
             axes.plot([flops, flops], ends, color=look.colour, linewidth=1.4, zorder=2, label="_bar")
-        hollow = look.dash != "-"
-        axes.plot(
-            flops,
-            accuracy,
-            look.marker,
-            color=look.colour,
-            markersize=14 if look.marker == "*" else 10,
-            markerfacecolor=theme.background if hollow else look.colour,
-            markeredgewidth=2.2 if hollow else 0,
-            zorder=3,
-            label=row.name,
-        )
+        mark = axes.plot(flops, accuracy, look.marker, color=look.colour, zorder=3, label=row.name)[0]
+        mark.set(markersize=14 if look.marker == "*" else 10, markeredgewidth=0)
+        if look.dash != "-":
+            mark.set(markerfacecolor=theme.background, markeredgewidth=2.2)
 
 
 def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
@@ -114,40 +107,28 @@ def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
 
 def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) -> None:
     """A label beside each point, no two at one height, to the left where it would not fit or would cover more."""
-    inch = axes.figure.dpi
-    border = axes.get_window_extent()
-    places = [
-        ((x - border.x0) / inch, (y - border.y0) / inch)
-        for x, y in axes.transData.transform([(point.flops, point.row.accuracy) for point in points])
-    ]
-    levels = spread_labels([y for _, y in places], LINE, 0.1, border.height / inch)
+    figure = axes.figure
+    inches = figure.dpi_scale_trans + ScaledTranslation(*axes.get_position().p0, figure.transFigure)
+    width, height = axes.get_window_extent().size / figure.dpi
+    data = [(point.flops, point.row.accuracy) for point in points]
+    places = (axes.transData - inches).transform(data).tolist()
+    levels = spread_labels([y for _, y in places], LINE, 0.1, height)
     halo = [withStroke(linewidth=3.5, foreground=theme.background)]
     for (row, _, _), (x, y), level in zip(points, places, levels, strict=True):
-        accuracy = numbers.percent(row.accuracy)
-        label = accuracy if narrow else f"{row.name}  {accuracy}"
-        wide = text_width(axes.figure, label)
+        label = numbers.percent(row.accuracy) if narrow else f"{row.name}  {numbers.percent(row.accuracy)}"
+        wide = text_width(figure, label)
 
         def harm(side: int, x: float = x, level: float = level, wide: float = wide) -> float:
             ends = sorted((x + side * 0.1, x + side * (0.2 + wide)))
             covered = sum(ends[0] < px < ends[1] and abs(py - level) < LINE for px, py in places)
-            return covered + 9 * (ends[0] < 0 or ends[1] > border.width / inch + 0.15)
+            return covered + 9 * (ends[0] < 0 or ends[1] > width + 0.15)
 
         side = min((1, -1), key=harm)
         if abs(y - level) > 0.12:
-            line = np.array([(x, y), (x + side * 0.12, level)]) * inch / border.size
-            axes.plot(*line.T, transform=axes.transAxes, color=theme.ink, linewidth=0.7, zorder=4, label="_leader")
-        axes.text(
-            (x + side * 0.17) * inch / border.width,
-            level * inch / border.height,
-            label,
-            transform=axes.transAxes,
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=LABEL,
-            color=theme.ink,
-            zorder=5,
-            path_effects=halo,
-        )
+            leader = axes.plot([x, x + side * 0.12], [y, level], transform=inches, label="_leader")
+            leader[0].set(color=theme.ink, linewidth=0.7, zorder=4)
+        text = axes.text(x + side * 0.17, level, label, transform=inches, va="center", fontsize=LABEL)
+        text.set(ha="left" if side > 0 else "right", zorder=5, path_effects=halo)
 
 
 def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None:

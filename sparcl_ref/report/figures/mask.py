@@ -87,7 +87,7 @@ def _label_strata(axes: Axes, entries: list[tuple[int, str, str]], rows: int, th
     places = spread_labels([row for row, _, _ in entries], LINE * 1.1 * rows / height_of(axes))
     for (row, text, colour), place in zip(entries, places, strict=True):
         axes.plot([1.0, 1.02], [row, place], color=colour, linewidth=1.2, transform=transform, clip_on=False)
-        _note(axes, place, text, theme)
+        _note(axes, place, text)
     axes.text(1.026, 1.012, "alive at the end:", transform=axes.transAxes, fontsize=9.5, color=theme.muted)
     axes.set_ylim(rows - 0.5, -0.5)
 
@@ -100,7 +100,7 @@ def _draw_survival(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
     axes.set_ylim(0, 1.04)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_xticks([])
-    _note(axes, float(survival[-1]), f"{100 * survival[-1]:.0f} % of the initial\nmask alive at the end", theme)
+    _note(axes, float(survival[-1]), f"{100 * survival[-1]:.0f} % of the initial\nmask alive at the end")
 
 
 def _draw_turnover(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
@@ -113,13 +113,13 @@ def _draw_turnover(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
     axes.axhline(0, color=theme.muted, linewidth=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(100 * value):.3g} %"))
-    _note(axes, 0.55 * most, "joined since the\nepoch before", theme)
-    _note(axes, -0.55 * most, "left (as a share\nof the living)", theme)
+    _note(axes, 0.55 * most, "joined since the\nepoch before")
+    _note(axes, -0.55 * most, "left (as a share\nof the living)")
 
 
-def _note(axes: Axes, height: float, text: str, theme: Theme) -> None:
+def _note(axes: Axes, height: float, text: str) -> None:
     """A remark at the right, at a height in the units of the axis."""
-    axes.text(1.026, height, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=theme.ink)
+    axes.text(1.026, height, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
 
 
 def _mark_tasks(axes: Axes, tasks: Sequence[int], theme: Theme, *, named: bool, numbered: bool) -> None:

@@ -65,8 +65,8 @@ def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT, widt
             overview.axhspan(*limits, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
             overview.set_title("everything", color=theme.muted)
             detail.set_title("the shaded part, enlarged", color=theme.muted)
-            _label_ends(overview, far, narrow, theme)
-        _label_ends(detail, near, narrow, theme)
+            _label_ends(overview, far, narrow)
+        _label_ends(detail, near, narrow)
     return figure
 
 
@@ -126,18 +126,11 @@ def _draw_curves(
             low, high = curve.mean - curve.band, curve.mean + curve.band
             heights += [*low, *high]
             axes.fill_between(curve.seen, low, high, color=curve.look.colour, alpha=0.14, linewidth=0)
-        axes.plot(
-            curve.seen,
-            curve.mean,
-            color=curve.look.colour,
-            linestyle=curve.look.dash,
-            linewidth=2.2,
-            marker=curve.look.marker,
-            markersize=11 if curve.look.marker == "*" else 5.5,
-            markeredgewidth=0.9,
-            markeredgecolor=theme.background,
-            label=curve.name,
-        )
+        line = axes.plot(curve.seen, curve.mean, color=curve.look.colour, linestyle=curve.look.dash, label=curve.name)[
+            0
+        ]
+        line.set(linewidth=2.2, marker=curve.look.marker, markersize=11 if curve.look.marker == "*" else 5.5)
+        line.set(markeredgewidth=0.9, markeredgecolor=theme.background)
     last = max(curve.seen[-1] for curve in curves)
     limits = limits or padded_range(heights)
     axes.set_xlim(0.85, last + (0.15 if last > 1 else 0.5))
@@ -148,7 +141,7 @@ def _draw_curves(
     return limits
 
 
-def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool, theme: Theme) -> None:
+def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool) -> None:
     """Name and final value at the right, pushed apart, each tied to the end of its line."""
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height_of(axes), low, high)
@@ -157,4 +150,4 @@ def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool, theme: Theme)
         start = (curve.seen[-1] - left) / (right - left)
         leader = axes.plot([start, 1.0, 1.012], [curve.end, place, place], transform=transform, label="_leader")
         leader[0].set(color=curve.look.colour, linewidth=0.9, clip_on=False)
-        axes.text(1.02, place, curve.label(narrow), transform=transform, va="center", fontsize=LABEL, color=theme.ink)
+        axes.text(1.02, place, curve.label(narrow), transform=transform, va="center", fontsize=LABEL)

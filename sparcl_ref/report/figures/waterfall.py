@@ -38,16 +38,13 @@ def cost_waterfall(
         for position, convention in enumerate(("exact", "paper")):
             left, bottom = (0.3, 0.95 + 4.05 * (1 - position)) if stacked else (0.45 + position * (across + 0.35), 0.95)
             axes = place_axes(figure, left, bottom, across, 3.1)
-            divisor, prefix = numbers.prefix_for(part["total_flops"] for part in savings[convention])
+            levels = [part["total_flops"] for part in savings[convention]]
+            divisor, prefix = numbers.prefix_for(levels)
             _draw(axes, savings[convention], divisor, 8.5 if stacked else LABEL, theme)
-            axes.set_title(f"{convention}, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
+            fewer = f": {numbers.ratio(max(levels) / levels[-1])} times fewer in the end"
+            shown = fewer if 0 < levels[-1] < max(levels) else ""
+            axes.set_title(f"{convention}, {prefix}FLOPs{shown}", color=theme.muted)
     return figure
-
-
-def _fewer(parts: Sequence[Mapping[str, Any]]) -> str:
-    """How many times fewer than at the highest level, if the run ends lower."""
-    top, final = max(part["total_flops"] for part in parts), parts[-1]["total_flops"]
-    return f": {numbers.ratio(top / final)} times fewer in the end" if 0 < final < top else ""
 
 
 def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, size: float, theme: Theme) -> None:
@@ -56,7 +53,7 @@ def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, size: 
     def bar(place: int, low: float, high: float, sign: str, colour: str) -> None:
         axes.bar(place, high - low, bottom=low, width=0.62, color=colour)
         label = sign + numbers.significant((high - low) / divisor)
-        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=size, color=theme.ink)
+        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=size)
 
     for place, part in enumerate(parts):
         change, total = part["change_flops"], part["total_flops"]

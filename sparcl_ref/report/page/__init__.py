@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from sparcl_ref.report.figures.illustrations import Illustration, Picture
 
 
-#: Sections in the order of the page, those of figures under the names of these.
-ORDER = (
-    "accuracy_over_tasks", "accuracy_against_flops", "results", "accuracy_matrices", "entries", "mask_over_time",
-    "cost_waterfall", "removed", "configuration", "again", "words",
-)  # fmt: skip
-
-
 class Section(NamedTuple):
     """A heading that the contents list, where it is, and what stands under it."""
 
@@ -72,16 +65,21 @@ def render(summary: Mapping[str, Any], figures: Sequence[Illustration] = (), fil
 def _sections(summary: Mapping[str, Any], rows: Sequence[Row], figures: Sequence[Illustration]) -> list[Section]:
     """All that there is something to show for, in order."""
     records = summary["methods"]
+    drawn = {each.sketch.name: Section(each.sketch.name, each.title, picture(each, rows)) for each in figures}
     sections = [
-        *(Section(each.sketch.name, each.title, picture(each, rows)) for each in figures),
+        drawn.get("accuracy_over_tasks"),
+        drawn.get("accuracy_against_flops"),
         Section("results", "Results", measurements.results(rows)),
+        drawn.get("accuracy_matrices"),
         Section("entries", "Entry by entry", measurements.entries(rows, records)),
+        drawn.get("mask_over_time"),
+        drawn.get("cost_waterfall"),
         Section("removed", "Data removed", measurements.removals(records)),
         Section("configuration", "Configuration", provenance.configuration(records)),
         Section("again", "Run it again", provenance.again(summary)),
         Section("words", "What the words mean", glossary()),
     ]
-    return sorted((each for each in sections if each.content), key=lambda each: ORDER.index(each.slug))
+    return [each for each in sections if each and each.content]
 
 
 def _opening(summary: Mapping[str, Any], rows: Sequence[Row], name: str) -> Markup:
