@@ -81,13 +81,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
                 continue  # one flag serves a method and a policy that call a setting alike
             seen.add(name)
             title = f"settings of {kind} {', '.join(owners)}"
-            if title not in groups:
-                groups[title] = parser.add_argument_group(title)
+            groups[title] = groups.get(title) or parser.add_argument_group(title)
             defaults = {owner: item.default for owner, item in owners.items()}
             first = next(iter(owners))
-            shown = defaults[first]
-            if len(set(defaults.values())) > 1:
-                shown = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
+            each = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
+            shown = each if len(set(defaults.values())) > 1 else defaults[first]
             _add_setting(groups[title], registry[first].Settings, owners[first], shown)
 
 

@@ -59,11 +59,7 @@ def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any])
     """Each entry with the overrides applied; entries that have become equal appear once.
 
     An override that is a method's or policy's own setting applies to the entries whose method or policy has it.
-
-    Raises
-    ------
-    ValueError
-        If a combination is refused by `Config`, or an override applies to no entry.
+    Raises ValueError if `Config` refuses a combination, or an override applies to no entry.
     """
     entries = list(entries)
     configs: list[Config] = []

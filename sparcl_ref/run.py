@@ -14,16 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparcl_ref.command_line import (
-    Answer,
-    Parser,
-    add_plugin_option,
-    add_settings,
-    load_plugins_named,
-    main_guard,
-    refusing,
-    settings_from,
-)
+from sparcl_ref import command_line
+from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations, over_seeds
 from sparcl_ref.text import columns
@@ -46,8 +38,8 @@ examples:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; settings that were not given are absent from it."""
-    load_plugins_named(PROGRAM, arguments)
-    parser = Parser(
+    command_line.load_plugins_named(PROGRAM, arguments)
+    parser = command_line.Parser(
         prog=f"python -m {PROGRAM}",
         description="Train and compare continual learners; print a table and write a report.",
         epilog=EPILOG,
@@ -64,14 +56,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
-    add_plugin_option(parser)
-    add_settings(parser)
+    command_line.add_plugin_option(parser)
+    command_line.add_settings(parser)
     return parser.parse_args(arguments)
 
 
 def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
-    overrides = settings_from(options)
+    overrides = command_line.settings_from(options)
     for name in ("seeds", "jobs", "threads"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -115,13 +107,7 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
 
 
 def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
-    """Data sets by name, and the price of each run, so that whatever does not fit is said before any work.
-
-    Raises
-    ------
-    ValueError
-        If a data set cannot be loaded, or a configuration does not fit its data.
-    """
+    """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
     from sparcl_ref.forecast import forecast
     from sparcl_ref.streams import load_dataset
 
@@ -271,7 +257,7 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     warnings.simplefilter("default", UserWarning)
-    return main_guard(PROGRAM, execute, arguments)
+    return command_line.main_guard(PROGRAM, execute, arguments)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,6 @@ FOLDER_VARIABLE = "SPARCL_REF_FIGURES"
 #: Significant digits of numbers in the data file: what is drawn shows fewer, and float32 holds about seven.
 DIGITS = 7
 
-#: Dots per inch; a figure 7 inches wide is 1120 pixels, sharp where a page shows it at half of that.
-FIGURE_DPI = 160
-
 
 def drawing(
     name: str, *, data: Mapping[str, Any], within: float = 0.0, size: tuple[float, float] = (7, 3.2)
@@ -88,7 +85,7 @@ def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> It
         figure = canvas.new_figure(height, width=width)
         figure.set_layout_engine("constrained")
         yield figure, LIGHT
-    picture = canvas.png(figure, theme=LIGHT, dpi=FIGURE_DPI)
+    picture = canvas.png(figure)
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -38,36 +38,29 @@ class Theme:
     heat: tuple[str, ...]  # ramp from 0 to 1
 
 
-LIGHT = Theme(
-    name="light",
-    background="#ffffff",
-    surface="#f4f5f7",
-    ink="#1d2430",
-    muted="#5a6372",
-    faint="#dfe3e8",
-    accent="#0a62a8",
-    dense={"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
-    spare=("#880ce9", "#c20a36", "#8277f8", "#49089b", "#6e356c"),
-    warm=("#6f2402", "#cf5a00", "#ee9d26"),
-    strata=("#3b2a7e", "#1f8a8c", "#e0a800"),
-    bedrock="#39424f",
-    heat=("#f5f8fb", "#cfe3f2", "#82b8de", "#0a4f8c"),
-)
-DARK = Theme(
-    name="dark",
-    background="#14171c",
-    surface="#1d2229",
-    ink="#e8eaee",
-    muted="#a3acb9",
-    faint="#323943",
-    accent="#7cc0f4",
-    dense={"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
-    spare=("#9b2af4", "#a2e90c", "#a55050", "#336899", "#6d57c7"),
-    warm=("#ffd08a", "#f58a35", "#c84a16"),
-    strata=("#9c86f0", "#3fb8b4", "#ffd84d"),
-    bedrock="#6f7885",
-    heat=("#1b2129", "#1f3d57", "#2a6da3", "#a5d9ff"),
-)
+#: Role to its colours in light and in dark.
+COLOURS: dict[str, tuple[Any, Any]] = {
+    "background": ("#ffffff", "#14171c"),
+    "surface": ("#f4f5f7", "#1d2229"),
+    "ink": ("#1d2430", "#e8eaee"),
+    "muted": ("#5a6372", "#a3acb9"),
+    "faint": ("#dfe3e8", "#323943"),
+    "accent": ("#0a62a8", "#7cc0f4"),
+    "dense": (
+        {"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
+        {"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
+    ),
+    "spare": (
+        ("#880ce9", "#c20a36", "#8277f8", "#49089b", "#6e356c"),
+        ("#9b2af4", "#a2e90c", "#a55050", "#336899", "#6d57c7"),
+    ),
+    "warm": (("#6f2402", "#cf5a00", "#ee9d26"), ("#ffd08a", "#f58a35", "#c84a16")),
+    "strata": (("#3b2a7e", "#1f8a8c", "#e0a800"), ("#9c86f0", "#3fb8b4", "#ffd84d")),
+    "bedrock": ("#39424f", "#6f7885"),
+    "heat": (("#f5f8fb", "#cfe3f2", "#82b8de", "#0a4f8c"), ("#1b2129", "#1f3d57", "#2a6da3", "#a5d9ff")),
+}
+LIGHT = Theme(name="light", **{role: light for role, (light, _) in COLOURS.items()})
+DARK = Theme(name="dark", **{role: dark for role, (_, dark) in COLOURS.items()})
 THEMES = (LIGHT, DARK)
 
 #: What stands for a rehearsal method, dense or under SparCL.

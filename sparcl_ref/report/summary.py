@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.report.table import MEASURES
+
 SCHEMA_VERSION = 1
 #: File names (without ending) of the figures that a run may write, whichever of them it has.
 FIGURE_NAMES = (
@@ -32,9 +34,8 @@ KINDS = {
 REQUIRED: dict[str, type] = {"schema_version": int, "command": str, "config": dict, "methods": list}
 #: What each of its records must have for a table to be made of it.
 RECORD_KEYS = (
-    "name", "method", "sparsity", "head", "seed", "class_il_matrix", "task_il_matrix", "class_il_accuracy",
-    "task_il_accuracy", "forgetting", "backward_transfer", "forward_transfer", "learning_accuracy", "train_flops",
-    "memory_bytes", "steps", "wall_seconds",
+    "name", "method", "sparsity", "head", "seed", "class_il_matrix", "task_il_matrix", "train_flops", "memory_bytes",
+    *MEASURES,
 )  # fmt: skip
 
 
@@ -98,13 +99,11 @@ def load_summary(path: str | Path) -> dict[str, Any]:
         In one line with the file's name: if it cannot be read, is no strict JSON, or is no summary of this version.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        summary = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        summary = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON, line {error.lineno} column {error.colno}: {error.msg}") from error
     except (ValueError, RecursionError) as error:

@@ -134,11 +134,6 @@ def times_fewer(row: Row, reference: Row | None, convention: str) -> float | Non
     return other / own if own and other else None
 
 
-def times(value: float | None, sign: str = "x") -> str:
-    """A cell that says how many times."""
-    return numbers.UNKNOWN if value is None else numbers.ratio(value) + sign
-
-
 def cost_cells(rows: Sequence[Row], cost: str) -> tuple[str, dict[str, list[str]]]:
     """The SI prefix of a cost's columns, ``train_flops`` or ``memory_bytes``, and their cells by convention."""
     means = {name: [getattr(row, cost)[name].mean for row in rows] for name in CONVENTIONS}

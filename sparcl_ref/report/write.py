@@ -23,9 +23,8 @@ COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
-FIGURES = tuple(f"figures/{name}.png" for name in FIGURE_NAMES)
-DATA, DRAWN = ("summary.json", "metrics.csv", "masks.npz"), (*FIGURES, "report.html")
-OUTPUTS = (*DATA, *DRAWN)
+DATA = ("summary.json", "metrics.csv", "masks.npz")
+DRAWN = (*(f"figures/{name}.png" for name in FIGURE_NAMES), "report.html")
 
 
 def check_writable(directory: str | Path) -> None:
@@ -44,7 +43,7 @@ def check_writable(directory: str | Path) -> None:
             if not path.is_dir():
                 path.mkdir()
                 created.append(path)
-        taken = [f"{name} in it is a folder" for name in OUTPUTS if (directory / name).is_dir()]
+        taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
         if (directory / "figures").exists() and not (directory / "figures").is_dir():
             taken.append("figures in it is no folder")
         problem = next(iter(taken), None)
@@ -89,11 +88,11 @@ def write_run(
     directory : str or Path
         Created if it does not exist.
     summary : mapping
-        See `sparcl_ref.report.summary`; becomes summary.json.
+        Becomes summary.json, see `sparcl_ref.report.summary`.
     epochs : sequence of mapping
-        One per record and epoch; becomes metrics.csv. None becomes an empty field.
+        One per record and epoch, becomes metrics.csv; None is an empty field.
     masks : mapping
-        "name#seed" to {"layer", "shape", "labels", "alive"}; becomes masks.npz, see `load_masks`.
+        Becomes masks.npz; "name#seed" to what `load_masks` gives back.
 
     Returns
     -------

@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLoca
 from matplotlib.transforms import ScaledTranslation
 
 from sparcl_ref.report import numbers, style
-from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
-from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, percent_axis, place_axes, text_width, title
+from sparcl_ref.report.figures import canvas
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, Row, aggregate
 
@@ -41,18 +41,18 @@ def accuracy_against_flops(
     points = [_Point(row, look, flops) for row, look in pairs if (flops := row.train_flops[convention].mean)]
     if not points:
         raise ValueError("no entry's train FLOPs are known, so there is nothing to draw accuracy against")
-    near = is_near_best([point.row.accuracy for point in points])
+    near = canvas.is_near_best([point.row.accuracy for point in points])
     strips = [[point for point, keep in zip(points, near, strict=True) if keep is high] for high in (True, False)]
     # A level for each label.
     tall = max(2.85, LINE * 1.1 * len(strips[0]))
     low = max(0.85, LINE * 1.5 * len(strips[1])) if strips[1] else 0
     with style.applied(theme):
-        figure = new_figure(HEAD + 0.2 + tall + 0.3 + low + 0.7, width=width)
+        figure = canvas.new_figure(HEAD + 0.2 + tall + 0.3 + low + 0.7, width=width)
         under = "Class-IL accuracy after the last task in %; further left is cheaper, higher is better"
-        title(figure, "What the accuracy costs", under=under, theme=theme)
-        axes = [place_axes(figure, 0.6, 0.7 + (low + 0.3 if low else 0), width - 0.85, tall)]
+        canvas.title(figure, "What the accuracy costs", under=under, theme=theme)
+        axes = [canvas.place_axes(figure, 0.6, 0.7 + (low + 0.3 if low else 0), width - 0.85, tall)]
         if low:
-            axes.append(place_axes(figure, 0.6, 0.7, width - 0.85, low))
+            axes.append(canvas.place_axes(figure, 0.6, 0.7, width - 0.85, low))
         costs = [point.flops for point in points]
         for each, chosen in zip(axes, strips, strict=False):
             each.set_xscale("log")
@@ -74,7 +74,7 @@ class _Point(NamedTuple):
 def _draw_points(axes: Axes, points: list[_Point], theme: Theme) -> None:
     y = [point.row.accuracy for point in points]
     bars = [point.row.class_il_accuracy.std or 0.0 for point in points]
-    axes.set_ylim(*padded_range([*np.subtract(y, bars), *np.add(y, bars)], pad=0.14, least=0.06))
+    axes.set_ylim(*canvas.padded_range([*np.subtract(y, bars), *np.add(y, bars)], pad=0.14, least=0.06))
     for chain in sparsity_chains([point.row for point in points]):
         x = [points[i].flops for i in chain]
         axes.plot(x, [y[i] for i in chain], color=theme.muted, linewidth=1, alpha=0.6, zorder=1, label="_chain")
@@ -112,11 +112,11 @@ def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) 
     width, height = axes.get_window_extent().size / figure.dpi
     data = [(point.flops, point.row.accuracy) for point in points]
     places = (axes.transData - inches).transform(data).tolist()
-    levels = spread_labels([y for _, y in places], LINE, 0.1, height)
+    levels = canvas.spread_labels([y for _, y in places], LINE, 0.1, height)
     halo = [withStroke(linewidth=3.5, foreground=theme.background)]
     for (row, _, _), (x, y), level in zip(points, places, levels, strict=True):
         label = numbers.percent(row.accuracy) if narrow else f"{row.name}  {numbers.percent(row.accuracy)}"
-        wide = text_width(figure, label)
+        wide = canvas.text_width(figure, label)
 
         def harm(side: int, x: float = x, level: float = level, wide: float = wide) -> float:
             ends = sorted((x + side * 0.1, x + side * (0.2 + wide)))
@@ -133,7 +133,7 @@ def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) 
 
 def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None:
     for axes in strips:
-        percent_axis(axes, 5 if axes is strips[0] else 2)
+        canvas.percent_axis(axes, 5 if axes is strips[0] else 2)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = axes.get_xlim()

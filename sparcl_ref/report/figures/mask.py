@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sparcl_ref.report import mask_history, style
-from sparcl_ref.report.figures.axis_layout import spread_labels
-from sparcl_ref.report.figures.canvas import LINE, height_of, new_figure, place_axes, title, without_frame
+from sparcl_ref.report.figures.canvas import line_height, new_figure, place_axes, spread_labels, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 
 #: Weights shown; more would be thinner than a pixel at the width of a web page.
@@ -69,7 +68,7 @@ def _draw_raster(axes: Axes, alive: np.ndarray, tasks: Sequence[int], theme: The
     shown = axes.imshow(image, cmap=ListedColormap(colours), aspect="auto", interpolation="nearest")
     shown.set_clim(-0.5, len(colours) - 0.5)
     axes.set(xticks=[], yticks=[])
-    without_frame(axes)
+    axes.spines[:].set_visible(False)
     names = {tasks[0]: "since the start", **{task: f"since task {task}" for task in growth}}
     entries = []
     for task, share in mask_history.final_origins(alive, tasks).items():
@@ -84,7 +83,7 @@ def _draw_raster(axes: Axes, alive: np.ndarray, tasks: Sequence[int], theme: The
 def _label_strata(axes: Axes, entries: list[tuple[int, str, str]], rows: int, theme: Theme) -> None:
     """Beside the last column: since when those alive at the end have lived, and what share of them each layer has."""
     transform = axes.get_yaxis_transform()
-    places = spread_labels([row for row, _, _ in entries], LINE * 1.1 * rows / height_of(axes))
+    places = spread_labels([row for row, _, _ in entries], 1.1 * line_height(axes))
     for (row, text, colour), place in zip(entries, places, strict=True):
         axes.plot([1.0, 1.02], [row, place], color=colour, linewidth=1.2, transform=transform, clip_on=False)
         _note(axes, place, text)

@@ -10,7 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sparcl_ref.report import style
-from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, text_width, title, without_frame
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, text_width, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 from sparcl_ref.report.table import Record, group_by_entry, is_joint
 
@@ -55,7 +55,7 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *,
     names = ["untrained", *(["trained"] if joint else [f"after {task}" for task in range(1, rows)])]
     axes.set_yticks(range(rows), names if first else [""] * rows)
     axes.tick_params(length=0, labelsize=9.5)
-    without_frame(axes)
+    axes.spines[:].set_visible(False)
     if not joint:
         # Row t has learned tasks 1..t: a stair from the top left, one column further per row.
         x = [edge - 0.5 for task in range(tasks + 1) for edge in (task, task)][1:]

@@ -14,16 +14,7 @@ from sparcl_ref.report.numbers import Spread, percent
 from sparcl_ref.report.page.markup import Cell, Markup, cell, element, joined, scrolling, table
 from sparcl_ref.report.page.stylesheet import HEAT_STEPS
 from sparcl_ref.report.style import LIGHT, looks
-from sparcl_ref.report.table import (
-    CONVENTIONS,
-    Record,
-    Row,
-    cost_cells,
-    dense_reference,
-    fewer_cells,
-    group_by_entry,
-    is_joint,
-)
+from sparcl_ref.report.table import CONVENTIONS, Record, Row, cost_cells, dense_reference, fewer_cells, group_by_entry
 
 
 class Column(NamedTuple):
@@ -96,13 +87,8 @@ def _accuracy_column(name: str, values: Sequence[Spread], unit: str | None = Non
     means = [value.mean or 0.0 for value in values]
     bars = [element("span", element("i", style=f"width:{100 * mean:.1f}%"), class_="bar") for mean in means]
     top = percent(max(means)) if len(means) > 1 else None
-    return Column(
-        "accuracy, %",
-        name,
-        [joined([_mean_and_std(value), bar]) for value, bar in zip(values, bars, strict=True)],
-        unit,
-        ["top" if percent(mean) == top else "" for mean in means],
-    )
+    cells = [joined([_mean_and_std(value), bar]) for value, bar in zip(values, bars, strict=True)]
+    return Column("accuracy, %", name, cells, unit, ["top" if percent(mean) == top else "" for mean in means])
 
 
 def swatch(index: int, rows: Sequence[Row]) -> Markup:
@@ -134,7 +120,7 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
             ("Seeds", ", ".join(map(str, row.seeds))),
         ]
         listing = [element("div", element("dt", text), element("dd", value)) for text, value in facts]
-        matrices = [heat_table(group, f"{kind}_il_matrix", f"{kind.title()}-IL") for kind in ("class", "task")]
+        matrices = [heat_table(group, kind, joint=row.joint) for kind in ("class", "task")]
         parts = [
             element("summary", swatch(index, rows), row.name, element("span", note, class_="note")),
             element("dl", *listing, class_="figures"),
@@ -144,20 +130,17 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
     return joined(boxes)
 
 
-def heat_table(group: Sequence[Record], key: str, what: str) -> Markup:
-    """An accuracy matrix (mean over seeds, in %) as a coloured table; what is not learned yet is faint."""
-    matrix = np.mean([record[key] for record in group], axis=0)
-    joint = is_joint(group[0])
+def heat_table(group: Sequence[Record], kind: str, *, joint: bool) -> Markup:
+    """A "class"- or "task"-IL accuracy matrix (mean over seeds, in %), coloured; what is not learned yet is faint."""
+    matrix = np.mean([record[f"{kind}_il_matrix"] for record in group], axis=0)
     rows = []
     for moment, values in enumerate(matrix):
         name = "untrained" if moment == 0 else "all tasks" if joint else f"after task {moment}"
-        shades = [
-            "ahead" if not joint and task >= moment else f"h{round(HEAT_STEPS * value)}"
-            for task, value in enumerate(values)
-        ]
+        learned = len(values) if joint else moment
+        shades = [f"h{round(HEAT_STEPS * value)}" for value in values[:learned]] + ["ahead"] * len(values[learned:])
         rows.append([name, *(cell(percent(value), class_=shade) for value, shade in zip(values, shades, strict=True))])
     head = ["", *(f"task {task + 1}" for task in range(matrix.shape[1]))]
-    return table(head, rows, caption=f"{what} accuracy in %", class_="heat")
+    return table(head, rows, caption=f"{kind.title()}-IL accuracy in %", class_="heat")
 
 
 def layer_sparsity(group: Sequence[Record]) -> Markup:
@@ -192,9 +175,8 @@ def _ledger(savings: Mapping[str, Sequence[Mapping[str, int]]]) -> Markup:
         cells = dict.fromkeys(stages, Markup(numbers.DASH))
         for stage, row in found.items():
             cells[stage] = joined([f"{row['removed']:,} ", element("span", f"→ {row['left']:,}", class_="std")])
-        lines.append(
-            [f"task {task}", *cells.values(), f"{sum(row['removed'] for row in rows if row['task'] == task):,}"]
-        )
+        removed = sum(row["removed"] for row in rows if row["task"] == task)
+        lines.append([f"task {task}", *cells.values(), f"{removed:,}"])
     for name, saved in savings.items():
         if all(row.get("saved_flops") is not None for row in saved):
             by_stage = [sum(row["saved_flops"] for row in saved if row["stage"] == stage) for stage in stages]

@@ -25,12 +25,8 @@ def configuration(records: Sequence[Record]) -> Markup:
     ]
     shared = [[element("code", key), _setting(configs[0].get(key))] for key in keys if key not in varied]
     whose = "all entries share" if len(groups) > 1 else "were used"
-    return joined(
-        [
-            table(["Entry", *varied], lines, caption="Settings in which entries differ") if varied else "",
-            _folded(f"{len(shared)} settings that {whose}", ["Setting", "Value"], shared),
-        ]
-    )
+    own = table(["Entry", *varied], lines, caption="Settings in which entries differ") if varied else ""
+    return joined([own, _folded(f"{len(shared)} settings that {whose}", ["Setting", "Value"], shared)])
 
 
 def _setting(value: Any) -> str:
