@@ -62,14 +62,8 @@ def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any])
     Raises ValueError if `Config` refuses a combination, or an override applies to no entry.
     """
     entries = list(entries)
-    configs: list[Config] = []
-    idle = dict(overrides)
-    for entry in entries:
-        values = {**entry, **overrides}
-        config = Config.from_json(values)
-        configs.append(config)
-        idle = {name: value for name, value in idle.items() if name not in config.to_json()}
-    if idle:
+    configs = [Config.from_json({**entry, **overrides}) for entry in entries]
+    if overrides.keys() - {name for config in configs for name in config.to_json()}:
         Config(**{**entries[0], **overrides})  # says which method or policy the setting belongs to
     return list(dict.fromkeys(configs))
 

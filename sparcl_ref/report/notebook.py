@@ -86,8 +86,7 @@ def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> It
         figure.set_layout_engine("constrained")
         yield figure, LIGHT
     picture = canvas.png(figure)
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
+    if folder := os.environ.get(FOLDER_VARIABLE):
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / f"{name}.png").write_bytes(picture)
         (Path(folder) / f"{name}.json").write_text(as_text(record), encoding="utf-8")

@@ -74,6 +74,7 @@ def sketches(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]) 
     rows = aggregate(records)
     over_seeds = "; bands and bars are one standard deviation over seeds" if any(len(r.seeds) > 1 for r in rows) else ""
     known, unknown = [row for row in rows if row.exact_flops], [row.name for row in rows if not row.exact_flops]
+    prices = [f"{_accuracies([row])} for {numbers.quantity(row.exact_flops, 'FLOPs')}" for row in known]
     curves = Sketch(
         FIGURE_NAMES[0],
         "Each line is the mean Class-IL accuracy on the tasks seen so far: it falls as earlier tasks are "
@@ -87,7 +88,7 @@ def sketches(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]) 
         "Train FLOPs of the whole run, counted in the exact convention. Lines join a dense method with SparCL "
         "over it; hollow points differ from the others of their kind in the head of the loss."
         + (f" What {numbers.listed(unknown)} cost is unknown." if unknown else ""),
-        f"Scatter chart of accuracy against train FLOPs: {_costs(known)}.",
+        f"Scatter chart of accuracy against train FLOPs: {numbers.listed(prices)}.",
         lambda theme, width: accuracy_against_flops(records, theme=theme, width=width),
         keyed=True,
     )
@@ -156,8 +157,3 @@ def _all_known(record: Record) -> bool:
 
 def _accuracies(rows: Sequence[Row]) -> str:
     return numbers.listed([f"{row.name} {numbers.percent(row.accuracy)} %" for row in rows])
-
-
-def _costs(rows: Sequence[Row]) -> str:
-    each = (f"{_accuracies([row])} for {numbers.quantity(row.exact_flops, 'FLOPs')}" for row in rows)
-    return numbers.listed(list(each))

@@ -28,13 +28,8 @@ def mask_over_time(mask: Mapping[str, Any], *, name: str = "", theme: Theme = LI
     the task in which it last joined. Underneath: the fraction of the initial mask still alive, and the weights that
     joined and left per epoch as a fraction of the living.
 
-    Parameters
-    ----------
-    mask : mapping
-        "layer": parameter name; "shape": its shape; "labels": (task, epoch) of each snapshot, the first (0, 0);
-        "alive": bool array, shape (snapshots, weights).
-    name : str
-        Of the entry, for the title.
+    ``mask`` has "layer": parameter name; "shape": its shape; "labels": (task, epoch) of each snapshot, the first
+    (0, 0); "alive": bool array, shape (snapshots, weights). ``name`` is that of the entry, for the title.
     """
     alive = np.asarray(mask["alive"], dtype=bool)
     tasks = [int(task) for task, _ in mask["labels"]]

@@ -39,11 +39,10 @@ def cost_waterfall(
             left, bottom = (0.3, 0.95 + 4.05 * (1 - position)) if stacked else (0.45 + position * (across + 0.35), 0.95)
             axes = place_axes(figure, left, bottom, across, 3.1)
             levels = [part["total_flops"] for part in savings[convention]]
-            divisor, prefix = numbers.prefix_for(levels)
+            (divisor, prefix), top, end = numbers.prefix_for(levels), max(levels), levels[-1]
             _draw(axes, savings[convention], divisor, 8.5 if stacked else LABEL, theme)
-            fewer = f": {numbers.ratio(max(levels) / levels[-1])} times fewer in the end"
-            shown = fewer if 0 < levels[-1] < max(levels) else ""
-            axes.set_title(f"{convention}, {prefix}FLOPs{shown}", color=theme.muted)
+            fewer = f": {numbers.ratio(top / end)} times fewer in the end" if 0 < end < top else ""
+            axes.set_title(f"{convention}, {prefix}FLOPs{fewer}", color=theme.muted)
     return figure
 
 

@@ -99,10 +99,8 @@ def caveats(rows: Sequence[Row], records: Sequence[dict[str, Any]]) -> list[str]
         notes.append(f"{names} differ by less than a standard deviation over seeds: this run does not tell them apart.")
     reference = dense_reference(rows)
     if reference is not None and any(row.head != reference.head for row in best_trades(rows)):
-        notes.append(
-            f"{reference.name} was trained with the {reference.head} head and SparCL with another, "
-            "which changes accuracy by itself; --head sets it."
-        )
+        heads = f"{reference.name} was trained with the {reference.head} head and SparCL with another"
+        notes.append(f"{heads}, which changes accuracy by itself; --head sets it.")
     warned: dict[str, dict[str, None]] = {}
     for record in records:
         for line in record.get("warnings", []):

@@ -54,13 +54,11 @@ def results(rows: Sequence[Row]) -> Markup:
         name = element("th", swatch(index, rows), row.name, scope="row")
         lines.append(element("tr", name, *(column.cell(index) for column in columns), class_=f"entry-{index}"))
     head = element("thead", element("tr", *first, class_="wide"), element("tr", *second))
-    notes = [
-        f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else "",
-        "Bold: highest of its column." if len(rows) > 1 else "",
-    ]
+    fewer = f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else ""
+    bold = "Bold: highest of its column." if len(rows) > 1 else ""
     narrow = element("span", " More of each entry stands in its box below.", class_="narrow")
     body = scrolling(element("table", head, element("tbody", *lines), class_="results"))
-    return joined([body, element("p", " ".join(filter(None, notes)), narrow, class_="note")])
+    return joined([body, element("p", " ".join(filter(None, (fewer, bold))), narrow, class_="note")])
 
 
 def _columns(rows: Sequence[Row], reference: Row | None) -> list[Column]:

@@ -25,7 +25,7 @@ h2{font-size:1.4rem;letter-spacing:-.01em;line-height:1.25;margin:3.6rem 0 .8rem
 p,ul,dl{margin:.6rem 0}
 p,li,dd,figcaption{max-width:46rem}
 a{color:var(--accent)}
-.eyebrow,.facts,figcaption,.note,caption,thead th,.std,.times,.heat .ahead,dl.figures dt,footer{color:var(--muted)}
+.eyebrow,.facts,figcaption,.note,caption,thead th,.std,.times,dl.figures dt,footer{color:var(--muted)}
 .eyebrow{font-size:.86rem;letter-spacing:.06em;text-transform:uppercase;margin:0}
 .facts{margin:0 0 2rem;max-width:none}
 .answer{border-left:4px solid var(--mark);padding:.2rem 0 .2rem 1.3rem;margin:1.6rem 0}
@@ -75,6 +75,7 @@ summary .note{font-weight:400;margin-left:.6rem}
 .pair>*{min-width:0;max-width:100%}
 .heat td{text-align:center;min-width:3.1rem;border:2px solid var(--background)}
 .heat th{border:0}
+.heat .ahead{color:var(--muted)}
 dl.figures{display:flex;flex-wrap:wrap;gap:.4rem 2.2rem;font-size:.92rem}
 dl.figures dd{font-variant-numeric:tabular-nums}
 .glossary dt{font-weight:600;margin-top:.8rem}
