@@ -55,13 +55,7 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
 
 
 def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
-    """Import what --plugin names among the arguments.
-
-    Raises
-    ------
-    Refused
-        If one cannot be imported.
-    """
+    """Import what --plugin names among the arguments; `Refused` if one cannot be imported."""
     scout = Parser(prog=f"python -m {program}", add_help=False, allow_abbrev=False)
     add_plugin_option(scout)
     plugins = scout.parse_known_args(arguments)[0].plugin
@@ -87,13 +81,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
                 continue  # one flag serves a method and a policy that call a setting alike
             seen.add(name)
             title = f"settings of {kind} {', '.join(owners)}"
-            if title not in groups:
-                groups[title] = parser.add_argument_group(title)
+            groups[title] = groups.get(title) or parser.add_argument_group(title)
             defaults = {owner: item.default for owner, item in owners.items()}
             first = next(iter(owners))
-            shown = defaults[first]
-            if len(set(defaults.values())) > 1:
-                shown = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
+            each = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
+            shown = each if len(set(defaults.values())) > 1 else defaults[first]
             _add_setting(groups[title], registry[first].Settings, owners[first], shown)
 
 
@@ -141,19 +133,8 @@ def writing(place: str, action: Callable[[], Answer], *, advice: str = "choose a
 def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
     """Run a command's body and turn what it raises into one line on stderr and an exit code.
 
-    Parameters
-    ----------
-    program : str
-        How the command calls itself.
-    body : callable
-        Takes the arguments, returns the exit code.
-    arguments : sequence of str, optional
-        ``sys.argv[1:]`` unless given.
-
-    Returns
-    -------
-    int
-        0 fine, 1 failed, 2 refused, 130 interrupted.
+    ``body`` takes the arguments, ``sys.argv[1:]`` unless given, and returns its exit code; in all there are 0 fine,
+    1 failed, 2 refused, 130 interrupted.
     """
     try:
         code = body(sys.argv[1:] if arguments is None else arguments)

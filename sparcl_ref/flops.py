@@ -12,6 +12,7 @@ from typing import Any
 
 from sparcl_ref.command_line import Parser, add_settings, main_guard, refusing, settings_from, writing
 from sparcl_ref.config import Config
+from sparcl_ref.text import columns
 
 PROGRAM = "sparcl_ref.flops"
 OTHER_OUT = "choose another --out"
@@ -28,12 +29,12 @@ examples:
 def shape(text: str) -> tuple[int, int, int]:
     """Three sizes joined by commas."""
     try:
-        channels, rows, columns = (int(part) for part in text.split(","))
+        channels, height, width = (int(part) for part in text.split(","))
     except ValueError:
-        channels = rows = columns = 0
-    if min(channels, rows, columns) < 1:
+        channels = height = width = 0
+    if min(channels, height, width) < 1:
         raise argparse.ArgumentTypeError(f"expected three sizes of at least 1 such as 3,32,32, got {text!r}")
-    return channels, rows, columns
+    return channels, height, width
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -69,20 +70,26 @@ class Request:
     classes: int
     task_sizes: tuple[int, ...]
 
+    @property
+    def model(self) -> dict[str, Any]:
+        """What the model is made from."""
+        width = self.config.width
+        return {"name": self.config.model, "input_shape": self.input_shape, "classes": self.classes, "width": width}
+
 
 def request(options: argparse.Namespace) -> Request:
-    """What is to be priced.
-
-    Raises
-    ------
-    ValueError
-        If settings are out of range or do not fit the data.
-    """
+    """What is to be priced; ValueError if settings are out of range or do not fit the data."""
     config = Config(**settings_from(options))
     given = {name: getattr(options, name) for name in ("shape", "classes", "tasks", "task_size")}
     missing = ["--" + name.replace("_", "-") for name, value in given.items() if value is None]
     if len(missing) == len(given):
-        return _from_dataset(config)
+        from sparcl_ref.assembly import build_stream
+        from sparcl_ref.randomness import named_streams
+        from sparcl_ref.streams import load_dataset
+
+        dataset = load_dataset(config.dataset)
+        tasks = build_stream(config, dataset, named_streams(config.seed)["classes"]).training
+        return Request(config, dataset.input_shape, dataset.classes, tuple(len(task.train_index) for task in tasks))
     if missing:
         raise ValueError(f"data without a data set needs {', '.join(missing)} too; give all four or none")
     for name in ("classes", "tasks", "task_size"):
@@ -94,32 +101,15 @@ def request(options: argparse.Namespace) -> Request:
     return Request(config, options.shape, options.classes, (sum(sizes),) if config.method == "joint" else sizes)
 
 
-def _from_dataset(config: Config) -> Request:
-    from sparcl_ref.assembly import build_stream
-    from sparcl_ref.randomness import named_streams
-    from sparcl_ref.streams import load_dataset
-
-    dataset = load_dataset(config.dataset)
-    stream = build_stream(config, dataset, named_streams(config.seed)["classes"])
-    return Request(
-        config, dataset.input_shape, dataset.classes, tuple(len(task.train_index) for task in stream.training)
-    )
-
-
 def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> dict[str, Any]:
     """The statement of a run's cost, and how long it will take here.
 
-    Raises
-    ------
-    ValueError
-        If the model does not fit the data or has no layer of that name.
+    Raises ValueError if the model does not fit the data or has no layer of that name.
     """
     from sparcl_ref.cost import describe_model
     from sparcl_ref.cost.record import cost_record
 
-    config = wanted.config
-    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
-    spec = describe_model(config.model, **size)
+    config, spec = wanted.config, describe_model(**wanted.model)
     if layer is not None:
         spec.layer(layer)
     record = cost_record(spec, config, wanted.task_sizes, name=config.title)
@@ -132,13 +122,13 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
         from sparcl_ref.models import build_model
 
         print("measuring this machine ...", file=sys.stderr, flush=True)
-        model = build_model(config.model, **size, dtype=np.dtype(config.dtype), rng=np.random.default_rng(0))
+        model = build_model(**wanted.model, dtype=np.dtype(config.dtype), rng=np.random.default_rng(0))
         passes, updates = pass_and_update_seconds(model, batch=config.batch_size)
         record["estimated_seconds"] = record["pass_samples"] / config.batch_size * passes + record["steps"] * updates
     return record
 
 
-def show_run(options: argparse.Namespace, wanted: Request) -> str:
+def show_run(options: argparse.Namespace, wanted: Request) -> tuple[str, bool]:
     """The cost of a run as text or JSON; writes the figure if asked to."""
     from sparcl_ref.cost.record_text import cost_text
 
@@ -150,11 +140,11 @@ def show_run(options: argparse.Namespace, wanted: Request) -> str:
     if options.out is not None:
         record["figure"] = str(writing(options.out, lambda: write_figure(Path(options.out), record), advice=OTHER_OUT))
     if options.json:
-        return json.dumps(record, allow_nan=False)
+        return json.dumps(record, allow_nan=False), True
     text = cost_text(record)
     if record["estimated_seconds"] is not None:
         text += f"\n\nestimated time on this machine: {record['estimated_seconds']:,.0f} s, evaluation aside"
-    return text + (f"\nfigure: {record['figure']}" if "figure" in record else "")
+    return text + (f"\nfigure: {record['figure']}" if "figure" in record else ""), True
 
 
 def write_figure(directory: Path, record: dict[str, Any]) -> Path:
@@ -172,34 +162,26 @@ def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str,
     from sparcl_ref.cost import describe_model
     from sparcl_ref.cost.conventions import conventions
 
-    config = wanted.config
-    size: dict[str, Any] = {"input_shape": wanted.input_shape, "classes": wanted.classes, "width": config.width}
-    rows = conventions(refusing(lambda: describe_model(config.model, **size)), config, wanted.task_sizes)
+    rows = conventions(refusing(lambda: describe_model(**wanted.model)), wanted.config, wanted.task_sizes)
     good = all(row.holds for row in rows)
     if options.json:
         return json.dumps([dataclasses.asdict(row) for row in rows]), good
-    lines = [
-        (row.name, f"{row.unit} per {row.per}", row.value_text, ("" if row.holds else "NOT TRUE: ") + row.relation)
-        for row in rows
-    ]
-    widths = [max(len(line[index]) for line in lines) for index in range(3)]
-    text = "\n".join(
-        f"{name.ljust(widths[0])}  {unit.ljust(widths[1])}  {value.rjust(widths[2])}  {relation}"
-        for name, unit, value, relation in lines
-    )
-    return text, good
+    first, *others = [(row.name, f"{row.unit} per {row.per}", row.value_text) for row in rows]
+    aligned = zip(columns(first, others, left=2).split("\n"), rows, strict=True)
+    return "\n".join(f"{line}  {'' if row.holds else 'NOT TRUE: '}{row.relation}" for line, row in aligned), good
 
 
 def show_table(options: argparse.Namespace) -> tuple[str, bool]:
     """Every published figure as text or JSON, and whether all agree."""
     from sparcl_ref.cost.paper import READINGS
     from sparcl_ref.cost.published import CELLS, compare
-    from sparcl_ref.text import columns
 
     records = [compare(cell) for cell in CELLS]
     good = all(record["agrees"] for record in records)
     if options.json:
         return json.dumps(records, allow_nan=False), good
+    # Too long for a column, rules are numbered there and listed below.
+    rules = {rule: f"({number})" for number, rule in enumerate(dict.fromkeys(each["rule"] for each in records), 1)}
     rows, readings = [], []
     for cell, record in zip(CELLS, records, strict=True):
         sparsity = "-" if record["sparsity"] is None else f"{record['sparsity']:g}"
@@ -209,25 +191,19 @@ def show_table(options: argparse.Namespace) -> tuple[str, bool]:
         agrees = "yes" if record["agrees"] else "NO"
         head = (record["table"], record["method"], record["dataset"], sparsity, unit)
         ours = (cell.printed, f"{record['ours']:.3f}", f"{record['difference']:+.3f}", agrees, exact)
-        rows.append((*head, *ours, record["rule"]))
+        rows.append((*head, *ours, rules[record["rule"]]))
         if record["readings"]:
             readings.append((*head[1:5], cell.printed, *(f"{value:.3f}" for value in record["readings"].values())))
     header = ("table", "method", "data", "s", "unit", "printed", "ours", "diff", "agrees", "exact", "rule")
-    table = _with_rules(header, rows)
-    named = "\n".join(f"  {name}: {meaning}" for name, meaning in READINGS.items())
-    shown = columns(("method", "data", "s", "unit", "printed", *READINGS), readings, left=2)
-    return f"{table}\n\nReadings of how gradient masks are charged, `paper` convention:\n{named}\n\n{shown}", good
-
-
-def _with_rules(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns, with the rules numbered and listed below: they are too long for a column."""
-    from sparcl_ref.text import columns
-
-    rules = list(dict.fromkeys(row[-1] for row in rows))
-    numbered = [(*row[:-1], f"({rules.index(row[-1]) + 1})") for row in rows]
-    listed = "\n".join(f"  ({number}) {rule}" for number, rule in enumerate(rules, start=1))
-    exact = "exact: all passes with their backward passes; for memory what this engine, with dense arrays, holds"
-    return f"{columns(header, numbered, left=3)}\n\n{listed}\n  {exact}"
+    parts = [
+        columns(header, rows, left=3),
+        "\n".join(f"  {number} {rule}" for rule, number in rules.items())
+        + "\n  exact: all passes with their backward passes; for memory what this engine, with dense arrays, holds",
+        "Readings of how gradient masks are charged, `paper` convention:\n"
+        + "\n".join(f"  {name}: {meaning}" for name, meaning in READINGS.items()),
+        columns(("method", "data", "s", "unit", "printed", *READINGS), readings, left=2),
+    ]
+    return "\n\n".join(parts), good
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -236,8 +212,8 @@ def execute(arguments: Sequence[str]) -> int:
     if options.table1:
         text, good = show_table(options)
     else:
-        wanted = refusing(lambda: request(options))
-        text, good = show_conventions(options, wanted) if options.conventions else (show_run(options, wanted), True)
+        show = show_conventions if options.conventions else show_run
+        text, good = show(options, refusing(lambda: request(options)))
     print(text)
     return 0 if good else 1
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,32 +14,21 @@ from sparcl_ref.regime import MaskChange
 
 @dataclass
 class Event:
-    """One thing that happened, with what it decided, so that a listener can record or replay a run.
+    """One thing that happened, with what it decided, so that a listener can record or replay a run."""
 
-    Attributes
-    ----------
-    kind : str
-        "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
-    task, epoch, step : int
-        Task and epoch from 1 (0 before the first), step within the epoch from 0.
-    mask_changes : list of MaskChange
-        Of "begin_epoch".
-    indices, slots : ndarray of int or None
-        Of "step": training indices of the batch, and buffer slot of each sample (-1: not stored).
-    observation : Observation or None
-        Of "step".
-    removed : ndarray of int or None
-        Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
-    """
-
+    #: "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
     kind: str
+    #: Task and epoch from 1 (0 before the first), step within the epoch from 0.
     task: int
     epoch: int
     step: int
+    #: Of "begin_epoch".
     mask_changes: list[MaskChange] = field(default_factory=list)
+    #: Of "step": training indices of the batch, buffer slot of each sample (-1: not stored), and what was observed.
     indices: np.ndarray | None = None
     slots: np.ndarray | None = None
     observation: Observation | None = None
+    #: Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
     removed: np.ndarray | None = None
 
 
@@ -59,27 +47,18 @@ class Cursor:
 
 @dataclass
 class History:
-    """What a run has measured so far: plain lists, ready for JSON but for the masks.
+    """What a run has measured so far: plain lists, ready for JSON but for the masks."""
 
-    Attributes
-    ----------
-    class_il_matrix, task_il_matrix : list of list of float
-        Row 0 untrained, row t after task t; a column per task.
-    epochs : list of dict
-        One row per epoch.
-    data_removed : list of dict
-        One row per removal: task, stage, removed, left.
-    mask_labels : list of tuple of int
-        (task, epoch) of each mask snapshot; (0, 0) is the initial mask.
-    mask_alive : list of ndarray of uint8
-        Packed bits of the largest sparsifiable layer's mask.
-    """
-
+    #: Row 0 untrained, row t after task t; a column per task.
     class_il_matrix: list[list[float]] = field(default_factory=list)
     task_il_matrix: list[list[float]] = field(default_factory=list)
+    #: One row per epoch.
     epochs: list[dict[str, Any]] = field(default_factory=list)
+    #: One row per removal: task, stage, removed, left.
     data_removed: list[dict[str, int]] = field(default_factory=list)
+    #: (task, epoch) of each mask snapshot; (0, 0) is the initial mask.
     mask_labels: list[tuple[int, int]] = field(default_factory=list)
+    #: Packed bits (uint8) of the largest sparsifiable layer's mask.
     mask_alive: list[np.ndarray] = field(default_factory=list)
 
 
@@ -107,6 +86,5 @@ class EpochTotals:
         }
 
 
-def copied(record: Any) -> dict[str, Any]:
-    """The fields of a record, sharing nothing with it."""
-    return copy.deepcopy({item.name: getattr(record, item.name) for item in dataclasses.fields(record)})
+#: The fields of a record, sharing nothing with it.
+copied = dataclasses.asdict

@@ -20,19 +20,20 @@ _TINY: dict[str, Any] = {
     "buffer_size": 100,
 }
 
-_SPARSE_95 = {**_TINY, "method": "derpp", "sparsity": 0.95}
+_DERPP = {**_TINY, "method": "derpp"}
+_SPARSE_75, _SPARSE_95 = {**_DERPP, "sparsity": 0.75}, {**_DERPP, "sparsity": 0.95}
 
 #: Preset name to the settings of each run, in the order of the table.
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
     "tiny": (
         {**_TINY, "method": "sgd"},
         {**_TINY, "method": "er"},
-        {**_TINY, "method": "derpp", "head": "full"},
-        {**_TINY, "method": "derpp", "head": "single"},
+        {**_DERPP, "head": "full"},
+        {**_DERPP, "head": "single"},
         {**_TINY, "method": "er", "sparsity": 0.75},
-        {**_TINY, "method": "derpp", "sparsity": 0.75},
-        {**_TINY, "method": "derpp", "sparsity": 0.9},
-        {**_TINY, "method": "derpp", "sparsity": 0.95},
+        _SPARSE_75,
+        {**_DERPP, "sparsity": 0.9},
+        _SPARSE_95,
     ),
     # Does choosing weights by importance earn its place?
     "importance": (
@@ -44,48 +45,25 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
     ),
     # What each part of SparCL gives and costs, each switched off alone and all of them off.
     "ablation": (
-        {**_TINY, "method": "derpp", "head": "single"},
-        {**_TINY, "method": "derpp", "sparsity": 0.75},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "policy": "static"},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "ddr": False},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "dgm": False},
-        {**_TINY, "method": "derpp", "sparsity": 0.75, "policy": "static", "ddr": False, "dgm": False},
+        {**_DERPP, "head": "single"},
+        _SPARSE_75,
+        {**_SPARSE_75, "policy": "static"},
+        {**_SPARSE_75, "ddr": False},
+        {**_SPARSE_75, "dgm": False},
+        {**_SPARSE_75, "policy": "static", "ddr": False, "dgm": False},
     ),
 }
-
-
-def preset(name: str) -> tuple[dict[str, Any], ...]:
-    """The settings of each run of a preset.
-
-    Raises
-    ------
-    ValueError
-        If there is no preset of that name.
-    """
-    if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name]
 
 
 def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any]) -> list[Config]:
     """Each entry with the overrides applied; entries that have become equal appear once.
 
     An override that is a method's or policy's own setting applies to the entries whose method or policy has it.
-
-    Raises
-    ------
-    ValueError
-        If a combination is refused by `Config`, or an override applies to no entry.
+    Raises ValueError if `Config` refuses a combination, or an override applies to no entry.
     """
     entries = list(entries)
-    configs: list[Config] = []
-    idle = dict(overrides)
-    for entry in entries:
-        values = {**entry, **overrides}
-        config = Config.from_json(values)
-        configs.append(config)
-        idle = {name: value for name, value in idle.items() if name not in config.to_json()}
-    if idle:
+    configs = [Config.from_json({**entry, **overrides}) for entry in entries]
+    if overrides.keys() - {name for config in configs for name in config.to_json()}:
         Config(**{**entries[0], **overrides})  # says which method or policy the setting belongs to
     return list(dict.fromkeys(configs))
 

@@ -14,49 +14,30 @@ from sparcl_ref.history import History
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found.
+    """What a run found. Costs are by convention, "paper" and "exact", and None where a layer does not say its own."""
 
-    Attributes
-    ----------
-    name : str
-        Such as "SparCL-DER++ .90".
-    config : Config
-    class_order : tuple of int
-    history : History
-        Accuracy matrices, a row per epoch, removals, mask snapshots.
-    layer_sparsity : dict of str to float
-        Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
-    train_flops, memory_bytes : dict of str to number
-        By convention: "paper" and "exact"; None where a layer does not say what it costs.
-    predicted : dict
-        ``train_flops`` of the exact convention as forecast, and whether that is ``nominal``.
-    savings : dict
-        What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.breakdown`.
-    data_removed : list of dict
-        One row per removal: task, stage, removed, left, saved_flops (exact convention).
-    steps : int
-        Updates made.
-    wall_seconds : float
-    engine : str
-        What computed the layers: "numpy" or "numba".
-    mask_layer : str or None
-        Parameter whose mask ``history.mask_alive`` shows, None for a dense method.
-    mask_shape : tuple of int
-    """
-
+    #: Such as "SparCL-DER++ .90".
     name: str
     config: Config
     class_order: tuple[int, ...]
+    #: Accuracy matrices, a row per epoch, removals, mask snapshots.
     history: History
+    #: Achieved fraction of dead weights per sparsifiable parameter; empty for a dense method.
     layer_sparsity: dict[str, float]
     train_flops: dict[str, int | None]
     memory_bytes: dict[str, int | None]
+    #: ``train_flops`` of the exact convention as forecast, and whether that is ``nominal``.
     predicted: dict[str, Any]
+    #: What each part adds to or saves of the train FLOPs, by convention, see `sparcl_ref.cost.breakdown`.
     savings: dict[str, list[dict[str, Any]]]
+    #: One row per removal: task, stage, removed, left, saved_flops (exact convention).
     data_removed: list[dict[str, int | None]]
+    #: Updates made.
     steps: int
     wall_seconds: float
+    #: What computed the layers: "numpy" or "numba".
     engine: str = "numpy"
+    #: Parameter whose mask ``history.mask_alive`` shows, None for a dense method; and its shape.
     mask_layer: str | None = None
     mask_shape: tuple[int, ...] = ()
 

@@ -5,25 +5,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import functools
+import itertools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparcl_ref.command_line import (
-    Parser,
-    add_plugin_option,
-    add_settings,
-    load_plugins_named,
-    main_guard,
-    refusing,
-    settings_from,
-)
+from sparcl_ref import command_line
+from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
-from sparcl_ref.presets import PRESETS, configurations, over_seeds, preset
+from sparcl_ref.presets import PRESETS, configurations, over_seeds
 from sparcl_ref.text import columns
 
 if TYPE_CHECKING:
@@ -44,8 +38,8 @@ examples:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; settings that were not given are absent from it."""
-    load_plugins_named(PROGRAM, arguments)
-    parser = Parser(
+    command_line.load_plugins_named(PROGRAM, arguments)
+    parser = command_line.Parser(
         prog=f"python -m {PROGRAM}",
         description="Train and compare continual learners; print a table and write a report.",
         epilog=EPILOG,
@@ -62,27 +56,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
-    add_plugin_option(parser)
-    add_settings(parser)
+    command_line.add_plugin_option(parser)
+    command_line.add_settings(parser)
     return parser.parse_args(arguments)
 
 
 def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
-    """Name, configurations (one per run) and BLAS threads of what is asked for.
-
-    Raises
-    ------
-    ValueError
-        If the request makes no sense.
-    """
-    overrides = settings_from(options)
+    """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
+    overrides = command_line.settings_from(options)
     for name in ("seeds", "jobs", "threads"):
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}")
     if options.config is None:
         name = options.preset or "run"
-        configs = configurations(preset(name) if options.preset else ({},), overrides)
+        configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
         return name, over_seeds(configs, options.seeds or 1), options.threads or 1
     if options.seeds is not None:
         raise ValueError("--seeds does not go with --config, which names every run and its seed; leave one out")
@@ -102,22 +90,15 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
 
 def default_directory(name: str) -> Path:
     """The first of runs/NAME, runs/NAME-2, ... that does not exist."""
-    number, path = 1, Path("runs") / name
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{name}-{number}"
-    return path
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
 
 
 def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
     """The effective configuration: what all runs share, and how many differ from it."""
-    shared, varied = {}, []
-    every = [config.to_json() for config in configs]
-    for key in dict.fromkeys(key for values in every for key in values):
-        if all(key in values and values[key] == every[0].get(key) for values in every):
-            shared[key] = every[0][key]
-        else:
-            varied.append(key)
+    first, *others = (config.to_json() for config in configs)
+    shared = {key: value for key, value in first.items() if all((key, value) in each.items() for each in others)}
+    varied = dict.fromkeys(key for values in (first, *others) for key in values if key not in shared)
     lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
     lines.append("  " + ", ".join(f"{key}={value}" for key, value in shared.items() if value is not None))
     if varied:
@@ -126,33 +107,19 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
 
 
 def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
-    """Price what will run, so that whatever does not fit is said before any work.
-
-    Returns
-    -------
-    datasets : dict of str to Dataset
-        By the name in the configurations.
-    forecasts : list of Forecast
-        One per configuration.
-
-    Raises
-    ------
-    ValueError
-        If a data set cannot be loaded, or a configuration does not fit its data.
-    """
+    """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
     from sparcl_ref.forecast import forecast
     from sparcl_ref.streams import load_dataset
 
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    # Seeds change draws, not cost: one forecast stands for all seeds of a configuration.
-    known = {seedless(config): config for config in configs}
-    priced = {key: forecast(config, datasets[config.dataset]) for key, config in known.items()}
-    return datasets, [priced[seedless(config)] for config in configs]
+    return datasets, once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
 
 
-def seedless(config: Config) -> Config:
-    """The configuration with seed 0: what all its seeds share."""
-    return dataclasses.replace(config, seed=0)
+def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]) -> list[Answer]:
+    """A function of each configuration that costs much: seeds change draws, not cost, so one stands for all of them."""
+    keys = [dataclasses.replace(config, seed=0) for config in configs]
+    known = {key: of(config) for key, config in dict(zip(keys, configs, strict=True)).items()}
+    return [known[key] for key in keys]
 
 
 def measured_seconds(
@@ -163,14 +130,15 @@ def measured_seconds(
 
     from sparcl_ref.forecast import estimated_seconds
 
-    known: dict[Config, float] = {}
+    priced = dict(zip(configs, forecasts, strict=True))
+
+    def measured(config: Config) -> float:
+        if priced[config].engine == "numba":
+            prepare_numba(config.dtype, threads)
+        return estimated_seconds(priced[config], config, datasets[config.dataset])
+
     with threadpool_limits(limits=threads):
-        for config, item in zip(configs, forecasts, strict=True):
-            if seedless(config) not in known:
-                if item.engine == "numba":
-                    prepare_numba(config.dtype, threads)
-                known[seedless(config)] = estimated_seconds(item, config, datasets[config.dataset])
-    return [known[seedless(config)] for config in configs]
+        return once_for_all_seeds(measured, configs)
 
 
 @functools.cache
@@ -187,12 +155,14 @@ def prepare_numba(dtype: str, threads: int) -> None:
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
+    from sparcl_ref.extensions import REGISTRIES
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import check_writable, drawing_problem
 
     options = parse(arguments)
     if options.list:
-        print(listing())
+        kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
+        print(columns(("kind", "names"), [(kind, ", ".join(names)) for kind, names in kinds], left=2))
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
@@ -264,11 +234,7 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
-    masks = {
-        f"{result.name}#{result.config.seed}": snapshots
-        for result in results
-        if (snapshots := result.mask_snapshots()) is not None
-    }
+    masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
     failure = None
     try:
@@ -288,19 +254,10 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
         print("summary.json, metrics.csv, masks.npz and the figures.")
 
 
-def listing() -> str:
-    """All that can be named on the command line, one kind after the other."""
-    from sparcl_ref.extensions import REGISTRIES
-
-    rows = [("preset", ", ".join(PRESETS))]
-    rows += [(known.kind, ", ".join(known)) for known in REGISTRIES]
-    return columns(("kind", "names"), rows, left=2)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     warnings.simplefilter("default", UserWarning)
-    return main_guard(PROGRAM, execute, arguments)
+    return command_line.main_guard(PROGRAM, execute, arguments)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What happened to a layer's weights while the mask moved: pure functions of the snapshots.
 
-Snapshots are a bool array of shape (S, n): S moments, the first of them the initial mask, and n weights. They can be
-large, so these functions go through them one moment at a time and keep no second copy.
+Snapshots are a bool array ``alive`` of shape (S, n): S moments, the first of them the initial mask, and n weights. They
+can be large, so these functions go through them one moment at a time and keep no second copy. ``tasks`` has the task of
+each moment, 0 for the initial mask.
 """
 
 from __future__ import annotations
@@ -21,12 +22,9 @@ def initial_survival(alive: np.ndarray) -> np.ndarray:
 
 
 def turnover(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights that joined and that left since the moment before, as fractions of those alive then.
+    """Weights that joined and that left since the moment before, as fractions of those alive then, shape (S,) each.
 
-    Returns
-    -------
-    joined, left : ndarray, shape (S,)
-        0 at the first moment, and where nothing lived at the moment before.
+    Both are 0 at the first moment, and where nothing lived at the moment before.
     """
     joined, left = np.zeros(len(alive)), np.zeros(len(alive))
     for index in range(1, len(alive)):
@@ -38,18 +36,7 @@ def turnover(alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def life_order(alive: np.ndarray, tasks: Sequence[int]) -> np.ndarray:
-    """Indices of all weights that ever lived: by the task in which they first joined, then the longest-lived first.
-
-    Parameters
-    ----------
-    alive : ndarray of bool, shape (S, n)
-    tasks : sequence of int
-        Task of each moment; 0 for the initial mask.
-
-    Returns
-    -------
-    ndarray of int
-    """
+    """Indices of all weights that ever lived: by the task in which they first joined, then the longest-lived first."""
     weights = alive.shape[1]
     first, last = np.full(weights, -1, dtype=np.int32), np.full(weights, -1, dtype=np.int32)
     moments = np.zeros(weights, dtype=np.int32)
@@ -71,19 +58,7 @@ def even_sample(order: np.ndarray, count: int) -> np.ndarray:
 
 
 def joined_in_task(alive: np.ndarray, tasks: Sequence[int]) -> Iterator[np.ndarray]:
-    """Task in which each living weight last joined, -1 where it is dead; moment by moment.
-
-    Parameters
-    ----------
-    alive : ndarray of bool, shape (S, n)
-    tasks : sequence of int
-        Task of each moment; 0 for the initial mask.
-
-    Yields
-    ------
-    ndarray of int, shape (n,)
-        A new array each time.
-    """
+    """Task in which each living weight last joined, -1 where it is dead: a new array (n,) for each moment."""
     origin = np.full(alive.shape[1], -1, dtype=np.int16)
     for task, now in zip(tasks, alive, strict=True):
         origin = np.where(now, np.where(origin < 0, task, origin), -1).astype(np.int16)

@@ -31,9 +31,6 @@ FOLDER_VARIABLE = "SPARCL_REF_FIGURES"
 #: Significant digits of numbers in the data file: what is drawn shows fewer, and float32 holds about seven.
 DIGITS = 7
 
-#: Dots per inch; a figure 7 inches wide is 1120 pixels, sharp where a page shows it at half of that.
-FIGURE_DPI = 160
-
 
 def drawing(
     name: str, *, data: Mapping[str, Any], within: float = 0.0, size: tuple[float, float] = (7, 3.2)
@@ -52,24 +49,20 @@ def drawing(
         What the figure shows: string keys to numbers, strings, booleans, None, arrays, or lists and mappings of them.
         NaN stands for "no value".
     within : float
-        Absolute tolerance of the numbers in ``data`` when they are compared with another run's; 0 for what follows
-        by arithmetic.
+        Absolute tolerance of ``data`` when compared with another run's; 0 for what follows by arithmetic.
     size : (float, float)
         Width and height in inches.
 
     Returns
     -------
     context manager of (figure, theme)
-        An empty `matplotlib.figure.Figure` with constrained layout, and the colours to draw with
-        (`sparcl_ref.report.style.LIGHT`).
+        An empty figure with constrained layout, and the colours to draw with (`sparcl_ref.report.style.LIGHT`).
 
     Raises
     ------
-    ValueError
-        If the name does not fit, ``data`` is empty or holds an infinite number, or ``within`` or ``size`` is out of
-        range.
-    TypeError
-        If ``data`` holds what cannot be written as JSON.
+    ValueError, TypeError
+        If the name does not fit, ``data`` is empty or holds an infinite number or what cannot be written as JSON, or
+        ``within`` or ``size`` is out of range.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
         raise ValueError(f"a figure's name is lower-case letters, digits and single hyphens, got {name!r}")
@@ -92,9 +85,8 @@ def _drawing(name: str, record: dict[str, Any], size: tuple[float, float]) -> It
         figure = canvas.new_figure(height, width=width)
         figure.set_layout_engine("constrained")
         yield figure, LIGHT
-    picture = canvas.png(figure, theme=LIGHT, dpi=FIGURE_DPI)
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
+    picture = canvas.png(figure)
+    if folder := os.environ.get(FOLDER_VARIABLE):
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / f"{name}.png").write_bytes(picture)
         (Path(folder) / f"{name}.json").write_text(as_text(record), encoding="utf-8")

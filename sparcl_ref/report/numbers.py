@@ -15,15 +15,7 @@ PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 
 
 class Spread(NamedTuple):
-    """Mean and standard deviation of a quantity over seeds.
-
-    Attributes
-    ----------
-    mean : float or None
-        None where the quantity is not defined.
-    std : float or None
-        With ddof = 1; None for fewer than two values.
-    """
+    """A quantity over seeds: mean, None where undefined, and deviation (ddof = 1), None for fewer than two values."""
 
     mean: float | None
     std: float | None
@@ -59,10 +51,8 @@ def significant(value: float | None, digits: int = 3) -> str:
 
     Digits before the decimal point are never dropped: 1234.5 is "1234" (a table that shows it chose too small a unit).
     """
-    if value is None:
-        return DASH
-    if value == 0:
-        return "0"
+    if not value:
+        return DASH if value is None else "0"
     # Rounding first: 9.996 has one digit before the point, but 10.0 is what will be written.
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
     return f"{value:.{max(0, digits - 1 - exponent)}f}"
@@ -92,18 +82,14 @@ def quantity(value: float | None, unit: str, *, digits: int = 3) -> str:
 
 def ratio(value: float | None) -> str:
     """How many times, with one decimal: "5.0"; without one from 100 on, with as many as it takes below 0.1."""
-    if value is None:
-        return DASH
-    if 0 < value < 0.1:
+    if 0 < (value or 0) < 0.1:
         return significant(value, 1)
-    return fixed(value, 1 if value < 99.95 else 0)
+    return fixed(value, 1 if (value or 0) < 99.95 else 0)
 
 
 def seconds(value: float | None) -> str:
     """A duration in seconds: one decimal below 100."""
-    if value is None:
-        return DASH
-    return fixed(value, 1 if value < 99.95 else 0)
+    return fixed(value, 1 if (value or 0) < 99.95 else 0)
 
 
 def sparsity(value: float | None) -> str:
@@ -114,5 +100,5 @@ def sparsity(value: float | None) -> str:
 
 
 def listed(parts: list[str]) -> str:
-    """Parts as an enumeration in a sentence: "a, b and c"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    """Parts as an enumeration in a sentence: "a, b and c"; nothing for none."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

@@ -21,77 +21,46 @@ DPI, NARROW_DPI, CSS_PIXELS = 160, 180, 100
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of figures and page.
+    """Colours ("#rrggbb") of figures and page; ramps name their ends and what lies between."""
 
-    Attributes
-    ----------
-    name : str
-        "light" or "dark".
-    background, surface : str
-        Of the page, and of what lies on it.
-    ink, muted, faint : str
-        Of text and data, of what comes second, of rules and grids.
-    accent : str
-        Of links and marks.
-    dense : dict of str to str
-        Colours of five dense methods, see `looks`.
-    spare : tuple of str
-        Colours of all other dense methods, in order of appearance.
-    warm : tuple of str
-        Ends and middle of the ramp for SparCL entries.
-    strata : tuple of str
-        Ramp for weights by the task in which they joined; see ``bedrock`` for the initial ones.
-    bedrock : str
-        Of weights alive since the start.
-    heat : tuple of str
-        Ramp from 0 to 1.
-    """
-
-    name: str
+    name: str  # "light" or "dark"
     background: str
-    surface: str
-    ink: str
-    muted: str
-    faint: str
-    accent: str
-    dense: dict[str, str]
-    spare: tuple[str, ...]
-    warm: tuple[str, ...]
-    strata: tuple[str, ...]
-    bedrock: str
-    heat: tuple[str, ...]
+    surface: str  # of what lies on the page
+    ink: str  # of text and data
+    muted: str  # of what comes second
+    faint: str  # of rules and grids
+    accent: str  # of links and marks
+    dense: dict[str, str]  # of five dense methods, see `looks`
+    spare: tuple[str, ...]  # of all other dense methods, in order of appearance
+    warm: tuple[str, ...]  # ramp of SparCL entries
+    strata: tuple[str, ...]  # ramp of weights by the task in which they joined
+    bedrock: str  # of weights alive since the start
+    heat: tuple[str, ...]  # ramp from 0 to 1
 
 
-LIGHT = Theme(
-    name="light",
-    background="#ffffff",
-    surface="#f4f5f7",
-    ink="#1d2430",
-    muted="#5a6372",
-    faint="#dfe3e8",
-    accent="#0a62a8",
-    dense={"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
-    spare=("#880ce9", "#c20a36", "#8277f8", "#49089b", "#6e356c"),
-    warm=("#6f2402", "#cf5a00", "#ee9d26"),
-    strata=("#3b2a7e", "#1f8a8c", "#e0a800"),
-    bedrock="#39424f",
-    heat=("#f5f8fb", "#cfe3f2", "#82b8de", "#0a4f8c"),
-)
-DARK = Theme(
-    name="dark",
-    background="#14171c",
-    surface="#1d2229",
-    ink="#e8eaee",
-    muted="#a3acb9",
-    faint="#323943",
-    accent="#7cc0f4",
-    dense={"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
-    spare=("#9b2af4", "#a2e90c", "#a55050", "#336899", "#6d57c7"),
-    warm=("#ffd08a", "#f58a35", "#c84a16"),
-    strata=("#9c86f0", "#3fb8b4", "#ffd84d"),
-    bedrock="#6f7885",
-    heat=("#1b2129", "#1f3d57", "#2a6da3", "#a5d9ff"),
-)
+#: Role to its colours in light and in dark.
+COLOURS: dict[str, tuple[Any, Any]] = {
+    "background": ("#ffffff", "#14171c"),
+    "surface": ("#f4f5f7", "#1d2229"),
+    "ink": ("#1d2430", "#e8eaee"),
+    "muted": ("#5a6372", "#a3acb9"),
+    "faint": ("#dfe3e8", "#323943"),
+    "accent": ("#0a62a8", "#7cc0f4"),
+    "dense": (
+        {"sgd": "#8a9099", "joint": "#1d2430", "er": "#3aa0dc", "der": "#00866a", "derpp": "#0a5fa8"},
+        {"sgd": "#8d949e", "joint": "#e8eaee", "er": "#8fd0fa", "der": "#35c7a2", "derpp": "#4a9fe8"},
+    ),
+    "spare": (
+        ("#880ce9", "#c20a36", "#8277f8", "#49089b", "#6e356c"),
+        ("#9b2af4", "#a2e90c", "#a55050", "#336899", "#6d57c7"),
+    ),
+    "warm": (("#6f2402", "#cf5a00", "#ee9d26"), ("#ffd08a", "#f58a35", "#c84a16")),
+    "strata": (("#3b2a7e", "#1f8a8c", "#e0a800"), ("#9c86f0", "#3fb8b4", "#ffd84d")),
+    "bedrock": ("#39424f", "#6f7885"),
+    "heat": (("#f5f8fb", "#cfe3f2", "#82b8de", "#0a4f8c"), ("#1b2129", "#1f3d57", "#2a6da3", "#a5d9ff")),
+}
+LIGHT = Theme(name="light", **{role: light for role, (light, _) in COLOURS.items()})
+DARK = Theme(name="dark", **{role: dark for role, (_, dark) in COLOURS.items()})
 THEMES = (LIGHT, DARK)
 
 #: What stands for a rehearsal method, dense or under SparCL.
@@ -172,30 +141,20 @@ def text_on(background: str) -> str:
 def rc(theme: Theme = LIGHT) -> dict[str, Any]:
     """Matplotlib settings of the look, for `matplotlib.style.context` or ``rcParams.update``."""
     return {
-        "figure.facecolor": theme.background,
-        "savefig.facecolor": theme.background,
-        "axes.facecolor": theme.background,
-        "axes.edgecolor": theme.muted,
-        "axes.labelcolor": theme.muted,
-        "axes.titlecolor": theme.ink,
+        **dict.fromkeys(("figure.facecolor", "savefig.facecolor", "axes.facecolor"), theme.background),
+        **dict.fromkeys(("axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), theme.muted),
+        **dict.fromkeys(("axes.titlecolor", "text.color"), theme.ink),
         "axes.titlelocation": "left",
-        "axes.titlesize": 11,
-        "axes.labelsize": 11,
-        "axes.linewidth": 0.8,
+        **dict.fromkeys(("axes.titlesize", "axes.labelsize", "font.size"), 11),
+        **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 10.5),
+        **dict.fromkeys(("axes.linewidth", "grid.linewidth"), 0.8),
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "text.color": theme.ink,
-        "xtick.color": theme.muted,
-        "ytick.color": theme.muted,
-        "xtick.labelsize": 10.5,
-        "ytick.labelsize": 10.5,
         "xtick.major.size": 3,
         "ytick.major.size": 0,
         "grid.color": theme.faint,
-        "grid.linewidth": 0.8,
         "font.family": "DejaVu Sans",
-        "font.size": 11,
         # A dollar sign in a name is a dollar sign.
         "text.parse_math": False,
         "lines.solid_capstyle": "round",

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.report.table import MEASURES
+
 SCHEMA_VERSION = 1
 #: File names (without ending) of the figures that a run may write, whichever of them it has.
 FIGURE_NAMES = (
@@ -19,13 +21,21 @@ FIGURE_NAMES = (
     "mask_over_time",
     "cost_waterfall",
 )
+#: What JSON calls the values of a type.
+KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "a boolean",
+}
 #: What a summary must have, and of which kind.
 REQUIRED: dict[str, type] = {"schema_version": int, "command": str, "config": dict, "methods": list}
 #: What each of its records must have for a table to be made of it.
 RECORD_KEYS = (
-    "name", "method", "sparsity", "head", "seed", "class_il_matrix", "task_il_matrix", "class_il_accuracy",
-    "task_il_accuracy", "forgetting", "backward_transfer", "forward_transfer", "learning_accuracy", "train_flops",
-    "memory_bytes", "steps", "wall_seconds",
+    "name", "method", "sparsity", "head", "seed", "class_il_matrix", "task_il_matrix", "train_flops", "memory_bytes",
+    *MEASURES,
 )  # fmt: skip
 
 
@@ -39,13 +49,7 @@ def finite(value: float, place: str) -> float:
 def plain(value: Any, *, place: str = "summary", number: Callable[[float, str], float | None] = finite) -> Any:
     """A value made of dict, list, str, int, float, bool and None alone; NumPy's scalars and arrays become these.
 
-    Parameters
-    ----------
-    value : object
-    place : str
-        What an error calls the value.
-    number : callable
-        Takes a float and its place and gives what is to be kept of it.
+    ``place`` is what an error calls the value; ``number`` takes a float and its place and gives what is kept of it.
 
     Raises
     ------
@@ -70,13 +74,7 @@ def plain(value: Any, *, place: str = "summary", number: Callable[[float, str], 
 
 
 def to_json(summary: Mapping[str, Any]) -> str:
-    """A summary as strict JSON in a readable layout; keys keep their order, and a newline ends it.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `plain`.
-    """
+    """A summary as strict JSON in a readable layout; keys keep their order, a newline ends it. Raises as `plain`."""
     return _lines(plain(summary), "") + "\n"
 
 
@@ -95,27 +93,17 @@ def _lines(value: Any, indent: str) -> str:
 def load_summary(path: str | Path) -> dict[str, Any]:
     """Read a summary.json back.
 
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    dict
-
     Raises
     ------
     ValueError
         In one line with the file's name: if it cannot be read, is no strict JSON, or is no summary of this version.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        summary = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        summary = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not valid JSON, line {error.lineno} column {error.colno}: {error.msg}") from error
     except (ValueError, RecursionError) as error:
@@ -137,7 +125,7 @@ def _problem(summary: Any) -> str | None:
         if key not in summary:
             return f"{key!r} is missing"
         if type(summary[key]) is not kind:
-            return f"{key!r} must be {_KINDS[kind]}, got {_kind(summary[key])}"
+            return f"{key!r} must be {KINDS[kind]}, got {_kind(summary[key])}"
     if summary["schema_version"] != SCHEMA_VERSION:
         return f"schema_version is {summary['schema_version']}, and this version reads {SCHEMA_VERSION}"
     for index, record in enumerate(summary["methods"]):
@@ -148,15 +136,5 @@ def _problem(summary: Any) -> str | None:
     return None
 
 
-_KINDS = {
-    dict: "an object",
-    list: "a list",
-    str: "a string",
-    int: "a whole number",
-    float: "a number",
-    bool: "a boolean",
-}
-
-
 def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "null")
+    return KINDS.get(type(value), "null")

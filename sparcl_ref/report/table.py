@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -18,23 +19,19 @@ CONVENTIONS = ("paper", "exact")
 EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "Task-IL", "forgetting", "seconds")
 
 
+#: Records' keys whose spread over seeds a row has under the same name.
+MEASURES = (
+    "class_il_accuracy", "task_il_accuracy", "forgetting", "backward_transfer", "forward_transfer", "learning_accuracy",
+    "steps", "wall_seconds",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Row:
     """What the runs of one entry, alike but for their seeds, have in common, and their measurements over seeds.
 
-    Attributes
-    ----------
-    name, method, head : str
-    joint : bool
-        Whether all tasks were learned at once.
-    sparsity : float or None
-        As asked for; None for a dense method.
-    seeds : tuple of int
-    class_il_accuracy, task_il_accuracy, forgetting, backward_transfer, forward_transfer, learning_accuracy : Spread
-        Fractions.
-    train_flops, memory_bytes : dict of str to Spread
-        By convention, "paper" and "exact"; undefined where the cost is unknown.
-    steps, wall_seconds : Spread
+    Accuracies, forgetting and transfers are fractions. Costs are by convention, "paper" and "exact", and undefined
+    where unknown. The sparsity is the one asked for, None for a dense method; joint training learns all tasks at once.
     """
 
     name: str
@@ -89,25 +86,14 @@ def is_joint(record: Record) -> bool:
 
 
 def aggregate(records: Sequence[Record]) -> list[Row]:
-    """One row per compared entry: mean and standard deviation (ddof = 1) over its seeds.
+    """One row per compared entry, in order of first appearance: mean and standard deviation (ddof = 1) over its seeds.
 
-    Parameters
-    ----------
-    records : sequence of dict
-        As in ``methods`` of summary.json. A measurement that is None counts as undefined, not as 0.
-
-    Returns
-    -------
-    list of Row
-        In order of first appearance.
+    Records are those of ``methods`` in summary.json. A measurement that is None counts as undefined, not as 0.
     """
     return [_row(group) for group in group_by_entry(records)]
 
 
 def _row(group: list[Record]) -> Row:
-    def over_seeds(key: str) -> Spread:
-        return spread(record[key] for record in group)
-
     def by_convention(key: str) -> dict[str, Spread]:
         return {name: spread((record[key] or {}).get(name) for record in group) for name in CONVENTIONS}
 
@@ -119,16 +105,9 @@ def _row(group: list[Record]) -> Row:
         head=first["head"],
         joint=is_joint(first),
         seeds=tuple(record["seed"] for record in group),
-        class_il_accuracy=over_seeds("class_il_accuracy"),
-        task_il_accuracy=over_seeds("task_il_accuracy"),
-        forgetting=over_seeds("forgetting"),
-        backward_transfer=over_seeds("backward_transfer"),
-        forward_transfer=over_seeds("forward_transfer"),
-        learning_accuracy=over_seeds("learning_accuracy"),
         train_flops=by_convention("train_flops"),
         memory_bytes=by_convention("memory_bytes"),
-        steps=over_seeds("steps"),
-        wall_seconds=over_seeds("wall_seconds"),
+        **{key: spread(record[key] for record in group) for key in MEASURES},
     )
 
 
@@ -155,24 +134,24 @@ def times_fewer(row: Row, reference: Row | None, convention: str) -> float | Non
     return other / own if own and other else None
 
 
-def times(value: float | None, sign: str = "x") -> str:
-    """A cell that says how many times."""
-    return numbers.UNKNOWN if value is None else numbers.ratio(value) + sign
+def cost_cells(rows: Sequence[Row], cost: str) -> tuple[str, dict[str, list[str]]]:
+    """The SI prefix of a cost's columns, ``train_flops`` or ``memory_bytes``, and their cells by convention."""
+    means = {name: [getattr(row, cost)[name].mean for row in rows] for name in CONVENTIONS}
+    per, prefix = numbers.prefix_for(itertools.chain(*means.values()))
+    return prefix, {name: [numbers.scaled(mean, per) for mean in column] for name, column in means.items()}
+
+
+def fewer_cells(rows: Sequence[Row], reference: Row, convention: str, sign: str) -> list[str]:
+    """Cells that say how many times fewer train FLOPs than the reference each row took."""
+    found = [times_fewer(row, reference, convention) for row in rows]
+    return [numbers.UNKNOWN if value is None else numbers.ratio(value) + sign for value in found]
 
 
 def format_table(rows: Sequence[Row], *, width: int = 80) -> str:
     """Rows as aligned text for a terminal, with a caption that says what the columns mean.
 
-    Parameters
-    ----------
-    rows : sequence of Row
-    width : int
-        Columns are left out, the least needed first, until the rest fits into so many characters. Names are never cut.
-
-    Returns
-    -------
-    str
-        Lines without trailing blanks, and no newline at the end.
+    Columns are left out, the least needed first, until the rest fits into ``width`` characters; names are never cut.
+    Lines have no trailing blanks, and no newline ends the text.
     """
     if not rows:
         return "no results"
@@ -207,19 +186,14 @@ def _columns(rows: Sequence[Row], reference: Row | None) -> dict[str, list[str]]
         "Task-IL": ["Task-", "IL, %", *_percents(row.task_il_accuracy for row in rows)],
         "forgetting": ["forgot", "points", *_percents(row.forgetting for row in rows)],
     }
-    per, prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in CONVENTIONS)
-    for name in CONVENTIONS:
-        cells = (numbers.scaled(row.train_flops[name].mean, per) for row in rows)
+    prefix, flops = cost_cells(rows, "train_flops")
+    for name, cells in flops.items():
         columns[f"{name} FLOPs"] = [f"{prefix}FLOPs", name, *cells]
         if reference is not None:
-            cells = (times(times_fewer(row, reference, name)) for row in rows)
-            columns[f"{name} fewer"] = ["times", "fewer", *cells]
-    per, prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in CONVENTIONS)
-    for name in CONVENTIONS:
-        cells = (numbers.scaled(row.memory_bytes[name].mean, per) for row in rows)
-        columns[f"{name} memory"] = [f"{prefix}B", name, *cells]
-    columns["seconds"] = ["", "sec", *(numbers.seconds(row.wall_seconds.mean) for row in rows)]
-    return columns
+            columns[f"{name} fewer"] = ["times", "fewer", *fewer_cells(rows, reference, name, "x")]
+    prefix, memory = cost_cells(rows, "memory_bytes")
+    columns |= {f"{name} memory": [f"{prefix}B", name, *cells] for name, cells in memory.items()}
+    return columns | {"seconds": ["", "sec", *(numbers.seconds(row.wall_seconds.mean) for row in rows)]}
 
 
 def _percents(values: Iterable[Spread]) -> list[str]:

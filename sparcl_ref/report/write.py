@@ -6,32 +6,29 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparcl_ref.report.summary import FIGURE_NAMES, to_json
 from sparcl_ref.text import one_line
 
+if TYPE_CHECKING:
+    from sparcl_ref.report.figures.illustrations import Illustration
+
 COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
-FIGURES = tuple(f"figures/{name}.png" for name in FIGURE_NAMES)
-DATA, DRAWN = ("summary.json", "metrics.csv", "masks.npz"), (*FIGURES, "report.html")
-OUTPUTS = (*DATA, *DRAWN)
+DATA = ("summary.json", "metrics.csv", "masks.npz")
+DRAWN = (*(f"figures/{name}.png" for name in FIGURE_NAMES), "report.html")
 
 
 def check_writable(directory: str | Path) -> None:
     """Find out before a run whether its results can be written; what this creates it also removes.
-
-    Parameters
-    ----------
-    directory : str or Path
-        Need not exist, nor its parents.
 
     Raises
     ------
@@ -40,28 +37,28 @@ def check_writable(directory: str | Path) -> None:
     """
     directory = Path(directory)
     created: list[Path] = []
+    problem = None
     try:
         for path in (*reversed(directory.parents), directory):
             if not path.is_dir():
                 path.mkdir()
                 created.append(path)
-        for name in OUTPUTS:
-            if (directory / name).is_dir():
-                raise ValueError(f"cannot write to {directory}: {name} in it is a folder; choose another --out")
+        taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
         if (directory / "figures").exists() and not (directory / "figures").is_dir():
-            raise ValueError(f"cannot write to {directory}: figures in it is no folder; choose another --out")
+            taken.append("figures in it is no folder")
+        problem = next(iter(taken), None)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except FileExistsError as error:
-        raise ValueError(
-            f"cannot write to {directory}: {error.filename} is not a folder; choose another --out"
-        ) from error
+        problem = f"{error.filename} is not a folder"
     except OSError as error:
-        raise ValueError(f"cannot write to {directory}: {error.strerror or error}; choose another --out") from error
+        problem = error.strerror or str(error)
     finally:
         for path in reversed(created):
             with suppress(OSError):
                 path.rmdir()
+    if problem is not None:
+        raise ValueError(f"cannot write to {directory}: {problem}; choose another --out")
 
 
 def drawing_problem() -> str | None:
@@ -91,16 +88,16 @@ def write_run(
     directory : str or Path
         Created if it does not exist.
     summary : mapping
-        See `sparcl_ref.report.summary`; becomes summary.json.
+        Becomes summary.json, see `sparcl_ref.report.summary`.
     epochs : sequence of mapping
-        One per record and epoch; becomes metrics.csv. None becomes an empty field.
+        One per record and epoch, becomes metrics.csv; None is an empty field.
     masks : mapping
-        "name#seed" to {"layer", "shape", "labels", "alive"}; becomes masks.npz, see `load_masks`.
+        Becomes masks.npz; "name#seed" to what `load_masks` gives back.
 
     Returns
     -------
     list of str
-        A line for each figure that could not be drawn or written, and for the page if that could not.
+        A line for each figure or page that could not be drawn or written.
 
     Raises
     ------
@@ -127,40 +124,41 @@ def write_run(
         with suppress(OSError):
             (directory / name).unlink(missing_ok=True)
     figures = _draw(directory, summary["methods"], masks, warnings)
-    try:
+    with _noting(warnings, "report.html was not written"):
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
         _put(directory / "report.html", render(summary, figures, files).encode())
-    except Exception as error:
-        warnings.append(f"report.html was not written: {one_line(error)}")
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
 
 
+@contextmanager
+def _noting(notes: list[str], what: str) -> Iterator[None]:
+    """Whatever fails inside becomes a line of notes, and stops nothing else."""
+    try:
+        yield
+    except Exception as error:
+        notes.append(f"{what}: {one_line(error)}")
+
+
 def _draw(
     directory: Path, records: Sequence[dict[str, Any]], masks: Mapping[str, Mapping[str, Any]], warnings: list[str]
-) -> list[Any]:
+) -> list[Illustration]:
     """Draw the figures one by one and write a file of each; returns those that could be drawn."""
     if (problem := drawing_problem()) is not None:
         warnings.append(problem)
         return []
     from sparcl_ref.report.figures.illustrations import draw, sketches
 
-    try:
-        planned = sketches(records, masks)
-    except Exception as error:
-        warnings.append(f"no figures: {one_line(error)}")
-        return []
-    drawn = []
-    for sketch in planned:
-        try:
-            drawn.append(draw(sketch))
-            (directory / "figures").mkdir(exist_ok=True)
-            _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
-        except Exception as error:
-            warnings.append(f"figures/{sketch.name}.png was not written: {one_line(error)}")
+    drawn: list[Illustration] = []
+    with _noting(warnings, "no figures"):
+        for sketch in sketches(records, masks):
+            with _noting(warnings, f"figures/{sketch.name}.png was not written"):
+                drawn.append(draw(sketch))
+                (directory / "figures").mkdir(exist_ok=True)
+                _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
     return drawn
 
 
@@ -201,18 +199,13 @@ def _npz(masks: Mapping[str, Mapping[str, Any]]) -> bytes:
 
 
 def load_masks(path: str | Path) -> dict[str, dict[str, Any]]:
-    """Read masks.npz back.
+    """Read masks.npz back: "name#seed" to a mask's record.
 
-    Returns
-    -------
-    dict
-        "name#seed" to "layer" (str), "shape" (list), "labels" (list of (task, epoch)) and "alive" (bool array, shape
-        (snapshots, weights)).
+    That has "layer" (str), "shape" (list), "labels" (list of (task, epoch)) and "alive" (bool, (snapshots, weights)).
     """
+    masks = {}
     with np.load(path, allow_pickle=False) as file:
-        keys = [name.removesuffix("/layer") for name in file.files if name.endswith("/layer")]
-        masks = {}
-        for key in keys:
+        for key in [name.removesuffix("/layer") for name in file.files if name.endswith("/layer")]:
             shape = file[f"{key}/shape"].tolist()
             bits = np.unpackbits(file[f"{key}/alive_bits"], axis=1, count=int(np.prod(shape)))
             masks[key] = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sparcl_ref.report import notebook
 from sparcl_ref.report.notebook import FOLDER_VARIABLE, drawing
-from sparcl_ref.report.style import LIGHT
+from sparcl_ref.report.style import DPI, LIGHT
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 leaves = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=4)
@@ -39,7 +39,7 @@ def test_writes_picture_and_data_where_the_environment_says(folder):
     record = json.loads((folder / "00-example.json").read_text())
     assert record == {"within": 0.15, "data": {"matrix": [[1.0, 0.0], [0.0, 1.0]], "names": ["a", "b"]}}
     pixels = matplotlib.image.imread(io.BytesIO((folder / "00-example.png").read_bytes()))
-    assert pixels.shape[:2] == (2 * notebook.FIGURE_DPI, 5 * notebook.FIGURE_DPI)
+    assert pixels.shape[:2] == (2 * DPI, 5 * DPI)
     assert sorted(path.name for path in folder.iterdir()) == ["00-example.json", "00-example.png"]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from sparcl_ref.report import numbers, style
-from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
-from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, place_axes, text_width, title
+from sparcl_ref.report.figures import canvas
+from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, Row, aggregate
 
@@ -28,48 +29,30 @@ def accuracy_against_flops(
     Entries far below the best stand in a strip of their own under a break in the axis. Entries whose train FLOPs are
     unknown are left out.
 
-    Parameters
-    ----------
-    records : sequence of dict
-    convention : {"exact", "paper"}
-    theme : Theme
-    width : float
-        In inches. Where it is less than `style.WIDTH`, labels have no names.
-
-    Returns
-    -------
-    Figure
-        Points carry the entry's name as their matplotlib label.
+    Points carry the entry's name as their matplotlib label; the narrow drawing shows no names.
 
     Raises
     ------
     ValueError
         If no entry's train FLOPs are known.
     """
-    every = aggregate(records)
-    points = [
-        _Point(row, look, row.train_flops[convention].mean or 0)
-        for row, look in zip(every, style.looks(every, theme), strict=True)
-    ]
-    points = [point for point in points if point.flops]
+    rows = aggregate(records)
+    pairs = zip(rows, style.looks(rows, theme), strict=True)
+    points = [_Point(row, look, flops) for row, look in pairs if (flops := row.train_flops[convention].mean)]
     if not points:
         raise ValueError("no entry's train FLOPs are known, so there is nothing to draw accuracy against")
-    near = is_near_best([point.row.accuracy for point in points])
+    near = canvas.is_near_best([point.row.accuracy for point in points])
     strips = [[point for point, keep in zip(points, near, strict=True) if keep is high] for high in (True, False)]
     # A level for each label.
     tall = max(2.85, LINE * 1.1 * len(strips[0]))
     low = max(0.85, LINE * 1.5 * len(strips[1])) if strips[1] else 0
     with style.applied(theme):
-        figure = new_figure(HEAD + 0.2 + tall + 0.3 + low + 0.7, width=width)
-        title(
-            figure,
-            "What the accuracy costs",
-            under="Class-IL accuracy after the last task in %; further left is cheaper, higher is better",
-            theme=theme,
-        )
-        axes = [place_axes(figure, 0.6, 0.7 + (low + 0.3 if low else 0), width - 0.85, tall)]
+        figure = canvas.new_figure(HEAD + 0.2 + tall + 0.3 + low + 0.7, width=width)
+        under = "Class-IL accuracy after the last task in %; further left is cheaper, higher is better"
+        canvas.title(figure, "What the accuracy costs", under=under, theme=theme)
+        axes = [canvas.place_axes(figure, 0.6, 0.7 + (low + 0.3 if low else 0), width - 0.85, tall)]
         if low:
-            axes.append(place_axes(figure, 0.6, 0.7, width - 0.85, low))
+            axes.append(canvas.place_axes(figure, 0.6, 0.7, width - 0.85, low))
         costs = [point.flops for point in points]
         for each, chosen in zip(axes, strips, strict=False):
             each.set_xscale("log")
@@ -91,7 +74,7 @@ class _Point(NamedTuple):
 def _draw_points(axes: Axes, points: list[_Point], theme: Theme) -> None:
     y = [point.row.accuracy for point in points]
     bars = [point.row.class_il_accuracy.std or 0.0 for point in points]
-    axes.set_ylim(*padded_range([*np.subtract(y, bars), *np.add(y, bars)], pad=0.14, least=0.06))
+    axes.set_ylim(*canvas.padded_range([*np.subtract(y, bars), *np.add(y, bars)], pad=0.14, least=0.06))
     for chain in sparsity_chains([point.row for point in points]):
         x = [points[i].flops for i in chain]
         axes.plot(x, [y[i] for i in chain], color=theme.muted, linewidth=1, alpha=0.6, zorder=1, label="_chain")
@@ -99,18 +82,10 @@ def _draw_points(axes: Axes, points: list[_Point], theme: Theme) -> None:
         if bar:
             ends = [accuracy - bar, accuracy + bar]
             axes.plot([flops, flops], ends, color=look.colour, linewidth=1.4, zorder=2, label="_bar")
-        hollow = look.dash != "-"
-        axes.plot(
-            flops,
-            accuracy,
-            look.marker,
-            color=look.colour,
-            markersize=14 if look.marker == "*" else 10,
-            markerfacecolor=theme.background if hollow else look.colour,
-            markeredgewidth=2.2 if hollow else 0,
-            zorder=3,
-            label=row.name,
-        )
+        mark = axes.plot(flops, accuracy, look.marker, color=look.colour, zorder=3, label=row.name)[0]
+        mark.set(markersize=14 if look.marker == "*" else 10, markeredgewidth=0)
+        if look.dash != "-":
+            mark.set(markerfacecolor=theme.background, markeredgewidth=2.2)
 
 
 def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
@@ -121,60 +96,44 @@ def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
     """
     chains = []
     for method in dict.fromkeys(row.method for row in rows if row.sparse):
-        sparse = sorted(
-            (i for i, r in enumerate(rows) if r.method == method and r.sparse), key=lambda i: rows[i].sparsity or 0
-        )
-        if len({rows[i].sparsity for i in sparse}) < len(sparse):
-            continue
-        dense = [i for i, row in enumerate(rows) if row.method == method and not row.sparse]
-        dense.sort(key=lambda i: rows[i].head != rows[sparse[0]].head)
-        chains.append([*dense[:1], *sparse])
+        alike = [i for i, row in enumerate(rows) if row.method == method]
+        sparse = sorted((i for i in alike if rows[i].sparse), key=lambda i: rows[i].sparsity or 0)
+        if len({rows[i].sparsity for i in sparse}) == len(sparse):
+            dense = [i for i in alike if not rows[i].sparse]
+            dense.sort(key=lambda i: rows[i].head != rows[sparse[0]].head)
+            chains.append([*dense[:1], *sparse])
     return chains
 
 
 def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) -> None:
     """A label beside each point, no two at one height, to the left where it would not fit or would cover more."""
-    inch = axes.figure.dpi
-    border = axes.get_window_extent()
-    places = [
-        ((x - border.x0) / inch, (y - border.y0) / inch)
-        for x, y in axes.transData.transform([(point.flops, point.row.accuracy) for point in points])
-    ]
-    levels = spread_labels([y for _, y in places], LINE, 0.1, border.height / inch)
+    figure = axes.figure
+    inches = figure.dpi_scale_trans + ScaledTranslation(*axes.get_position().p0, figure.transFigure)
+    width, height = axes.get_window_extent().size / figure.dpi
+    data = [(point.flops, point.row.accuracy) for point in points]
+    places = (axes.transData - inches).transform(data).tolist()
+    levels = canvas.spread_labels([y for _, y in places], LINE, 0.1, height)
     halo = [withStroke(linewidth=3.5, foreground=theme.background)]
     for (row, _, _), (x, y), level in zip(points, places, levels, strict=True):
-        accuracy = numbers.percent(row.accuracy)
-        label = accuracy if narrow else f"{row.name}  {accuracy}"
-        wide = text_width(axes.figure, label)
+        label = numbers.percent(row.accuracy) if narrow else f"{row.name}  {numbers.percent(row.accuracy)}"
+        wide = canvas.text_width(figure, label)
 
         def harm(side: int, x: float = x, level: float = level, wide: float = wide) -> float:
             ends = sorted((x + side * 0.1, x + side * (0.2 + wide)))
             covered = sum(ends[0] < px < ends[1] and abs(py - level) < LINE for px, py in places)
-            return covered + 9 * (ends[0] < 0 or ends[1] > border.width / inch + 0.15)
+            return covered + 9 * (ends[0] < 0 or ends[1] > width + 0.15)
 
         side = min((1, -1), key=harm)
         if abs(y - level) > 0.12:
-            line = np.array([(x, y), (x + side * 0.12, level)]) * inch / border.size
-            axes.plot(*line.T, transform=axes.transAxes, color=theme.ink, linewidth=0.7, zorder=4, label="_leader")
-        axes.text(
-            (x + side * 0.17) * inch / border.width,
-            level * inch / border.height,
-            label,
-            transform=axes.transAxes,
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize=LABEL,
-            color=theme.ink,
-            zorder=5,
-            path_effects=halo,
-        )
+            leader = axes.plot([x, x + side * 0.12], [y, level], transform=inches, label="_leader")
+            leader[0].set(color=theme.ink, linewidth=0.7, zorder=4)
+        text = axes.text(x + side * 0.17, level, label, transform=inches, va="center", fontsize=LABEL)
+        text.set(ha="left" if side > 0 else "right", zorder=5, path_effects=halo)
 
 
 def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None:
     for axes in strips:
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
-        axes.yaxis.set_major_locator(MaxNLocator(5 if axes is strips[0] else 2, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y")
+        canvas.percent_axis(axes, 5 if axes is strips[0] else 2)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = axes.get_xlim()
@@ -188,12 +147,6 @@ def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None
         axes.tick_params(axis="x", bottom=False, labelbottom=False)
     if len(strips) == 2:
         # Two strokes on either side of the gap: the axis is broken here.
-        stroke: dict[str, Any] = {
-            "marker": [(-1, -0.6), (1, 0.6)],
-            "markersize": 10,
-            "linestyle": "",
-            "color": "0.5",
-            "clip_on": False,
-        }
-        strips[0].plot([0], [0], transform=strips[0].transAxes, label="_break", **stroke)
-        strips[1].plot([0], [1], transform=strips[1].transAxes, label="_break", **stroke)
+        for height, axes in enumerate(strips):
+            stroke = axes.plot([0], [height], transform=axes.transAxes, label="_break", linestyle="", clip_on=False)
+            stroke[0].set(marker=[(-1, -0.6), (1, 0.6)], markersize=10, color="0.5")

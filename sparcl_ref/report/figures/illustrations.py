@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,27 +23,13 @@ from sparcl_ref.report.table import CONVENTIONS, Record, Row, aggregate
 
 @dataclass(frozen=True)
 class Sketch:
-    """A figure before it is drawn.
+    """A figure before it is drawn."""
 
-    Attributes
-    ----------
-    name : str
-        Of the file, without ending.
-    caption : str
-        How to read it.
-    alt : str
-        What is to be seen, in words.
-    draw : callable
-        Takes a theme and a width in inches.
-    keyed : bool
-        Whether the narrow drawing needs the entries' names beside it.
-    """
-
-    name: str
-    caption: str
-    alt: str
-    draw: Callable[[Theme, float], Figure]
-    keyed: bool = False
+    name: str  # of the file, without ending
+    caption: str  # how to read it
+    alt: str  # what is to be seen, in words
+    draw: Callable[[Theme, float], Figure]  # of a theme and a width in inches
+    keyed: bool = False  # whether the narrow drawing needs the entries' names beside it
 
 
 class Picture(NamedTuple):
@@ -55,22 +41,11 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Illustration:
-    """A figure as it goes into files and page.
-
-    Attributes
-    ----------
-    sketch : Sketch
-    title, under : str
-        What is drawn at the top of the file, and stands above the picture on the page: what it is, how to read it.
-    file : bytes
-        The PNG file that stands alone.
-    light, dark, narrow_light, narrow_dark : Picture
-        For the page, without the title.
-    """
+    """A figure as it goes into files and page: the file stands alone, the page's pictures are without the title."""
 
     sketch: Sketch
-    title: str
-    under: str
+    title: str  # at the top of the file, and above the picture on the page: what it is
+    under: str  # below that: how to read it
     file: bytes
     light: Picture
     dark: Picture
@@ -80,64 +55,52 @@ class Illustration:
 
 def draw(sketch: Sketch) -> Illustration:
     """Draw a figure for all the places it goes to."""
-    figures = [(sketch.draw(theme, width), theme, width) for width in (WIDTH, NARROW) for theme in (LIGHT, DARK)]
-    pictures = [
-        Picture(
-            png(figure, theme=theme, dpi=DPI if width == WIDTH else NARROW_DPI, headed=False),
-            round(CSS_PIXELS * figure.get_figwidth()),
-        )
-        for figure, theme, width in figures
-    ]
-    alone = figures[0][0]
-    title, under = (text.get_text() for text in alone.texts[:2])
-    return Illustration(sketch, title, under, png(alone), *pictures)
+    figures, pictures = [], []
+    for width, dpi in ((WIDTH, DPI), (NARROW, NARROW_DPI)):
+        for theme in (LIGHT, DARK):
+            figure = sketch.draw(theme, width)
+            data = png(figure, theme=theme, dpi=dpi, headed=False)
+            figures.append(figure)
+            pictures.append(Picture(data, round(CSS_PIXELS * figure.get_figwidth())))
+    title, under = (text.get_text() for text in figures[0].texts[:2])
+    return Illustration(sketch, title, under, png(figures[0]), *pictures)
 
 
 def sketches(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]) -> list[Sketch]:
     """The figures that a run has: what it costs only if two entries know it, the mask only if there is one.
 
-    Parameters
-    ----------
-    records : sequence of dict
-    masks : mapping
-        "name#seed" to snapshots, as `mask_over_time` takes them.
+    ``masks`` has "name#seed" to snapshots, as `mask_over_time` takes them.
     """
     rows = aggregate(records)
     over_seeds = "; bands and bars are one standard deviation over seeds" if any(len(r.seeds) > 1 for r in rows) else ""
-    found = [
-        Sketch(
-            FIGURE_NAMES[0],
-            "Each line is the mean Class-IL accuracy on the tasks seen so far: it falls as earlier tasks are "
-            f"forgotten, and because there are more classes to choose from{over_seeds}.",
-            f"Line chart of accuracy after each task. At the end: {_accuracies(rows)}.",
-            lambda theme, width: accuracy_over_tasks(records, theme=theme, width=width),
-            keyed=True,
-        )
-    ]
-    known = [row for row in rows if row.exact_flops]
-    if len(known) > 1:
-        left_out = [row.name for row in rows if not row.exact_flops]
-        found.append(
-            Sketch(
-                FIGURE_NAMES[1],
-                "Train FLOPs of the whole run, counted in the exact convention. Lines join a dense method with SparCL "
-                "over it; hollow points differ from the others of their kind in the head of the loss."
-                + (f" What {numbers.listed(left_out)} cost is unknown." if left_out else ""),
-                f"Scatter chart of accuracy against train FLOPs: {_costs(known)}.",
-                lambda theme, width: accuracy_against_flops(records, theme=theme, width=width),
-                keyed=True,
-            )
-        )
-    found.append(
-        Sketch(
-            FIGURE_NAMES[2],
-            "A row is a moment, a column a task. The stair parts what had been learned by then (below it) from what "
-            "had not; a column that fades downwards is a task being forgotten.",
-            f"Heat maps of the accuracy matrices of {numbers.listed([row.name for row in rows])}; "
-            "the numbers stand in the tables below.",
-            lambda theme, width: accuracy_matrices(records, theme=theme, width=width),
-        )
+    known, unknown = [row for row in rows if row.exact_flops], [row.name for row in rows if not row.exact_flops]
+    prices = [f"{_accuracies([row])} for {numbers.quantity(row.exact_flops, 'FLOPs')}" for row in known]
+    curves = Sketch(
+        FIGURE_NAMES[0],
+        "Each line is the mean Class-IL accuracy on the tasks seen so far: it falls as earlier tasks are "
+        f"forgotten, and because there are more classes to choose from{over_seeds}.",
+        f"Line chart of accuracy after each task. At the end: {_accuracies(rows)}.",
+        lambda theme, width: accuracy_over_tasks(records, theme=theme, width=width),
+        keyed=True,
     )
+    costs = Sketch(
+        FIGURE_NAMES[1],
+        "Train FLOPs of the whole run, counted in the exact convention. Lines join a dense method with SparCL "
+        "over it; hollow points differ from the others of their kind in the head of the loss."
+        + (f" What {numbers.listed(unknown)} cost is unknown." if unknown else ""),
+        f"Scatter chart of accuracy against train FLOPs: {numbers.listed(prices)}.",
+        lambda theme, width: accuracy_against_flops(records, theme=theme, width=width),
+        keyed=True,
+    )
+    matrices = Sketch(
+        FIGURE_NAMES[2],
+        "A row is a moment, a column a task. The stair parts what had been learned by then (below it) from what "
+        "had not; a column that fades downwards is a task being forgotten.",
+        f"Heat maps of the accuracy matrices of {numbers.listed([row.name for row in rows])}; "
+        "the numbers stand in the tables below.",
+        lambda theme, width: accuracy_matrices(records, theme=theme, width=width),
+    )
+    found = [curves, costs, matrices] if len(known) > 1 else [curves, matrices]
     if (key := featured_mask(records, masks)) is not None:
         found.append(_mask_sketch(key.rpartition("#")[0], masks[key]))
     if (record := featured_savings(records)) is not None:
@@ -173,29 +136,24 @@ def _savings_sketch(record: Record) -> Sketch:
 
 def featured_savings(records: Sequence[Record]) -> Record | None:
     """The record whose cost to take apart: the first of the sparsest; None if none is sparse or knows its savings."""
-    candidates = [record for record in records if record["sparsity"] is not None and _all_known(record.get("savings"))]
-    return max(candidates, key=lambda record: record["sparsity"], default=None)
-
-
-def _all_known(savings: Mapping[str, Any] | None) -> bool:
-    """Whether every part of a cost is known, in both conventions."""
-    parts = [part for name in CONVENTIONS for part in (savings or {}).get(name) or [None]]
-    return all(part is not None and part["total_flops"] is not None for part in parts)
+    return _sparsest(record for record in records if record["sparsity"] is not None and _all_known(record))
 
 
 def featured_mask(records: Sequence[Record], masks: Mapping[str, Any]) -> str | None:
     """Key of the mask to show: of the sparsest run that has one, the first of these; None if none has."""
-    candidates = [record for record in records if f"{record['name']}#{record['seed']}" in masks]
-    if not candidates:
-        return None
-    record = max(candidates, key=lambda record: record["sparsity"] or 0.0)
-    return f"{record['name']}#{record['seed']}"
+    record = _sparsest(record for record in records if f"{record['name']}#{record['seed']}" in masks)
+    return None if record is None else f"{record['name']}#{record['seed']}"
+
+
+def _sparsest(records: Iterable[Record]) -> Record | None:
+    return max(records, key=lambda record: record["sparsity"] or 0.0, default=None)
+
+
+def _all_known(record: Record) -> bool:
+    """Whether every part of a record's cost is known, in both conventions."""
+    parts = [part for name in CONVENTIONS for part in (record.get("savings") or {}).get(name) or [None]]
+    return all(part is not None and part["total_flops"] is not None for part in parts)
 
 
 def _accuracies(rows: Sequence[Row]) -> str:
     return numbers.listed([f"{row.name} {numbers.percent(row.accuracy)} %" for row in rows])
-
-
-def _costs(rows: Sequence[Row]) -> str:
-    each = (f"{_accuracies([row])} for {numbers.quantity(row.exact_flops, 'FLOPs')}" for row in rows)
-    return numbers.listed(list(each))

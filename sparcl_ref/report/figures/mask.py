@@ -11,17 +11,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from sparcl_ref.report import style
-from sparcl_ref.report.figures.axis_layout import spread_labels
-from sparcl_ref.report.figures.canvas import LINE, new_figure, place_axes, title
-from sparcl_ref.report.mask_history import (
-    even_sample,
-    final_origins,
-    initial_survival,
-    joined_in_task,
-    life_order,
-    turnover,
-)
+from sparcl_ref.report import mask_history, style
+from sparcl_ref.report.figures.canvas import line_height, new_figure, place_axes, spread_labels, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
 
 #: Weights shown; more would be thinner than a pixel at the width of a web page.
@@ -37,67 +28,45 @@ def mask_over_time(mask: Mapping[str, Any], *, name: str = "", theme: Theme = LI
     the task in which it last joined. Underneath: the fraction of the initial mask still alive, and the weights that
     joined and left per epoch as a fraction of the living.
 
-    Parameters
-    ----------
-    mask : mapping
-        "layer": parameter name; "shape": its shape; "labels": (task, epoch) of each snapshot, the first (0, 0);
-        "alive": bool array, shape (snapshots, weights).
-    name : str
-        Of the entry, for the title.
-    theme : Theme
-    width : float
-        In inches.
-
-    Returns
-    -------
-    Figure
-        Three axes: raster, survival, turnover.
+    ``mask`` has "layer": parameter name; "shape": its shape; "labels": (task, epoch) of each snapshot, the first
+    (0, 0); "alive": bool array, shape (snapshots, weights). ``name`` is that of the entry, for the title.
     """
     alive = np.asarray(mask["alive"], dtype=bool)
     tasks = [int(task) for task, _ in mask["labels"]]
     with style.applied(theme):
         figure = new_figure(7.4, width=width)
         boxes = [(2.72, 3.75), (1.62, 0.85), (0.55, 0.8)]
-        raster, survival, flow = (
-            place_axes(figure, LEFT, bottom, width - LEFT - RIGHT, height) for bottom, height in boxes
-        )
+        panels = [place_axes(figure, LEFT, bottom, width - LEFT - RIGHT, height) for bottom, height in boxes]
+        raster, survival, flow = panels
         shown, ever = _draw_raster(raster, alive, tasks, theme)
         _draw_survival(survival, alive, theme)
         _draw_turnover(flow, alive, theme)
-        for axes in (raster, survival, flow):
+        for axes in panels:
             axes.set_xlim(-0.5, len(alive) - 0.5)
             _mark_tasks(axes, tasks, theme, named=axes is raster, numbered=axes is flow)
-        weights = "x".join(map(str, mask["shape"]))
-        title(
-            figure,
-            f"The mask on the move{': ' if name else ''}{name}",
-            under=f"{mask['layer']} ({weights}): "
-            f"{shown:,} of the {ever:,} weights that ever lived, one per line, coloured while alive",
-            theme=theme,
-        )
+        under = f"{mask['layer']} ({'x'.join(map(str, mask['shape']))}): {shown:,} of the {ever:,} weights that ever "
+        under += "lived, one per line, coloured while alive"
+        title(figure, f"The mask on the move{': ' if name else ''}{name}", under=under, theme=theme)
     return figure
 
 
 def _draw_raster(axes: Axes, alive: np.ndarray, tasks: Sequence[int], theme: Theme) -> tuple[int, int]:
     """Draw the raster; returns how many weights it shows, and how many ever lived."""
-    order = life_order(alive, tasks)
-    chosen = even_sample(order, SHOWN)
+    order = mask_history.life_order(alive, tasks)
+    chosen = mask_history.even_sample(order, SHOWN)
     growth = sorted(set(tasks) - {tasks[0]})
     colours = [theme.surface, theme.bedrock, *style.shades(theme.strata, len(growth))]
     # Codes: 0 dead, 1 since the start, 2, 3, ... by task.
     code = {-1: 0, tasks[0]: 1, **{task: 2 + rank for rank, task in enumerate(growth)}}
-    origin = np.stack(list(joined_in_task(alive[:, chosen], tasks)), axis=1)
+    origin = np.stack(list(mask_history.joined_in_task(alive[:, chosen], tasks)), axis=1)
     image = np.vectorize(code.__getitem__, otypes=[np.int16])(origin) if len(chosen) else np.zeros((1, len(tasks)))
-    axes.imshow(
-        image, cmap=ListedColormap(colours), vmin=-0.5, vmax=len(colours) - 0.5, aspect="auto", interpolation="nearest"
-    )
-    axes.set_yticks([])
-    axes.set_xticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    shown = axes.imshow(image, cmap=ListedColormap(colours), aspect="auto", interpolation="nearest")
+    shown.set_clim(-0.5, len(colours) - 0.5)
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
     names = {tasks[0]: "since the start", **{task: f"since task {task}" for task in growth}}
     entries = []
-    for task, share in final_origins(alive, tasks).items():
+    for task, share in mask_history.final_origins(alive, tasks).items():
         rows = np.flatnonzero(image[:, -1] == code[task])
         if len(rows):
             # The middle one is a row of that very colour, which the mean need not be.
@@ -108,29 +77,28 @@ def _draw_raster(axes: Axes, alive: np.ndarray, tasks: Sequence[int], theme: The
 
 def _label_strata(axes: Axes, entries: list[tuple[int, str, str]], rows: int, theme: Theme) -> None:
     """Beside the last column: since when those alive at the end have lived, and what share of them each layer has."""
-    height = axes.get_window_extent().height / axes.figure.dpi
     transform = axes.get_yaxis_transform()
-    places = spread_labels([row for row, _, _ in entries], LINE * 1.1 * rows / height)
+    places = spread_labels([row for row, _, _ in entries], 1.1 * line_height(axes))
     for (row, text, colour), place in zip(entries, places, strict=True):
         axes.plot([1.0, 1.02], [row, place], color=colour, linewidth=1.2, transform=transform, clip_on=False)
-        axes.text(1.026, place, text, transform=transform, va="center", fontsize=9.5, color=theme.ink)
+        _note(axes, place, text)
     axes.text(1.026, 1.012, "alive at the end:", transform=axes.transAxes, fontsize=9.5, color=theme.muted)
     axes.set_ylim(rows - 0.5, -0.5)
 
 
 def _draw_survival(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
-    survival = initial_survival(alive)
+    survival = mask_history.initial_survival(alive)
     x = range(len(survival))
     axes.plot(x, survival, color=theme.bedrock, linewidth=2.2, label="initial mask still alive")
     axes.fill_between(x, survival, color=theme.bedrock, alpha=0.13, linewidth=0)
     axes.set_ylim(0, 1.04)
     axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     axes.set_xticks([])
-    _note(axes, float(survival[-1]), f"{100 * survival[-1]:.0f} % of the initial\nmask alive at the end", theme)
+    _note(axes, float(survival[-1]), f"{100 * survival[-1]:.0f} % of the initial\nmask alive at the end")
 
 
 def _draw_turnover(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
-    joined, left = turnover(alive)
+    joined, left = mask_history.turnover(alive)
     x = np.arange(len(alive))
     axes.bar(x, joined, width=0.8, color=style.blend(theme.strata, 0.5), label="joined")
     axes.bar(x, -left, width=0.8, color=theme.muted, label="left")
@@ -139,27 +107,27 @@ def _draw_turnover(axes: Axes, alive: np.ndarray, theme: Theme) -> None:
     axes.axhline(0, color=theme.muted, linewidth=0.8)
     axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(100 * value):.3g} %"))
-    _note(axes, 0.55 * most, "joined since the\nepoch before", theme)
-    _note(axes, -0.55 * most, "left (as a share\nof the living)", theme)
+    _note(axes, 0.55 * most, "joined since the\nepoch before")
+    _note(axes, -0.55 * most, "left (as a share\nof the living)")
 
 
-def _note(axes: Axes, height: float, text: str, theme: Theme) -> None:
-    axes.text(1.026, height, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=theme.ink)
+def _note(axes: Axes, height: float, text: str) -> None:
+    """A remark at the right, at a height in the units of the axis."""
+    axes.text(1.026, height, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5)
 
 
 def _mark_tasks(axes: Axes, tasks: Sequence[int], theme: Theme, *, named: bool, numbered: bool) -> None:
     """A line where a task begins, its number above, and its epochs counted below."""
     room = axes.get_window_extent().width / axes.figure.dpi
     starts = [index for index in range(1, len(tasks)) if tasks[index] != tasks[index - 1]]
-    for start, end in zip(starts, [*starts[1:], len(tasks)], strict=True):
+    ends = [*starts[1:], len(tasks)]
+    for start, end in zip(starts, ends, strict=True):
         axes.axvline(start - 0.5, color=theme.ink, linewidth=0.9, alpha=0.75)
         if named:
             middle = (start + end - 1) / 2
             text = f"task {tasks[start]}" if room / len(starts) > 0.7 else str(tasks[start])
-            axes.text(
-                middle, 1.012, text, transform=axes.get_xaxis_transform(), ha="center", fontsize=10, color=theme.muted
-            )
+            above = axes.get_xaxis_transform()
+            axes.text(middle, 1.012, text, transform=above, ha="center", fontsize=10, color=theme.muted)
     if numbered:
-        lasts = [end - 1 for end in [*starts[1:], len(tasks)]]
-        axes.set_xticks(lasts, [str(last) for last in lasts])
+        axes.set_xticks([end - 1 for end in ends], [str(end - 1) for end in ends])
         axes.set_xlabel("epochs trained")

@@ -18,19 +18,8 @@ from sparcl_ref.report.table import Record, group_by_entry, is_joint
 def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT, width: float = WIDTH) -> Figure:
     """Class-IL accuracy matrices as heat maps side by side: a row per moment, a column per task, mean over seeds.
 
-    The step line parts what had been learned at that moment (below) from what had not (above).
-
-    Parameters
-    ----------
-    records : sequence of dict
-    theme : Theme
-    width : float
-        In inches, for as many side by side as fit; a single matrix takes less.
-
-    Returns
-    -------
-    Figure
-        One axes with one image per entry, in order.
+    The step line parts what had been learned at that moment (below) from what had not (above). There is one axes with
+    one image per entry, in order, as many side by side as the width holds; a single matrix takes less.
     """
     groups = group_by_entry(records)
     matrices = [np.mean([record["class_il_matrix"] for record in group], axis=0) for group in groups]
@@ -66,8 +55,7 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *,
     names = ["untrained", *(["trained"] if joint else [f"after {task}" for task in range(1, rows)])]
     axes.set_yticks(range(rows), names if first else [""] * rows)
     axes.tick_params(length=0, labelsize=9.5)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
     if not joint:
         # Row t has learned tasks 1..t: a stair from the top left, one column further per row.
         x = [edge - 0.5 for task in range(tasks + 1) for edge in (task, task)][1:]

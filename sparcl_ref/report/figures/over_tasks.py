@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from sparcl_ref.report import style
-from sparcl_ref.report.figures.axis_layout import is_near_best, padded_range, spread_labels
-from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE, new_figure, place_axes, text_width, title
+from sparcl_ref.report.figures import canvas
 from sparcl_ref.report.numbers import percent
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, aggregate, group_by_entry, is_joint
@@ -32,46 +31,31 @@ def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT, widt
     """Mean Class-IL accuracy on the tasks seen so far, after each task: a line per entry, a band of one deviation.
 
     Where some entries end far below the best, they share a first panel with all others, and the rest gets a second one
-    with an axis of its own.
-
-    Parameters
-    ----------
-    records : sequence of dict
-    theme : Theme
-    width : float
-        In inches. Where it is less than `style.WIDTH`, panels stand one above the other, and labels have no names.
-
-    Returns
-    -------
-    Figure
-        Lines carry the entry's name as their matplotlib label.
+    with an axis of its own. Lines carry the entry's name as their matplotlib label. In the narrow drawing, panels stand
+    one above the other, and labels have no names.
     """
     with style.applied(theme):
         curves = mean_curves(records, theme)
         narrow = width < WIDTH
-        figure = new_figure(1, width=width)
+        figure = canvas.new_figure(1, width=width)
         near, far = _divided(figure, curves, narrow)
-        height = max(2.6 if narrow else 3.75, LINE * 1.12 * len(near))
-        above = max(1.7, LINE * 1.12 * len(far)) if far and narrow else 0
-        figure.set_figheight(HEAD + 0.31 + height + BOTTOM + (above + GAP if above else 0))
-        title(
-            figure,
-            "What is still known after each task",
-            under="Class-IL accuracy in %, mean over the tasks seen so far",
-            theme=theme,
-        )
+        height = max(2.6 if narrow else 3.75, canvas.LINE * 1.12 * len(near))
+        above = max(1.7, canvas.LINE * 1.12 * len(far)) if far and narrow else 0
+        figure.set_figheight(canvas.HEAD + 0.31 + height + BOTTOM + (above + GAP if above else 0))
+        under = "Class-IL accuracy in %, mean over the tasks seen so far"
+        canvas.title(figure, "What is still known after each task", under=under, theme=theme)
         left = LEFT if narrow or not far else LEFT + OVERVIEW + _label_room(figure, far, narrow) + 0.35
-        detail = place_axes(figure, left, BOTTOM, width - left - _label_room(figure, near, narrow), height)
+        detail = canvas.place_axes(figure, left, BOTTOM, width - left - _label_room(figure, near, narrow), height)
         limits = _draw_curves(detail, near, theme)
         if far:
             box = (BOTTOM + height + GAP, width - LEFT - 0.6, above) if narrow else (BOTTOM, OVERVIEW, height)
-            overview = place_axes(figure, LEFT, *box)
+            overview = canvas.place_axes(figure, LEFT, *box)
             _draw_curves(overview, curves, theme, limits=(-0.02, 1.02))
             overview.axhspan(*limits, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
             overview.set_title("everything", color=theme.muted)
             detail.set_title("the shaded part, enlarged", color=theme.muted)
-            _label_ends(overview, far, narrow, theme)
-        _label_ends(detail, near, narrow, theme)
+            _label_ends(overview, far, narrow)
+        _label_ends(detail, near, narrow)
     return figure
 
 
@@ -107,9 +91,8 @@ def mean_curves(records: Sequence[Record], theme: Theme) -> list[Curve]:
 
 def _divided(figure: Figure, curves: list[Curve], narrow: bool) -> tuple[list[Curve], list[Curve]]:
     """Curves that end near the best, and the others; all of them near if there is no room for two panels."""
-    marks = is_near_best([curve.end for curve in curves])
-    near = [curve for curve, mark in zip(curves, marks, strict=True) if mark]
-    far = [curve for curve, mark in zip(curves, marks, strict=True) if not mark]
+    marks = canvas.is_near_best([curve.end for curve in curves])
+    near, far = ([curve for curve, mark in zip(curves, marks, strict=True) if mark is side] for side in (True, False))
     labels = sum(_label_room(figure, some, narrow) for some in (near, far) if some)
     if far and not narrow and WIDTH - LEFT - OVERVIEW - 0.35 - labels < OVERVIEW:
         return curves, []
@@ -118,7 +101,7 @@ def _divided(figure: Figure, curves: list[Curve], narrow: bool) -> tuple[list[Cu
 
 def _label_room(figure: Figure, curves: Sequence[Curve], narrow: bool) -> float:
     """Inches that the labels at the right of a panel take, the panel itself left a fair share."""
-    return min(5.5, max(text_width(figure, curve.label(narrow)) for curve in curves) + 0.3)
+    return min(5.5, max(canvas.text_width(figure, curve.label(narrow)) for curve in curves) + 0.3)
 
 
 def _draw_curves(
@@ -132,45 +115,27 @@ def _draw_curves(
             low, high = curve.mean - curve.band, curve.mean + curve.band
             heights += [*low, *high]
             axes.fill_between(curve.seen, low, high, color=curve.look.colour, alpha=0.14, linewidth=0)
-        axes.plot(
-            curve.seen,
-            curve.mean,
-            color=curve.look.colour,
-            linestyle=curve.look.dash,
-            linewidth=2.2,
-            marker=curve.look.marker,
-            markersize=11 if curve.look.marker == "*" else 5.5,
-            markeredgewidth=0.9,
-            markeredgecolor=theme.background,
-            label=curve.name,
-        )
+        look = curve.look
+        (line,) = axes.plot(curve.seen, curve.mean, color=look.colour, linestyle=look.dash, label=curve.name)
+        line.set(linewidth=2.2, marker=look.marker, markersize=11 if look.marker == "*" else 5.5)
+        line.set(markeredgewidth=0.9, markeredgecolor=theme.background)
     last = max(curve.seen[-1] for curve in curves)
-    limits = limits or padded_range(heights)
+    limits = limits or canvas.padded_range(heights)
     axes.set_xlim(0.85, last + (0.15 if last > 1 else 0.5))
     axes.set_ylim(*limits)
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
-    axes.yaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
+    canvas.percent_axis(axes, 7)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
-    axes.grid(axis="y")
     axes.set_xlabel("tasks seen")
     return limits
 
 
-def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool, theme: Theme) -> None:
+def _label_ends(axes: Axes, curves: Sequence[Curve], narrow: bool) -> None:
     """Name and final value at the right, pushed apart, each tied to the end of its line."""
-    height = axes.get_window_extent().height / axes.figure.dpi
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    places = spread_labels([curve.end for curve in curves], LINE * 1.12 * (high - low) / height, low, high)
+    places = canvas.spread_labels([curve.end for curve in curves], 1.12 * canvas.line_height(axes), low, high)
     transform = axes.get_yaxis_transform()
     for curve, place in zip(curves, places, strict=True):
         start = (curve.seen[-1] - left) / (right - left)
-        axes.plot(
-            [start, 1.0, 1.012],
-            [curve.end, place, place],
-            color=curve.look.colour,
-            linewidth=0.9,
-            transform=transform,
-            clip_on=False,
-            label="_leader",
-        )
-        axes.text(1.02, place, curve.label(narrow), transform=transform, va="center", fontsize=LABEL, color=theme.ink)
+        leader = axes.plot([start, 1.0, 1.012], [curve.end, place, place], transform=transform, label="_leader")
+        leader[0].set(color=curve.look.colour, linewidth=0.9, clip_on=False)
+        axes.text(1.02, place, curve.label(narrow), transform=transform, va="center", fontsize=canvas.LABEL)

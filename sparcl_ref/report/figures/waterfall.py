@@ -25,21 +25,9 @@ CAPTIONS = {
 def cost_waterfall(
     savings: Mapping[str, Sequence[Mapping[str, Any]]], *, name: str = "", theme: Theme = LIGHT, width: float = WIDTH
 ) -> Figure:
-    """Train FLOPs as a waterfall, a panel for each convention.
+    """Train FLOPs of the run ``name`` as a waterfall, a panel for each convention.
 
-    Parameters
-    ----------
-    savings : mapping of str to sequence of mapping
-        "exact" and "paper", each the parts in order with ``name``, ``change_flops`` and ``total_flops``.
-    name : str
-        What the run is called.
-    theme : Theme
-    width : float
-        In inches. Where it is less than `style.WIDTH`, panels stand one above the other.
-
-    Returns
-    -------
-    Figure
+    ``savings`` has "exact" and "paper", each the parts in order with ``name``, ``change_flops`` and ``total_flops``.
     """
     with style.applied(theme):
         stacked = width < WIDTH
@@ -50,16 +38,12 @@ def cost_waterfall(
         for position, convention in enumerate(("exact", "paper")):
             left, bottom = (0.3, 0.95 + 4.05 * (1 - position)) if stacked else (0.45 + position * (across + 0.35), 0.95)
             axes = place_axes(figure, left, bottom, across, 3.1)
-            divisor, prefix = numbers.prefix_for(part["total_flops"] for part in savings[convention])
+            levels = [part["total_flops"] for part in savings[convention]]
+            (divisor, prefix), top, end = numbers.prefix_for(levels), max(levels), levels[-1]
             _draw(axes, savings[convention], divisor, 8.5 if stacked else LABEL, theme)
-            axes.set_title(f"{convention}, {prefix}FLOPs{_fewer(savings[convention])}", color=theme.muted)
+            fewer = f": {numbers.ratio(top / end)} times fewer in the end" if 0 < end < top else ""
+            axes.set_title(f"{convention}, {prefix}FLOPs{fewer}", color=theme.muted)
     return figure
-
-
-def _fewer(parts: Sequence[Mapping[str, Any]]) -> str:
-    """How many times fewer than at the highest level, if the run ends lower."""
-    top, final = max(part["total_flops"] for part in parts), parts[-1]["total_flops"]
-    return f": {numbers.ratio(top / final)} times fewer in the end" if 0 < final < top else ""
 
 
 def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, size: float, theme: Theme) -> None:
@@ -68,7 +52,7 @@ def _draw(axes: Axes, parts: Sequence[Mapping[str, Any]], divisor: float, size: 
     def bar(place: int, low: float, high: float, sign: str, colour: str) -> None:
         axes.bar(place, high - low, bottom=low, width=0.62, color=colour)
         label = sign + numbers.significant((high - low) / divisor)
-        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=size, color=theme.ink)
+        axes.text(place, high + 0.02 * top, label, ha="center", fontsize=size)
 
     for place, part in enumerate(parts):
         change, total = part["change_flops"], part["total_flops"]

@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from sparcl_ref.report.figures.illustrations import Illustration, Picture
 
 
-#: Sections in the order of the page, those of figures under the names of these.
-ORDER = (
-    "accuracy_over_tasks", "accuracy_against_flops", "results", "accuracy_matrices", "entries", "mask_over_time",
-    "cost_waterfall", "removed", "configuration", "again", "words",
-)  # fmt: skip
-
-
 class Section(NamedTuple):
     """A heading that the contents list, where it is, and what stands under it."""
 
@@ -35,7 +28,7 @@ class Section(NamedTuple):
 
 
 def render(summary: Mapping[str, Any], figures: Sequence[Illustration] = (), files: Sequence[str] = ()) -> str:
-    """The page report.html.
+    """The page report.html: a whole HTML document, in which all text from the summary is escaped.
 
     Parameters
     ----------
@@ -45,11 +38,6 @@ def render(summary: Mapping[str, Any], figures: Sequence[Illustration] = (), fil
         Those of the run that could be drawn.
     files : sequence of str
         Names of data files beside the page, to link to.
-
-    Returns
-    -------
-    str
-        A whole HTML document. All text from the summary is escaped.
     """
     records = summary["methods"]
     rows = aggregate(records)
@@ -77,43 +65,42 @@ def render(summary: Mapping[str, Any], figures: Sequence[Illustration] = (), fil
 def _sections(summary: Mapping[str, Any], rows: Sequence[Row], figures: Sequence[Illustration]) -> list[Section]:
     """All that there is something to show for, in order."""
     records = summary["methods"]
+    drawn = {each.sketch.name: Section(each.sketch.name, each.title, picture(each, rows)) for each in figures}
     sections = [
-        *(Section(each.sketch.name, each.title, picture(each, rows)) for each in figures),
+        drawn.get("accuracy_over_tasks"),
+        drawn.get("accuracy_against_flops"),
         Section("results", "Results", measurements.results(rows)),
+        drawn.get("accuracy_matrices"),
         Section("entries", "Entry by entry", measurements.entries(rows, records)),
+        drawn.get("mask_over_time"),
+        drawn.get("cost_waterfall"),
         Section("removed", "Data removed", measurements.removals(records)),
         Section("configuration", "Configuration", provenance.configuration(records)),
         Section("again", "Run it again", provenance.again(summary)),
         Section("words", "What the words mean", glossary()),
     ]
-    return sorted((each for each in sections if each.content), key=lambda each: ORDER.index(each.slug))
+    return [each for each in sections if each and each.content]
 
 
 def _opening(summary: Mapping[str, Any], rows: Sequence[Row], name: str) -> Markup:
+    """Title, data, findings, and what to keep in mind with them."""
     notes = [element("li", note) for note in caveats(rows, summary["methods"])]
-    return joined(
-        [
-            element("p", "Report of a run", class_="eyebrow"),
-            element("h1", unbroken(name, rows)),
-            element("p", facts(summary, rows), class_="facts"),
-            element("div", *(element("p", unbroken(sentence, rows)) for sentence in findings(rows)), class_="answer"),
-            element("ul", *notes, class_="caveats note") if notes else "",
-        ]
-    )
+    parts = [
+        element("p", "Report of a run", class_="eyebrow"),
+        element("h1", unbroken(name, rows)),
+        element("p", facts(summary, rows), class_="facts"),
+        element("div", *(element("p", unbroken(sentence, rows)) for sentence in findings(rows)), class_="answer"),
+    ]
+    return joined([*parts, element("ul", *notes, class_="caveats note") if notes else ""])
 
 
 def _contents(sections: Sequence[Section], files: Sequence[str]) -> Markup:
     """Links to the sections, and to the files that the page was made from."""
     # Whose mask or whose savings a figure shows is said there.
-    names = [(each.slug, each.heading.partition(":")[0]) for each in sections]
-    links = [element("li", element("a", name, href=f"#{slug}")) for slug, name in names]
-    beside = [element("a", name, href=name) for name in files]
-    return joined(
-        [
-            element("nav", element("ul", *links), aria_label="Contents"),
-            element("p", "Data beside this page: ", joined(beside, ", "), ".", class_="note") if beside else "",
-        ]
-    )
+    links = [element("a", each.heading.partition(":")[0], href=f"#{each.slug}") for each in sections]
+    contents = element("nav", element("ul", *(element("li", link) for link in links)), aria_label="Contents")
+    beside = joined((element("a", name, href=name) for name in files), ", ")
+    return joined([contents, element("p", "Data beside this page: ", beside, ".", class_="note") if files else ""])
 
 
 def unbroken(sentence: str, rows: Sequence[Row]) -> Markup:
@@ -148,12 +135,14 @@ def number_of_tasks(records: Sequence[Record]) -> int | None:
 def picture(figure: Illustration, rows: Sequence[Row]) -> Markup:
     """A figure with its caption, drawn for the page's colours and width; the light and wide one on paper."""
     dark = "(prefers-color-scheme: dark)"
-    choices = [
-        (figure.narrow_dark, f"screen and {NARROW_SCREEN} and {dark}"),
-        (figure.narrow_light, f"screen and {NARROW_SCREEN}"),
-        (figure.dark, f"screen and {dark}"),
+    choices = {
+        f"screen and {NARROW_SCREEN} and {dark}": figure.narrow_dark,
+        f"screen and {NARROW_SCREEN}": figure.narrow_light,
+        f"screen and {dark}": figure.dark,
+    }
+    sources = [
+        element("source", srcset=_inline(each), width=each.width, media=media) for media, each in choices.items()
     ]
-    sources = [element("source", srcset=_inline(each), width=each.width, media=media) for each, media in choices]
     image = element("img", src=_inline(figure.light), width=figure.light.width, alt=figure.sketch.alt)
     return element(
         "figure",
@@ -170,9 +159,6 @@ def _inline(picture: Picture) -> str:
 
 def _key(rows: Sequence[Row]) -> Markup:
     """The names that the narrow drawing has no room for, by the numbers that it shows."""
-    order = sorted(range(len(rows)), key=lambda index: rows[index].accuracy, reverse=True)
-    lines = [
-        element("li", measurements.swatch(index, rows), f"{numbers.percent(rows[index].accuracy)} {rows[index].name}")
-        for index in order
-    ]
-    return element("ul", *lines, class_="key narrow")
+    order = sorted(enumerate(rows), key=lambda pair: pair[1].accuracy, reverse=True)
+    names = [(measurements.swatch(index, rows), f"{numbers.percent(row.accuracy)} {row.name}") for index, row in order]
+    return element("ul", *(element("li", *parts) for parts in names), class_="key narrow")

@@ -26,38 +26,29 @@ def joined(parts: Iterable[Any], separator: str = "") -> Markup:
 
 
 def element(name: str, /, *content: Any, **attributes: Any) -> Markup:
-    """An element with its content.
+    """An element with its content, escaped unless `Markup`.
 
-    Parameters
-    ----------
-    name : str
-    *content : object
-        Escaped unless `Markup`.
-    **attributes : object
-        Escaped; ``class_`` stands for class, other underscores for hyphens. None leaves an attribute out.
+    Of the attributes, escaped too, ``class_`` stands for class, other underscores for hyphens; None leaves one out.
     """
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{html.escape(str(value), quote=True)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in VOID:
-        return Markup(f"<{name}{written}>")
-    return Markup(f"<{name}{written}>{joined(content)}</{name}>")
+    return Markup(f"<{name}{written}>" if name in VOID else f"<{name}{written}>{joined(content)}</{name}>")
 
 
 def table(
     head: Iterable[Any], rows: Iterable[Iterable[Any]], *, caption: str | None = None, class_: str | None = None
 ) -> Markup:
     """A table whose first column names the rows, in a box that scrolls if the page is too narrow for it."""
-    headings = joined(element("th", each, scope="col") for each in head)
+    headings = element("tr", *(element("th", each, scope="col") for each in head))
     lines = []
     for first, *rest in rows:
         cells = [each if isinstance(each, Cell) else element("td", each) for each in rest]
         lines.append(element("tr", element("th", first, scope="row"), *cells))
-    parts = [element("caption", caption)] if caption else []
-    parts += [element("thead", element("tr", headings)), element("tbody", *lines)]
-    return scrolling(element("table", *parts, class_=class_))
+    title = element("caption", caption) if caption else ""
+    return scrolling(element("table", title, element("thead", headings), element("tbody", *lines), class_=class_))
 
 
 class Cell(Markup):

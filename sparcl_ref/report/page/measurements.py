@@ -4,111 +4,89 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from sparcl_ref.report import numbers
-from sparcl_ref.report.numbers import Spread
+from sparcl_ref.report.numbers import Spread, percent
 from sparcl_ref.report.page.markup import Cell, Markup, cell, element, joined, scrolling, table
 from sparcl_ref.report.page.stylesheet import HEAT_STEPS
 from sparcl_ref.report.style import LIGHT, looks
-from sparcl_ref.report.table import (
-    CONVENTIONS,
-    Record,
-    Row,
-    dense_reference,
-    group_by_entry,
-    is_joint,
-    times,
-    times_fewer,
-)
+from sparcl_ref.report.table import CONVENTIONS, Record, Row, cost_cells, dense_reference, fewer_cells, group_by_entry
 
 
 class Column(NamedTuple):
-    """A column of the results: what stands over it, in two storeys, and a cell for each entry.
+    """A column of the results: what stands over it, in two storeys, and a cell with its class for each entry.
 
     Columns with a ``unit``, be it empty, are there on narrow screens too, which have no room for the upper storey.
     """
 
     group: str
     name: str
-    cells: list[Cell]
+    cells: Sequence[Any]
     unit: str | None = None
+    classes: Sequence[str] = ()
+
+    @property
+    def wide(self) -> str | None:
+        """The class of what narrow screens leave out."""
+        return "wide" if self.unit is None else None
+
+    def cell(self, index: int) -> Cell:
+        classes = [*self.classes[index : index + 1], self.wide]
+        return cell(self.cells[index], class_=" ".join(filter(None, classes)) or None)
 
 
 def results(rows: Sequence[Row]) -> Markup:
     """The table of all entries, with a two-storey heading."""
     reference = dense_reference(rows)
     columns = _columns(rows, reference)
-    groups = [(name, len(list(members))) for name, members in itertools.groupby(column.group for column in columns)]
-    first = [
-        element("th"),
-        *(element("th", name, colspan=span, scope="colgroup", class_="group") for name, span in groups),
-    ]
-    second = [element("th", "Method", scope="col")]
+    first, second = [element("th")], [element("th", "Method", scope="col")]
+    for name, members in itertools.groupby(column.group for column in columns):
+        first.append(element("th", name, colspan=len(list(members)), scope="colgroup", class_="group"))
     for column in columns:
         unit = element("span", f" {column.unit}", class_="narrow") if column.unit else ""
-        second.append(element("th", column.name, unit, scope="col", class_="wide" if column.unit is None else None))
+        second.append(element("th", column.name, unit, scope="col", class_=column.wide))
     lines = []
     for index, row in enumerate(rows):
-        cells = [column.cells[index] for column in columns]
-        lines.append(
-            element("tr", element("th", swatch(index, rows), row.name, scope="row"), *cells, class_=f"entry-{index}")
-        )
+        name = element("th", swatch(index, rows), row.name, scope="row")
+        lines.append(element("tr", name, *(column.cell(index) for column in columns), class_=f"entry-{index}"))
     head = element("thead", element("tr", *first, class_="wide"), element("tr", *second))
-    notes = [
-        f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else "",
-        "Bold: highest of its column." if len(rows) > 1 else "",
-    ]
+    fewer = f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else ""
+    bold = "Bold: highest of its column." if len(rows) > 1 else ""
     narrow = element("span", " More of each entry stands in its box below.", class_="narrow")
-    return joined(
-        [
-            scrolling(element("table", head, element("tbody", *lines), class_="results")),
-            element("p", " ".join(filter(None, notes)), narrow, class_="note"),
-        ]
-    )
+    body = scrolling(element("table", head, element("tbody", *lines), class_="results"))
+    return joined([body, element("p", " ".join(filter(None, (fewer, bold))), narrow, class_="note")])
 
 
 def _columns(rows: Sequence[Row], reference: Row | None) -> list[Column]:
-    def cells(texts: Iterable[Any], class_: str | None = None) -> list[Cell]:
-        return [cell(text, class_=class_) for text in texts]
-
     columns = [
-        Column(" ", "Sparsity", cells((numbers.sparsity(row.sparsity) for row in rows), "wide")),
-        Column("accuracy, %", "Class-IL", _accuracy_cells([row.class_il_accuracy for row in rows], ""), "%"),
-        Column("accuracy, %", "Task-IL", _accuracy_cells([row.task_il_accuracy for row in rows], "wide")),
-        Column("points", "Forgetting", cells((_mean_and_std(row.forgetting) for row in rows), "wide")),
+        Column(" ", "Sparsity", [numbers.sparsity(row.sparsity) for row in rows]),
+        _accuracy_column("Class-IL", [row.class_il_accuracy for row in rows], unit="%"),
+        _accuracy_column("Task-IL", [row.task_il_accuracy for row in rows]),
+        Column("points", "Forgetting", [_mean_and_std(row.forgetting) for row in rows]),
     ]
-    per, prefix = numbers.prefix_for(row.train_flops[name].mean for row in rows for name in CONVENTIONS)
-    for name in CONVENTIONS:
-        shown = name == "exact"
-        group, class_ = f"train {prefix}FLOPs", "" if shown else "wide"
-        flops = (numbers.scaled(row.train_flops[name].mean, per) for row in rows)
-        columns.append(Column(group, name, cells(flops, class_ or None), f"{prefix}FLOPs" if shown else None))
+    prefix, flops = cost_cells(rows, "train_flops")
+    for name, cells in flops.items():
+        group, shown = f"train {prefix}FLOPs", name == "exact"
+        columns.append(Column(group, name, cells, f"{prefix}FLOPs" if shown else None))
         if reference:
-            fewer = (times(times_fewer(row, reference, name), "×") for row in rows)
-            columns.append(Column(group, "fewer", cells(fewer, f"times {class_}".strip()), "" if shown else None))
-    per, prefix = numbers.prefix_for(row.memory_bytes[name].mean for row in rows for name in CONVENTIONS)
-    for name in CONVENTIONS:
-        size = (numbers.scaled(row.memory_bytes[name].mean, per) for row in rows)
-        columns.append(Column(f"memory, {prefix}B", name, cells(size, "wide")))
-    return [
-        *columns,
-        Column("time", "seconds", cells((numbers.seconds(row.wall_seconds.mean) for row in rows), "wide")),
-    ]
+            fewer = fewer_cells(rows, reference, name, "×")
+            columns.append(Column(group, "fewer", fewer, "" if shown else None, ["times"] * len(rows)))
+    prefix, memory = cost_cells(rows, "memory_bytes")
+    columns += [Column(f"memory, {prefix}B", name, cells) for name, cells in memory.items()]
+    return [*columns, Column("time", "seconds", [numbers.seconds(row.wall_seconds.mean) for row in rows])]
 
 
-def _accuracy_cells(values: Sequence[Spread], class_: str) -> list[Cell]:
+def _accuracy_column(name: str, values: Sequence[Spread], unit: str | None = None) -> Column:
     """Means with a bar under them, the highest in bold: what prints alike is alike."""
     means = [value.mean or 0.0 for value in values]
-    found = []
-    for value, mean in zip(values, means, strict=True):
-        bar = element("span", element("i", style=f"width:{100 * mean:.1f}%"), class_="bar")
-        top = "top" if len(means) > 1 and numbers.percent(mean) == numbers.percent(max(means)) else ""
-        found.append(cell(joined([_mean_and_std(value), bar]), class_=f"{top} {class_}".strip() or None))
-    return found
+    bars = [element("span", element("i", style=f"width:{100 * mean:.1f}%"), class_="bar") for mean in means]
+    top = percent(max(means)) if len(means) > 1 else None
+    cells = [joined([_mean_and_std(value), bar]) for value, bar in zip(values, bars, strict=True)]
+    return Column("accuracy, %", name, cells, unit, ["top" if percent(mean) == top else "" for mean in means])
 
 
 def swatch(index: int, rows: Sequence[Row]) -> Markup:
@@ -118,24 +96,20 @@ def swatch(index: int, rows: Sequence[Row]) -> Markup:
 
 
 def _mean_and_std(value: Spread) -> Markup:
-    tail = "" if value.std is None else element("span", f" ±{numbers.percent(value.std)}", class_="std")
-    return joined([numbers.percent(value.mean), tail])
+    tail = "" if value.std is None else element("span", f" ±{percent(value.std)}", class_="std")
+    return joined([percent(value.mean), tail])
 
 
 def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
     """Each entry in a box to unfold: accuracy matrices, derived figures, achieved sparsity."""
     boxes = []
     for index, (row, group) in enumerate(zip(rows, group_by_entry(records), strict=True)):
-        final = [numbers.percent(value.mean) for value in (row.class_il_accuracy, row.task_il_accuracy)]
-        note = f"{final[0]} % Class-IL, {final[1]} % Task-IL"
-        measures = [
-            ("Forgetting", row.forgetting),
-            ("Backward transfer", row.backward_transfer),
-            ("Forward transfer", row.forward_transfer),
-            ("Learning accuracy", row.learning_accuracy),
-        ]
-        listing = [element("div", element("dt", text), element("dd", _mean_and_std(value))) for text, value in measures]
+        note = f"{percent(row.class_il_accuracy.mean)} % Class-IL, {percent(row.task_il_accuracy.mean)} % Task-IL"
         facts = [
+            ("Forgetting", _mean_and_std(row.forgetting)),
+            ("Backward transfer", _mean_and_std(row.backward_transfer)),
+            ("Forward transfer", _mean_and_std(row.forward_transfer)),
+            ("Learning accuracy", _mean_and_std(row.learning_accuracy)),
             *((f"Training, {name}", numbers.quantity(row.train_flops[name].mean, "FLOPs")) for name in CONVENTIONS),
             *((f"Memory, {name}", numbers.quantity(row.memory_bytes[name].mean, "B")) for name in CONVENTIONS),
             ("Seconds", numbers.seconds(row.wall_seconds.mean)),
@@ -143,51 +117,37 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
             ("Head", row.head),
             ("Seeds", ", ".join(map(str, row.seeds))),
         ]
-        listing += [element("div", element("dt", text), element("dd", value)) for text, value in facts]
-        boxes.append(
-            element(
-                "details",
-                element("summary", swatch(index, rows), row.name, element("span", note, class_="note")),
-                element("dl", *listing, class_="figures"),
-                element(
-                    "div",
-                    heat_table(group, "class_il_matrix", "Class-IL"),
-                    heat_table(group, "task_il_matrix", "Task-IL"),
-                    class_="pair",
-                ),
-                layer_sparsity(group),
-            )
-        )
+        listing = [element("div", element("dt", text), element("dd", value)) for text, value in facts]
+        matrices = [heat_table(group, kind, joint=row.joint) for kind in ("class", "task")]
+        parts = [
+            element("summary", swatch(index, rows), row.name, element("span", note, class_="note")),
+            element("dl", *listing, class_="figures"),
+            element("div", *matrices, class_="pair"),
+        ]
+        boxes.append(element("details", *parts, layer_sparsity(group)))
     return joined(boxes)
 
 
-def heat_table(group: Sequence[Record], key: str, what: str) -> Markup:
-    """An accuracy matrix (mean over seeds, in %) as a coloured table; what is not learned yet is faint."""
-    matrix = np.mean([record[key] for record in group], axis=0)
-    joint = is_joint(group[0])
+def heat_table(group: Sequence[Record], kind: str, *, joint: bool) -> Markup:
+    """A "class"- or "task"-IL accuracy matrix (mean over seeds, in %), coloured; what is not learned yet is faint."""
+    matrix = np.mean([record[f"{kind}_il_matrix"] for record in group], axis=0)
     rows = []
     for moment, values in enumerate(matrix):
         name = "untrained" if moment == 0 else "all tasks" if joint else f"after task {moment}"
-        cells = [_heat_cell(float(value), ahead=not joint and task >= moment) for task, value in enumerate(values)]
-        rows.append([name, *cells])
+        learned = len(values) if joint else moment
+        shades = [f"h{round(HEAT_STEPS * value)}" for value in values[:learned]] + ["ahead"] * len(values[learned:])
+        rows.append([name, *(cell(percent(value), class_=shade) for value, shade in zip(values, shades, strict=True))])
     head = ["", *(f"task {task + 1}" for task in range(matrix.shape[1]))]
-    return table(head, rows, caption=f"{what} accuracy in %", class_="heat")
-
-
-def _heat_cell(value: float, *, ahead: bool) -> Cell:
-    return cell(numbers.percent(value), class_="ahead" if ahead else f"h{round(HEAT_STEPS * value)}")
+    return table(head, rows, caption=f"{kind.title()}-IL accuracy in %", class_="heat")
 
 
 def layer_sparsity(group: Sequence[Record]) -> Markup:
     """Achieved sparsity of each layer, mean over seeds; nothing for a dense entry."""
-    layers = group[0].get("layer_sparsity") or {}
-    if not layers:
-        return Markup()
     rows = []
-    for name in layers:
+    for name in group[0].get("layer_sparsity") or {}:
         value = numbers.spread(record["layer_sparsity"].get(name) for record in group)
         rows.append([element("code", name), numbers.fixed(value.mean, 4)])
-    return table(["Layer", "Sparsity achieved"], rows)
+    return table(["Layer", "Sparsity achieved"], rows) if rows else Markup()
 
 
 def removals(records: Sequence[Record]) -> Markup:
@@ -199,28 +159,22 @@ def removals(records: Sequence[Record]) -> Markup:
             ledgers.setdefault(json.dumps(counts), {}).setdefault(record["name"], record["data_removed"])
     if not ledgers:
         return Markup()
-    parts = [_ledger(json.loads(written), savings) for written, savings in ledgers.items()]
     what = "Dynamic data removal drops the samples the network finds easiest. Gone in each stage → left after it:"
-    return joined([element("p", what), *parts])
+    return joined([element("p", what), *map(_ledger, ledgers.values())])
 
 
-def _ledger(rows: Sequence[Mapping[str, int]], savings: Mapping[str, Sequence[Mapping[str, int]]]) -> Markup:
+def _ledger(savings: Mapping[str, Sequence[Mapping[str, int]]]) -> Markup:
     """One table of samples, the same for all its entries, and below it what each of them saved by stage."""
+    rows = next(iter(savings.values()))
     stages = sorted({row["stage"] for row in rows})
-    found = {(row["task"], row["stage"]): row for row in rows}
-    lines = []
+    lines: list[list[Any]] = []
     for task in sorted({row["task"] for row in rows}):
-        cells: list[Any] = [f"task {task}"]
-        for stage in stages:
-            row = found.get((task, stage))
-            text = (
-                numbers.DASH
-                if row is None
-                else joined([f"{row['removed']:,} ", element("span", f"→ {row['left']:,}", class_="std")])
-            )
-            cells.append(text)
-        cells.append(f"{sum(row['removed'] for row in rows if row['task'] == task):,}")
-        lines.append(cells)
+        found = {row["stage"]: row for row in rows if row["task"] == task}
+        cells = dict.fromkeys(stages, Markup(numbers.DASH))
+        for stage, row in found.items():
+            cells[stage] = joined([f"{row['removed']:,} ", element("span", f"→ {row['left']:,}", class_="std")])
+        removed = sum(row["removed"] for row in rows if row["task"] == task)
+        lines.append([f"task {task}", *cells.values(), f"{removed:,}"])
     for name, saved in savings.items():
         if all(row.get("saved_flops") is not None for row in saved):
             by_stage = [sum(row["saved_flops"] for row in saved if row["stage"] == stage) for stage in stages]

@@ -25,19 +25,19 @@ h2{font-size:1.4rem;letter-spacing:-.01em;line-height:1.25;margin:3.6rem 0 .8rem
 p,ul,dl{margin:.6rem 0}
 p,li,dd,figcaption{max-width:46rem}
 a{color:var(--accent)}
-.eyebrow,.facts,figcaption,.note,caption{color:var(--muted)}
+.eyebrow,.facts,figcaption,.note,caption,thead th,.std,.times,dl.figures dt,footer{color:var(--muted)}
 .eyebrow{font-size:.86rem;letter-spacing:.06em;text-transform:uppercase;margin:0}
 .facts{margin:0 0 2rem;max-width:none}
 .answer{border-left:4px solid var(--mark);padding:.2rem 0 .2rem 1.3rem;margin:1.6rem 0}
 .answer p{font-size:clamp(1.08rem,1rem + .5vw,1.32rem);line-height:1.5;max-width:50rem;margin:.5rem 0;text-wrap:pretty}
 .whole{white-space:nowrap}
-.caveats{font-size:.95rem;list-style:none;padding:0}
-.note{font-size:.95rem}
-nav ul,.key{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.3rem 1.4rem;font-size:.95rem}
+.note,figcaption,nav ul,.key{font-size:.95rem}
+.caveats,nav ul,.key{list-style:none;padding:0}
+nav ul,.key{display:flex;flex-wrap:wrap;gap:.3rem 1.4rem}
 nav{margin-top:2rem}
-figure{margin:0}
+figure,dd{margin:0}
 figure img{display:block;max-width:100%;height:auto}
-figcaption{font-size:.95rem;margin-top:.5rem}
+figcaption{margin-top:.5rem}
 .narrow,.key.narrow{display:none}
 .scroll{overflow-x:auto;margin:.8rem 0;
  background:linear-gradient(90deg,var(--background) 30%,transparent) left/2.4rem 100%,
@@ -49,7 +49,7 @@ figcaption{font-size:.95rem;margin-top:.5rem}
 table{border-collapse:collapse;font-size:.92rem;line-height:1.35;font-variant-numeric:tabular-nums}
 caption{text-align:left;font-size:.88rem;padding:.2rem 0 .4rem}
 th,td{padding:.45rem .7rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--faint)}
-thead th{font-weight:500;color:var(--muted);vertical-align:bottom}
+thead th{font-weight:500;vertical-align:bottom}
 th:first-child{text-align:left;font-weight:500}
 thead .group{text-align:center;border-bottom-color:var(--muted)}
 thead .group:nth-child(2){border-bottom-color:var(--faint)}
@@ -58,7 +58,6 @@ thead .group:nth-child(2){border-bottom-color:var(--faint)}
 .results tbody th{position:sticky;left:0;background:var(--background)}
 .results tbody tr:hover>*{background:var(--surface)}
 .results .top{font-weight:700}
-.std,.times{color:var(--muted)}
 .bar{display:block;height:3px;margin-top:.25rem;border-radius:2px;background:var(--faint)}
 .bar i{display:block;height:100%;border-radius:2px;background:var(--entry)}
 .swatch{display:inline-block;width:.72em;height:.72em;border-radius:50%;margin-right:.55em;
@@ -78,15 +77,13 @@ summary .note{font-weight:400;margin-left:.6rem}
 .heat th{border:0}
 .heat .ahead{color:var(--muted)}
 dl.figures{display:flex;flex-wrap:wrap;gap:.4rem 2.2rem;font-size:.92rem}
-dl.figures dt{color:var(--muted)}
-dl.figures dd{margin:0;font-variant-numeric:tabular-nums}
+dl.figures dd{font-variant-numeric:tabular-nums}
 .glossary dt{font-weight:600;margin-top:.8rem}
-.glossary dd{margin:0}
 pre{background:var(--surface);padding:.9rem 1.1rem;border-radius:6px;overflow-x:auto;font-size:.88rem;line-height:1.5;
  white-space:pre-wrap;overflow-wrap:anywhere}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 code{overflow-wrap:anywhere}
-footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--faint);color:var(--muted);font-size:.9rem}
+footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--faint);font-size:.9rem}
 @media screen and NARROW_SCREEN{body{font-size:16px}main{padding:1.8rem 1rem 3rem}.answer{padding-left:.9rem}
  .wide{display:none}.narrow{display:inline}.key.narrow{display:block}
  th,td{padding:.4rem .5rem}tbody th,.results th{white-space:normal;overflow-wrap:anywhere}
@@ -102,14 +99,9 @@ footer{margin-top:4rem;padding-top:1rem;border-top:1px solid var(--faint);color:
 
 def stylesheet(rows: Sequence[Row]) -> str:
     """The whole CSS of a page with these entries; entry i has the class ``entry-i``."""
-    dark = "\n".join(_colours(DARK, rows))
-    return "\n".join(
-        [
-            *_colours(LIGHT, rows),
-            LAYOUT.strip().replace("NARROW_SCREEN", NARROW_SCREEN),
-            f"@media screen and (prefers-color-scheme:dark){{\n{dark}\n}}",
-        ]
-    )
+    layout = LAYOUT.strip().replace("NARROW_SCREEN", NARROW_SCREEN)
+    dark = ["@media screen and (prefers-color-scheme:dark){", *_colours(DARK, rows), "}"]
+    return "\n".join([*_colours(LIGHT, rows), layout, *dark])
 
 
 def _colours(theme: Theme, rows: Sequence[Row]) -> list[str]:

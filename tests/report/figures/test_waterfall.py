@@ -57,7 +57,7 @@ def test_it_is_a_picture_in_both_themes(theme):
 
 def test_every_part_has_a_caption():
     named = set()
-    for config in (Config(sparsity=0.9), Config(sparsity=0.9, tdm=False)):
+    for config in (Config(sparsity=0.9), Config(sparsity=0.9, policy="static")):
         named |= {part["name"] for part in parts(config, [100])["exact"]}
     assert named == {"replay", *CAPTIONS}
 
