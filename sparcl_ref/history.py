@@ -25,8 +25,9 @@ class Event:
         Task and epoch from 1 (0 before the first), step within the epoch from 0.
     mask_changes : list of MaskChange
         Of "begin_epoch".
-    indices, slots : ndarray of int or None
-        Of "step": training indices of the batch, and buffer slot of each sample (-1: not stored).
+    indices, drawn, slots : ndarray of int or None
+        Of "step": training indices of the batch; where there is a buffer, the reservoir's number and the slot (-1: not
+        stored) of each sample.
     observation : Observation or None
         Of "step".
     removed : ndarray of int or None
@@ -39,6 +40,7 @@ class Event:
     step: int
     mask_changes: list[MaskChange] = field(default_factory=list)
     indices: np.ndarray | None = None
+    drawn: np.ndarray | None = None
     slots: np.ndarray | None = None
     observation: Observation | None = None
     removed: np.ndarray | None = None

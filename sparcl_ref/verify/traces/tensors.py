@@ -125,8 +125,8 @@ def _step(trainer: Trainer, event: Event, step: Observation, notes: Notes) -> li
     out.add("choices", NO_LAYER, "batch", "choice", event.indices)
     for term, slots in zip(replayed, step.draws, strict=True):
         out.add("choices", NO_LAYER, f"{term}_slots", "choice", slots)
-    if notes.reservoir_draws is not None:
-        out.add("choices", NO_LAYER, "reservoir_draws", "choice", notes.reservoir_draws)
+    if event.drawn is not None:
+        out.add("choices", NO_LAYER, "reservoir_draws", "choice", event.drawn)
     for (term, loss), notes_of_pass in zip(step.losses.items(), notes.passes, strict=True):
         _pass(out, term, loss, notes_of_pass)
         if term == "current":
