@@ -62,11 +62,8 @@ class Decisions:
     def __init__(
         self, config: Config, dataset: Dataset, generators: Mapping[str, np.random.Generator], draws: Draws
     ) -> None:
-        self.config = config
-        self.dataset = dataset
-        self.generators = generators
-        self.draws = draws
-        self.dtype = np.dtype(config.dtype)
+        self.config, self.dataset, self.dtype = config, dataset, np.dtype(config.dtype)
+        self.generators, self.draws = generators, draws
 
     def order(self, place: Place, count: int) -> np.ndarray:
         """The order in which an epoch presents the task's remaining samples."""

@@ -27,19 +27,10 @@ def setting(
     below: float | None = None,
     about: str = "",
 ) -> Any:
-    """A dataclass field for a setting.
+    """A dataclass field for a setting, with one line of help.
 
-    Parameters
-    ----------
-    default : object
-    help : str
-        One line.
-    choices : iterable of str, optional
-        Read anew at each check, so that a registry can be given.
-    at_least, above, at_most, below : float, optional
-        Bounds of a number; None as a value is not bound.
-    about : str
-        A word about the range, for the message that refuses a value.
+    Choices are read anew at each check, so that a registry can be given. Bounds hold for numbers, not for None;
+    ``about`` is a word about the range, for the message that refuses a value.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -48,13 +39,7 @@ def setting(
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """Base of a method's or policy's own settings; every field is made by `setting`.
-
-    Raises
-    ------
-    ValueError
-        On creation, naming the setting, the value given and what is accepted.
-    """
+    """Base of a method's or policy's own settings; every field is made by `setting`, and they pass `check`."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -103,13 +88,7 @@ def check(settings: Any) -> None:
 
 
 def require(name: str, value: Any, good: bool, expected: str) -> None:
-    """Refuse a value.
-
-    Raises
-    ------
-    ValueError
-        Unless ``good``.
-    """
+    """Refuse a value with a ValueError unless it is good."""
     if not good:
         raise ValueError(f"{flag(name)} must be {expected}, got {value}")
 

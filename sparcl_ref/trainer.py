@@ -53,15 +53,11 @@ class Trainer:
         draws: Draws | None = None,
     ):
         self.config = config
-        self.stream = stream
-        self.dataset = stream.dataset
-        self.model = model
-        self.method = method
-        self.optimizer = optimizer
+        self.stream, self.dataset = stream, stream.dataset
+        self.model, self.method, self.optimizer = model, method, optimizer
         self.ledger = ledger
         self.generators = generators
-        self.buffer = buffer
-        self.regime = regime
+        self.buffer, self.regime = buffer, regime
         self.decisions = Decisions(config, stream.dataset, generators, Draws() if draws is None else draws)
         self.rules = config.rules
         method.on_pass = self.on_pass
@@ -240,11 +236,10 @@ class Trainer:
         for term, loss in step.losses.items():
             if not np.isfinite(loss):
                 held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
-                seen = [batch.x, *map(self.decisions.prepare, held)]
-                raise FloatingPointError(
-                    f"the {term} loss is {loss}; not finite first: "
-                    f"{first_not_finite(self.model, np.concatenate(seen))}; try a lower learning rate or check the data"
-                )
+                seen = np.concatenate([batch.x, *map(self.decisions.prepare, held)])
+                advice = "try a lower learning rate or check the data"
+                first = first_not_finite(self.model, seen)
+                raise FloatingPointError(f"the {term} loss is {loss}; not finite first: {first}; {advice}")
 
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
@@ -260,17 +255,16 @@ class Trainer:
     def _record_epoch(self) -> None:
         sparsifiable = self.model.sparsifiable()
         active = sum(parameter.active for parameter in sparsifiable)
-        self.history.epochs.append(
-            {
-                "task": self.cursor.task,
-                "epoch": self.cursor.epoch,
-                **self._epoch_totals.means(),
-                "samples": len(self.cursor.remaining),
-                "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
-                "learning_rate": self._lr(),
-                "train_flops_exact": self.ledger.train_flops,
-            }
-        )
+        row = {
+            "task": self.cursor.task,
+            "epoch": self.cursor.epoch,
+            **self._epoch_totals.means(),
+            "samples": len(self.cursor.remaining),
+            "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
+            "learning_rate": self._lr(),
+            "train_flops_exact": self.ledger.train_flops,
+        }
+        self.history.epochs.append(row)
 
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""
