@@ -41,16 +41,9 @@ class PassNotes:
 
 @dataclass
 class Notes:
-    """What was heard since the last event.
+    """What was heard since the last event: passes in train mode, both parts of equation 1, and the importance.
 
-    Attributes
-    ----------
-    passes : list of PassNotes
-        Passes in train mode, in order.
-    probe_gradients : tuple of list of ndarray or None
-        Current and buffer part of equation 1, one array per sparsifiable parameter.
-    importance : list of ndarray or None
-        Equation 1, in the same order.
+    Of the latter there is one array per sparsifiable parameter, or None where no mask shrank.
     """
 
     passes: list[PassNotes] = field(default_factory=list)
