@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import operator
 import os
 import types
 import typing
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+_HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
 
 def setting(
@@ -84,7 +87,8 @@ def check(settings: Any) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{flag(item.name)} must be a finite number, got {value}")
         if value is not None:
-            require(item.name, value, _within(value, item.metadata["bounds"]), accepted(item))
+            good = all(_HOLDS[name](value, bound) for name, bound in item.metadata["bounds"].items())
+            require(item.name, value, good, accepted(item))
 
 
 def require(name: str, value: Any, good: bool, expected: str) -> None:
@@ -102,16 +106,6 @@ def accepted(item: dataclasses.Field[Any]) -> str:
     else:
         words = " and ".join(f"{name.replace('_', ' ')} {bound}" for name, bound in bounds.items())
     return f"{words} ({item.metadata['about']})" if item.metadata["about"] else words
-
-
-def _within(value: Any, bounds: Mapping[str, float]) -> bool:
-    holds = {
-        "at_least": lambda bound: value >= bound,
-        "above": lambda bound: value > bound,
-        "at_most": lambda bound: value <= bound,
-        "below": lambda bound: value < bound,
-    }
-    return all(holds[name](bound) for name, bound in bounds.items())
 
 
 def plain(name: str, value: Any, accepted_kinds: tuple[type, ...]) -> Any:

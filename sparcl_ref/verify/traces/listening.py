@@ -75,8 +75,8 @@ class Listener:
             for name, layer in trainer.model.named_layers():
                 # A sequence computes nothing of its own: its output is its last layer's.
                 if not isinstance(layer, Sequential | Network):
-                    put(_replaced(layer, "forward", partial(self._forward, name, layer)))
-                    put(_replaced(layer, "backward", partial(self._backward, name, layer)))
+                    put(_replaced(layer, "forward", partial(self._noted, "outputs", name, layer)))
+                    put(_replaced(layer, "backward", partial(self._noted, "input_gradients", name, layer)))
             if trainer.regime is not None:
                 put(_replaced(trainer.regime.policy, "scores", self._scores))
             yield self
@@ -98,23 +98,16 @@ class Listener:
 
         return backward
 
-    def _forward(self, name: str, layer: Layer, call: Callable) -> Callable:
-        def forward(x: np.ndarray, *, mode: str) -> np.ndarray:
-            y = call(x, mode=mode)
-            if self._training:
-                self._notes.passes[-1].outputs.append(LayerNote(name, type(layer).__name__, y))
-            return y
+    def _noted(self, into: str, name: str, layer: Layer, call: Callable) -> Callable:
+        """A layer's forward or backward method whose result, if there is one, is noted among those of the pass."""
 
-        return forward
+        def noted(array: np.ndarray, **how: Any) -> np.ndarray | None:
+            result = call(array, **how)
+            if self._training and result is not None:
+                getattr(self._notes.passes[-1], into).append(LayerNote(name, type(layer).__name__, result))
+            return result
 
-    def _backward(self, name: str, layer: Layer, call: Callable) -> Callable:
-        def backward(dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
-            dx = call(dy, need_dx=need_dx)
-            if self._training and dx is not None:
-                self._notes.passes[-1].input_gradients.append(LayerNote(name, type(layer).__name__, dx))
-            return dx
-
-        return backward
+        return noted
 
     def _scores(self, call: Callable) -> Callable:
         def scores(parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:

@@ -158,10 +158,8 @@ class TraceReport(Finding):
         lines += [f"    {name}" for name in self.agreed_before]
         if count := self.missing_before_count:
             said = "not provided between these and the divergence, so the cause may lie there"
-            lines += [
-                f"  {said}: {count:,} tensors, the last of them",
-                *(f"    {name}" for name in self.missing_before),
-            ]
+            lines.append(f"  {said}: {count:,} tensors, the last of them")
+            lines += [f"    {name}" for name in self.missing_before]
         return lines
 
     def _after_lines(self) -> list[str]:

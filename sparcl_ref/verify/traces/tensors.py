@@ -96,9 +96,8 @@ def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, 
     out.add("choices", NO_LAYER, "permutation", "choice", trainer.cursor.permutation)
     for change in event.mask_changes:
         if change.kind == "shrink" and notes.probe_gradients and notes.importance:
-            for parameter, current, memory, score in zip(
-                parameters, *notes.probe_gradients, notes.importance, strict=True
-            ):
+            scored = zip(parameters, *notes.probe_gradients, notes.importance, strict=True)
+            for parameter, current, memory, score in scored:
                 out.add("shrink", parameter.name, "current_gradient", "probe/current", current)
                 out.add("shrink", parameter.name, "buffer_gradient", "probe/buffer", memory)
                 out.add("shrink", parameter.name, "importance", "cwi", score)
