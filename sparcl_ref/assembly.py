@@ -37,7 +37,7 @@ def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> 
             order = [int(label) for label in order.split(",")]
         except ValueError:
             raise ValueError(
-                f"--class-order must be natural, random or label ids joined by commas, got {config.class_order!r}"
+                f"--class-order must be natural, random or label ids joined by commas, got {order!r}"
             ) from None
     order = class_order(order, dataset.classes, rng)
     stream = split(dataset, classes_per_task=config.classes_per_task, class_order=order)
@@ -90,17 +90,9 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
 def chosen_engine(engine: str, spec: ModelSpec) -> str:
     """What "auto" stands for: numba for anything larger than the digits, where compiling would cost more than it saves.
 
-    Parameters
-    ----------
-    engine : {"auto", "numpy", "numba"}
-    spec : ModelSpec
-
-    Returns
-    -------
-    {"numpy", "numba"}
-        For "auto", numba if an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than
-        `SMALL_FORWARD_MACS` multiply-adds a sample; numpy if some layer says nothing of itself, for the compiled engine
-        knows only the package's own layers.
+    That is where an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than `SMALL_FORWARD_MACS`
+    multiply-adds a sample; but numpy if some layer says nothing of itself, for the compiled engine knows only the
+    package's own layers.
     """
     if engine != "auto":
         return engine
@@ -111,15 +103,7 @@ def chosen_engine(engine: str, spec: ModelSpec) -> str:
 
 
 def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:
-    """The model as the engine computes it, and the optimiser that goes with it.
-
-    Parameters
-    ----------
-    engine : {"numpy", "numba"}
-        See `chosen_engine`.
-    model : Network
-        Shares its parameters with what is returned.
-    """
+    """The model as the engine, "numpy" or "numba", computes it, by the same parameters, and the optimiser to match."""
     if engine == "numpy":
         return model, SGD
     from sparcl_ref import fast
@@ -131,22 +115,16 @@ def build_method(
     config: Config, model: Network, dataset: Dataset, generators: dict[str, np.random.Generator]
 ) -> Method:
     """The method of a configuration, with its buffer if it has one."""
-    parts: dict[str, Any] = {
-        "head": config.effective_head,
-        "own_rng": generators["method"],
-        **dataclasses.asdict(config.method_settings),
-    }
+    parts: dict[str, Any] = dataclasses.asdict(config.method_settings)
     if config.rehearses:
-        parts |= {
-            "buffer": ReservoirBuffer(
-                config.buffer_size,
-                image_shape=dataset.input_shape,
-                image_dtype=dataset.train_x.dtype,
-                classes=model.classes,
-                logits_dtype=np.dtype(config.dtype),
-            ),
-            "rng": generators["replay"],
-            "replay_batch_size": config.effective_replay_batch_size,
-            "replay_from_task": config.rules.replay_from_task,
-        }
-    return config.method_class(model, **parts)
+        buffer = ReservoirBuffer(
+            config.buffer_size,
+            image_shape=dataset.input_shape,
+            image_dtype=dataset.train_x.dtype,
+            classes=model.classes,
+            logits_dtype=np.dtype(config.dtype),
+        )
+        parts |= {"buffer": buffer, "rng": generators["replay"]}
+        parts["replay_batch_size"] = config.effective_replay_batch_size
+        parts["replay_from_task"] = config.rules.replay_from_task
+    return config.method_class(model, head=config.effective_head, own_rng=generators["method"], **parts)

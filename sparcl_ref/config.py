@@ -27,12 +27,7 @@ __all__ = ["Config", "flag", "own_settings"]
 
 @dataclass(frozen=True, init=False)
 class Config:
-    """Settings of one run; defaults are the method's published ones.
-
-    Parameters
-    ----------
-    **settings
-        Any field below, and any setting of the method and of the policy, by name.
+    """Settings of one run, by name: the fields below, the method's, and the policy's. Defaults are the published ones.
 
     Attributes
     ----------
@@ -206,15 +201,13 @@ class Config:
 
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant, one line each."""
-        lines = []
-        if self.sparse and self.ddr:
-            reached = stages_reached(epochs=self.epochs, delta_k=self.delta_k, cutoff=self.ddr_cutoff)
-            if reached < self.ddr_cutoff and self.ddr_rho > 0:
-                lines.append(
-                    f"data removal reaches only {reached} of {self.ddr_cutoff} stages: another epoch must follow each "
-                    f"stage of {self.delta_k} epochs, and there are {self.epochs} epochs per task"
-                )
-        return lines
+        reached = stages_reached(epochs=self.epochs, delta_k=self.delta_k, cutoff=self.ddr_cutoff)
+        if not (self.sparse and self.ddr and reached < self.ddr_cutoff and self.ddr_rho > 0):
+            return []
+        return [
+            f"data removal reaches only {reached} of {self.ddr_cutoff} stages: another epoch must follow each "
+            f"stage of {self.delta_k} epochs, and there are {self.epochs} epochs per task"
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """All settings as JSON values, the method's and the policy's beside the others."""

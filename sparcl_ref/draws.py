@@ -57,24 +57,13 @@ class Draws:
 
 
 class Decisions:
-    """Every random decision about samples: taken from `Draws` where given, else drawn from the stream of its name.
-
-    Parameters
-    ----------
-    config : Config
-    dataset : Dataset
-    generators : dict of str to numpy.random.Generator
-    draws : Draws
-    """
+    """Every random decision about samples: taken from `Draws` where given, else drawn from the stream of its name."""
 
     def __init__(
         self, config: Config, dataset: Dataset, generators: Mapping[str, np.random.Generator], draws: Draws
     ) -> None:
-        self.config = config
-        self.dataset = dataset
-        self.generators = generators
-        self.draws = draws
-        self.dtype = np.dtype(config.dtype)
+        self.config, self.dataset, self.dtype = config, dataset, np.dtype(config.dtype)
+        self.generators, self.draws = generators, draws
 
     def order(self, place: Place, count: int) -> np.ndarray:
         """The order in which an epoch presents the task's remaining samples."""
@@ -101,10 +90,11 @@ class Decisions:
         replay = self.draws.replay
         return None if replay is None else [replay(place, number) for number in range(draws)]
 
-    def reservoir(self, place: Place, ranks: np.ndarray) -> np.random.Generator | np.ndarray:
-        """What decides on the slots of presented samples: the stream, or the numbers themselves."""
-        given = self.draws.reservoir
-        return self.generators["reservoir"] if given is None else given(place, ranks)
+    def reservoir(self, place: Place, ranks: np.ndarray) -> np.ndarray:
+        """For each presented sample of rank i the number in 0..i that decides on its slot."""
+        if self.draws.reservoir is None:
+            return self.generators["reservoir"].integers(0, ranks + 1)
+        return self.draws.reservoir(place, ranks)
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images as stored, normalised."""

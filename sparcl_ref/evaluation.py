@@ -13,15 +13,7 @@ EVALUATION_BATCH = 250
 
 
 def accuracy_rows(method: Method, stream: Stream, dtype: np.dtype) -> tuple[list[float], list[float]]:
-    """Accuracy on each evaluation task, in 0..1.
-
-    Parameters
-    ----------
-    method : Method
-        Its `predict` answers.
-    stream : Stream
-    dtype : numpy.dtype
-        float32 or float64, of the network.
+    """Accuracy of the method's `predict` on each evaluation task, in 0..1; ``dtype`` is the network's.
 
     Returns
     -------

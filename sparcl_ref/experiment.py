@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from sparcl_ref.assembly import build_method, build_network, build_stream, chosen_engine, spec_of, with_engine
 from sparcl_ref.config import Config
@@ -30,10 +31,6 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     draws : Draws, optional
         Initial weights and random decisions to take instead of drawing them.
 
-    Returns
-    -------
-    Trainer
-
     Raises
     ------
     ValueError
@@ -49,15 +46,14 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     engine = chosen_engine(config.engine, spec_of(config, dataset))
     model, descent = with_engine(engine, model)
     method = build_method(config, model, dataset, generators)
+    sgd: Any = {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
     return Trainer(
         config,
         stream,
         model,
         method,
-        descent(
-            model.parameters(), momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
-        ),
-        ledger=FlopLedger(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay),
+        descent(model.parameters(), **sgd),
+        ledger=FlopLedger(**sgd),
         generators=generators,
         buffer=getattr(method, "buffer", None),
         regime=SparCL(model, config, rng=generators["mask"], draws=draws) if config.sparse else None,
@@ -83,10 +79,6 @@ def train(
         Called with each `Event`, for progress or recording.
     expected : Forecast, optional
         What the run will cost, if it is known already.
-
-    Returns
-    -------
-    Result
 
     Raises
     ------
@@ -118,8 +110,8 @@ def _loaded(config: Config, dataset: Dataset | None) -> Dataset:
 
 def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Result:
     """What a trainer that is done has found."""
-    config, model = trainer.config, trainer.model
-    parameters = model.sparsifiable() if config.sparse else []
+    config, removed = trainer.config, trainer.history.data_removed
+    parameters = trainer.model.sparsifiable() if config.sparse else []
     saved = {(row["task"], row["stage"]): row["saved_flops"] for row in expected.removals}
     largest = max(parameters, key=lambda parameter: parameter.value.size, default=None)
     return Result(
@@ -132,9 +124,7 @@ def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Resu
         predicted={"train_flops": expected.train_flops["exact"], "nominal": expected.nominal},
         memory_bytes=expected.memory_bytes,
         savings=expected.savings,
-        data_removed=[
-            {**row, "saved_flops": saved.get((row["task"], row["stage"]))} for row in trainer.history.data_removed
-        ],
+        data_removed=[row | {"saved_flops": saved.get((row["task"], row["stage"]))} for row in removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
         engine=expected.engine,

@@ -14,21 +14,34 @@ from sparcl_ref.regime import MaskChange
 
 @dataclass
 class Event:
-    """One thing that happened, with what it decided, so that a listener can record or replay a run."""
+    """One thing that happened, with what it decided, so that a listener can record or replay a run.
 
-    #: "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
+    Attributes
+    ----------
+    kind : str
+        "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
+    task, epoch, step : int
+        Task and epoch from 1 (0 before the first), step within the epoch from 0.
+    mask_changes : list of MaskChange
+        Of "begin_epoch".
+    indices, drawn, slots : ndarray of int or None
+        Of "step": training indices of the batch; where there is a buffer, the reservoir's number and the slot (-1: not
+        stored) of each sample.
+    observation : Observation or None
+        Of "step".
+    removed : ndarray of int or None
+        Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
+    """
+
     kind: str
-    #: Task and epoch from 1 (0 before the first), step within the epoch from 0.
     task: int
     epoch: int
     step: int
-    #: Of "begin_epoch".
     mask_changes: list[MaskChange] = field(default_factory=list)
-    #: Of "step": training indices of the batch, buffer slot of each sample (-1: not stored), and what was observed.
     indices: np.ndarray | None = None
+    drawn: np.ndarray | None = None
     slots: np.ndarray | None = None
     observation: Observation | None = None
-    #: Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
     removed: np.ndarray | None = None
 
 

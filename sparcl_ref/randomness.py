@@ -10,17 +10,9 @@ STREAMS = ("init", "order", "mask", "replay", "reservoir", "augment", "dropout",
 
 
 def named_streams(seed: int) -> dict[str, np.random.Generator]:
-    """A generator for each name of `STREAMS`.
+    """A generator for each name of `STREAMS`, from a seed of at least 0.
 
-    Parameters
-    ----------
-    seed : int
-        At least 0.
-
-    Returns
-    -------
-    dict of str to numpy.random.Generator
-        Each is seeded by the pair (seed, position of its name), hence statistically independent of the others.
+    Each is seeded by the pair (seed, position of its name), hence statistically independent of the others.
     """
     return {
         name: np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(position,))))

@@ -40,17 +40,8 @@ class SparCL:
     """Holds what the rules need remembered (what happened to each sample) and applies them to the model.
 
     The masks themselves belong to the parameters; which rules apply is the configuration's profile, and which weights
-    live its policy's to say.
-
-    Parameters
-    ----------
-    model : Network
-    config : Config
-        With a sparsity; ``ddr`` and ``dgm`` can be off.
-    rng : numpy.random.Generator
-        The stream named "mask".
-    draws : Draws, optional
-        Decisions to take instead of drawing them, see `Draws`.
+    live its policy's to say. ``config`` has a sparsity, ``rng`` is the stream named "mask". Tasks and epochs count from
+    1, steps within the epoch from 0.
     """
 
     def __init__(self, model: Network, config: Config, *, rng: np.random.Generator, draws: Draws | None = None):
@@ -81,19 +72,9 @@ class SparCL:
     # --- the policy: before an epoch, and between steps where it asks for that
 
     def before_epoch(self, task: int, epoch: int, probe: SizedProbe) -> list[MaskChange]:
-        """Lift the gradient masks and change the masks as the policy says.
+        """Lift the gradient masks and change the masks as the policy says; the changes in the order taken.
 
-        Parameters
-        ----------
-        task, epoch : int
-            From 1.
-        probe : callable
-            Called once if an action needs gradients, before any mask changes.
-
-        Returns
-        -------
-        list of MaskChange
-            In the order taken; empty if nothing is due.
+        ``probe`` is called once if an action needs gradients, before any mask changes.
         """
         self._lift_gradient_masks()
         place = Place(task, epoch, 0)
@@ -102,14 +83,7 @@ class SparCL:
     def before_step(self, task: int, epoch: int, step: int, probe: SizedProbe) -> list[MaskChange]:
         """Change the masks where the policy moves within an epoch, and lift the gradient masks that are due.
 
-        Parameters
-        ----------
-        task, epoch : int
-            From 1.
-        step : int
-            Within the epoch, from 0. What is due before step 0 is `before_epoch`'s.
-        probe : callable
-            As for `before_epoch`.
+        What is due before step 0 is `before_epoch`'s.
         """
         place = Place(task, epoch, step)
         actions = self.policy.actions(*place) if self.policy.by_step and step else ()
@@ -144,14 +118,10 @@ class SparCL:
         """Each group of parameters that shares a budget, the budget, and the group's values."""
         shapes = [parameter.value.shape for parameter in self.parameters]
         numbers = budgets(shapes, sparsity, self.config.budgets)
-        for group, active in zip(self._groups(), numbers, strict=True):
+        shared = self.config.budgets == "global"
+        groups = [self.parameters] if shared else [[parameter] for parameter in self.parameters]
+        for group, active in zip(groups, numbers, strict=True):
             yield group, active, _joined([parameter.value for parameter in group])
-
-    def _groups(self) -> list[list[Parameter]]:
-        """Parameters that share a budget: each alone, or all together for "global"."""
-        if self.config.budgets == "global":
-            return [self.parameters]
-        return [[parameter] for parameter in self.parameters]
 
     def _set_group(self, group: list[Parameter], joined: np.ndarray) -> dict[str, np.ndarray]:
         """Give each parameter its part of the group's mask; returns the flat indices that changed, by name."""
@@ -166,19 +136,9 @@ class SparCL:
     # --- DGM: after a step's backward pass
 
     def after_backward(self, iteration: int, step: Observation) -> bool:
-        """Choose the gradient masks at a refresh, and silence the gradients outside them.
+        """Choose the gradient masks at a refresh, and silence the gradients outside them; whether that was done.
 
-        Parameters
-        ----------
-        iteration : int
-            Step within the epoch, from 0.
-        step : Observation
-            Its current part is the gradient of CE~ as trained, its replay part the whole replay term.
-
-        Returns
-        -------
-        bool
-            Whether the masks were chosen anew.
+        Equation 3 weighs the gradient of CE~ as trained against that of the whole replay term.
         """
         if not self.config.dgm or not is_refresh(iteration, self.config.dgm_interval):
             return False
@@ -201,35 +161,14 @@ class SparCL:
         self.statistics = StageStatistics(samples)
 
     def count(self, remaining: np.ndarray, indices: np.ndarray, correct: np.ndarray) -> None:
-        """Note which samples of a step were classified correctly.
-
-        Parameters
-        ----------
-        remaining : ndarray of int
-            Ascending indices of the task's remaining samples.
-        indices : ndarray of int, shape (N,)
-            The step's samples, a subset of ``remaining``.
-        correct : ndarray of bool, shape (N,)
-            Argmax over the whole head, before the update.
-        """
+        """Note which of a step's samples, some of the ascending indices ``remaining``, were classified correctly."""
         self.statistics.add(np.searchsorted(remaining, indices), correct)
 
     def end_stage(self, epoch: int, remaining: np.ndarray, samples: int) -> np.ndarray:
-        """Remove the best-learned samples if an epoch completed a stage; counting starts anew with each stage.
+        """Remove the best-learned samples if the epoch just trained completed a stage; returns those that remain.
 
-        Parameters
-        ----------
-        epoch : int
-            The last one trained, from 1.
-        remaining : ndarray of int
-            Ascending indices.
-        samples : int
-            Size of the task before any removal.
-
-        Returns
-        -------
-        ndarray of int
-            The indices that remain.
+        ``remaining`` are ascending indices, ``samples`` is the task's size before any removal. Counting starts anew
+        with each stage.
         """
         config = self.config
         stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)

@@ -31,12 +31,7 @@ class Registry(Mapping[str, Thing]):
         self.added: dict[str, Thing] = {}
 
     def register(self, name: str, thing: Thing) -> Thing:
-        """Add a thing under a name, for this process and the workers it starts.
-
-        Returns
-        -------
-        object
-            The thing.
+        """Add a thing under a name, for this process and the workers it starts; returns the thing.
 
         Raises
         ------
@@ -67,9 +62,8 @@ class Registry(Mapping[str, Thing]):
 
     @functools.cached_property
     def _offered(self) -> dict[str, metadata.EntryPoint]:
-        return {
-            point.name: point for point in metadata.entry_points(group=f"sparcl_ref.{self.kind.replace(' ', '_')}s")
-        }
+        group = f"sparcl_ref.{self.kind.replace(' ', '_')}s"
+        return {point.name: point for point in metadata.entry_points(group=group)}
 
     def __getitem__(self, name: str) -> Thing:
         for known in (self._own, self.added):

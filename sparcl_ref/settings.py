@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import operator
 import os
 import types
 import typing
@@ -14,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+_HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
 
 def setting(
@@ -27,19 +30,10 @@ def setting(
     below: float | None = None,
     about: str = "",
 ) -> Any:
-    """A dataclass field for a setting.
+    """A dataclass field for a setting, with one line of help.
 
-    Parameters
-    ----------
-    default : object
-    help : str
-        One line.
-    choices : iterable of str, optional
-        Read anew at each check, so that a registry can be given.
-    at_least, above, at_most, below : float, optional
-        Bounds of a number; None as a value is not bound.
-    about : str
-        A word about the range, for the message that refuses a value.
+    Choices are read anew at each check, so that a registry can be given. Bounds hold for numbers, not for None;
+    ``about`` is a word about the range, for the message that refuses a value.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
@@ -48,13 +42,7 @@ def setting(
 
 @dataclass(frozen=True)
 class OwnSettings:
-    """Base of a method's or policy's own settings; every field is made by `setting`.
-
-    Raises
-    ------
-    ValueError
-        On creation, naming the setting, the value given and what is accepted.
-    """
+    """Base of a method's or policy's own settings; every field is made by `setting`, and they pass `check`."""
 
     def __post_init__(self) -> None:
         check(self)
@@ -99,17 +87,12 @@ def check(settings: Any) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{flag(item.name)} must be a finite number, got {value}")
         if value is not None:
-            require(item.name, value, _within(value, item.metadata["bounds"]), accepted(item))
+            good = all(_HOLDS[name](value, bound) for name, bound in item.metadata["bounds"].items())
+            require(item.name, value, good, accepted(item))
 
 
 def require(name: str, value: Any, good: bool, expected: str) -> None:
-    """Refuse a value.
-
-    Raises
-    ------
-    ValueError
-        Unless ``good``.
-    """
+    """Refuse a value with a ValueError unless it is good."""
     if not good:
         raise ValueError(f"{flag(name)} must be {expected}, got {value}")
 
@@ -123,16 +106,6 @@ def accepted(item: dataclasses.Field[Any]) -> str:
     else:
         words = " and ".join(f"{name.replace('_', ' ')} {bound}" for name, bound in bounds.items())
     return f"{words} ({item.metadata['about']})" if item.metadata["about"] else words
-
-
-def _within(value: Any, bounds: Mapping[str, float]) -> bool:
-    holds = {
-        "at_least": lambda bound: value >= bound,
-        "above": lambda bound: value > bound,
-        "at_most": lambda bound: value <= bound,
-        "below": lambda bound: value < bound,
-    }
-    return all(holds[name](bound) for name, bound in bounds.items())
 
 
 def plain(name: str, value: Any, accepted_kinds: tuple[type, ...]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,22 +34,8 @@ class Trainer:
     the misclassification counts; after an epoch data removal; at the end the method's `end_task` and the evaluation of
     all tasks by its `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
 
-    Parameters
-    ----------
-    config : Config
-    stream : Stream
-        Tasks to learn, and to be evaluated on.
-    model : Network
-    method : Method
-    optimizer : SGD
-    ledger : FlopLedger
-    generators : dict of str to numpy.random.Generator
-        The named streams, and the method's own as "method".
-    buffer : ReservoirBuffer, optional
-        For rehearsal methods.
-    regime : SparCL, optional
-    draws : Draws, optional
-        Decisions to take instead of drawing them.
+    `sparcl_ref.experiment.build` makes one. ``stream`` has the tasks to learn and to be evaluated on, ``generators``
+    the named streams and the method's own as "method", ``draws`` the decisions to take instead of drawing them.
     """
 
     def __init__(
@@ -66,15 +53,11 @@ class Trainer:
         draws: Draws | None = None,
     ):
         self.config = config
-        self.stream = stream
-        self.dataset = stream.dataset
-        self.model = model
-        self.method = method
-        self.optimizer = optimizer
+        self.stream, self.dataset = stream, stream.dataset
+        self.model, self.method, self.optimizer = model, method, optimizer
         self.ledger = ledger
         self.generators = generators
-        self.buffer = buffer
-        self.regime = regime
+        self.buffer, self.regime = buffer, regime
         self.decisions = Decisions(config, stream.dataset, generators, Draws() if draws is None else draws)
         self.rules = config.rules
         method.on_pass = self.on_pass
@@ -136,6 +119,7 @@ class Trainer:
     def _task(self) -> Task:
         return self.stream.training[self.cursor.task - 1]
 
+    @property
     def _task_data(self) -> TaskData:
         return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training))
 
@@ -152,7 +136,7 @@ class Trainer:
         self.cursor.remaining = self._task.train_index
         if self.regime is not None:
             self.regime.begin_task(len(self._task.train_index))
-        self.method.begin_task(self._task_data())
+        self.method.begin_task(self._task_data)
         event = self._event()
         self.cursor.due = "begin_epoch"
         return event
@@ -173,15 +157,16 @@ class Trainer:
         return event
 
     def _step(self) -> Event:
-        cursor, config = self.cursor, self.config
-        drop_last = self.rules.drop_last
-        batches = cut_batches(cursor.remaining, cursor.permutation, config.batch_size, drop_last=drop_last)
+        cursor, size, drop_last = self.cursor, self.config.batch_size, self.rules.drop_last
+        batches = cut_batches(cursor.remaining, cursor.permutation, size, drop_last=drop_last)
         indices = batches[cursor.step]
         event = self._event(indices=indices)
         batch = self.decisions.batch(self.place, self._task, indices)
         if self.regime is not None:
             event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self.probe)
-        event.observation = step = self.method.observe(batch, draws=self._given_slots(batch))
+        remembers = self.method.remembers(batch)
+        draws = self.decisions.slots(self.place, self.method.draws_per_step) if remembers else None
+        event.observation = step = self.method.observe(batch, draws=draws)
         self._check_finite(step, batch)
         self.method.after_backward(step)
         if self.regime is not None and self.regime.after_backward(cursor.step, step):
@@ -190,8 +175,8 @@ class Trainer:
         self.ledger.record_update(self.model)
         if self.buffer is not None:
             ranks = self.buffer.presented + np.arange(len(indices))
-            rng = self.decisions.reservoir(self.place, ranks)
-            event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=rng)
+            event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
+            event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=drawn)
         if self.regime is not None:
             self.regime.count(cursor.remaining, indices, step.correct)
         self._epoch_totals.add(step)
@@ -202,12 +187,12 @@ class Trainer:
         return event
 
     def _end_epoch(self) -> Event:
-        cursor, config = self.cursor, self.config
+        cursor = self.cursor
         event = self._event()
         self._record_epoch()
         if self.regime is not None and not self.rules.remove_after_mask_update:
             event.removed = self._end_stage(self.regime, cursor.epoch)
-        cursor.due = "end_task" if cursor.epoch == config.epochs else "begin_epoch"
+        cursor.due = "end_task" if cursor.epoch == self.config.epochs else "begin_epoch"
         return event
 
     def _end_stage(self, regime: SparCL, epoch: int) -> np.ndarray:
@@ -222,59 +207,39 @@ class Trainer:
 
     def _end_task(self) -> Event:
         event = self._event()
-        self.method.end_task(self._task_data())
+        self.method.end_task(self._task_data)
         self._evaluate()
         self.cursor.due = "done" if self.cursor.task == len(self.stream.training) else "begin_task"
         return event
 
-    def _given_slots(self, batch: Batch) -> list[np.ndarray] | None:
-        if not self.method.remembers(batch):
-            return None
-        return self.decisions.slots(self.place, self.method.draws_per_step)
-
     def probe(self, parameters: Sequence[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
         self.ledger.record_scores(self.model)
+        settings: dict[str, Any] = {"batch_size": self.config.batch_size, "on_pass": self.on_pass}
+
+        def gradients(images: np.ndarray, labels: np.ndarray, loss: Loss) -> list[np.ndarray]:
+            return probe_gradients(self.model, parameters, self.decisions.prepare(images), labels, loss, **settings)
+
         first = self.cursor.remaining[:samples]
-        classes = self._task.classes
-        current = self._gradients(
-            parameters,
-            self.dataset.train_x[first],
-            self.dataset.train_y[first],
-            lambda logits, labels: cross_entropy(logits, labels, classes=classes),
-        )
+        single_head = functools.partial(cross_entropy, classes=self._task.classes)
+        current = gradients(self.dataset.train_x[first], self.dataset.train_y[first], single_head)
         if self.buffer is None:
             return current, [np.zeros_like(grad) for grad in current]
         memory = self.buffer.content()
-        return current, self._gradients(parameters, memory.images, memory.labels, cross_entropy)
-
-    def _gradients(
-        self, parameters: Sequence[Parameter], images: np.ndarray, labels: np.ndarray, loss: Loss
-    ) -> list[np.ndarray]:
-        return probe_gradients(
-            self.model,
-            parameters,
-            self.decisions.prepare(images),
-            labels,
-            loss,
-            batch_size=self.config.batch_size,
-            on_pass=self.on_pass,
-        )
+        return current, gradients(memory.images, memory.labels, cross_entropy)
 
     def _lr(self) -> float:
-        return learning_rate(
-            self.config.lr_schedule, self.config.lr, epoch=self.cursor.epoch, epochs=self.config.epochs
-        )
+        config = self.config
+        return learning_rate(config.lr_schedule, config.lr, epoch=self.cursor.epoch, epochs=config.epochs)
 
     def _check_finite(self, step: Observation, batch: Batch) -> None:
         for term, loss in step.losses.items():
             if not np.isfinite(loss):
                 held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
-                seen = [batch.x, *map(self.decisions.prepare, held)]
-                raise FloatingPointError(
-                    f"the {term} loss is {loss}; not finite first: "
-                    f"{first_not_finite(self.model, np.concatenate(seen))}; try a lower learning rate or check the data"
-                )
+                seen = np.concatenate([batch.x, *map(self.decisions.prepare, held)])
+                advice = "try a lower learning rate or check the data"
+                first = first_not_finite(self.model, seen)
+                raise FloatingPointError(f"the {term} loss is {loss}; not finite first: {first}; {advice}")
 
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
@@ -282,26 +247,24 @@ class Trainer:
         self.history.task_il_matrix.append(task_il)
 
     def _snapshot_mask(self) -> None:
-        if self.regime is None:
-            return
-        largest = max(self.model.sparsifiable(), key=lambda parameter: parameter.value.size)
-        self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
-        self.history.mask_alive.append(np.packbits(mask_of([largest])))
+        if self.regime is not None:
+            largest = max(self.model.sparsifiable(), key=lambda parameter: parameter.value.size)
+            self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
+            self.history.mask_alive.append(np.packbits(mask_of([largest])))
 
     def _record_epoch(self) -> None:
         sparsifiable = self.model.sparsifiable()
         active = sum(parameter.active for parameter in sparsifiable)
-        self.history.epochs.append(
-            {
-                "task": self.cursor.task,
-                "epoch": self.cursor.epoch,
-                **self._epoch_totals.means(),
-                "samples": len(self.cursor.remaining),
-                "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
-                "learning_rate": self._lr(),
-                "train_flops_exact": self.ledger.train_flops,
-            }
-        )
+        row = {
+            "task": self.cursor.task,
+            "epoch": self.cursor.epoch,
+            **self._epoch_totals.means(),
+            "samples": len(self.cursor.remaining),
+            "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
+            "learning_rate": self._lr(),
+            "train_flops_exact": self.ledger.train_flops,
+        }
+        self.history.epochs.append(row)
 
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""

@@ -3,7 +3,6 @@ all that both hold is compared after each event."""
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 
 import numpy as np
@@ -67,8 +66,6 @@ class Lockstep:
         trainer = self.trainer
         if self.reload and trainer.cursor.due in ("begin_epoch", "step", "end_epoch"):
             self.twin.load(our_state(trainer))
-        # Our draws are one call of the generator; a copy of it foretells them.
-        rng = copy.deepcopy(trainer.generators["reservoir"])
         event = trainer.advance()
         self.compare.where = f"{event.kind} of task {event.task}, epoch {event.epoch}, step {event.step}"
         self.seen[event.kind] += 1
@@ -77,7 +74,7 @@ class Lockstep:
         elif event.kind == "begin_epoch":
             self._begin_epoch(event)
         elif event.kind == "step":
-            self._step(event, rng.integers(0, self.twin.buffer.seen + np.arange(len(event.indices)) + 1))
+            self._step(event)
         elif event.kind == "end_epoch":
             before = self.twin.remaining
             self.twin.end_epoch()
@@ -106,11 +103,11 @@ class Lockstep:
         order = within_task(trainer, trainer.cursor.remaining)[trainer.cursor.permutation]
         self._batches = self.twin.batches(order)
 
-    def _step(self, event: Event, reservoir_draws: np.ndarray) -> None:
+    def _step(self, event: Event) -> None:
         twin, config, step = self.twin, self.trainer.config, event.observation
         batch, presented = within_task(self.trainer, event.indices), twin.buffer.seen
         self.compare.exact("batch", batch, self._batches[event.step])
-        losses = twin.step(batch, step.draws, reservoir_draws)
+        losses = twin.step(batch, step.draws, event.drawn)
         self._compare_losses(step.losses, losses)
         refresh = config.sparse and config.dgm and event.step % config.dgm_interval == 0
         self._compare_gradients(event, refresh)
@@ -122,7 +119,7 @@ class Lockstep:
         self.seen["unlike draws"] += len(step.draws) == 2 and not np.array_equal(*map(np.sort, step.draws))
         self.seen["short draw"] += any(len(draw) < config.effective_replay_batch_size for draw in step.draws)
         if self.trainer.buffer is not None:
-            numbered = list(zip(range(presented, presented + len(batch)), reservoir_draws, strict=True))
+            numbered = list(zip(range(presented, presented + len(batch)), event.drawn, strict=True))
             slots = [buffer.reservoir_slot(i, config.buffer_size, int(j)) for i, j in numbered]
             self.compare.exact("slots", event.slots, [-1 if slot is None else slot for slot in slots])
             late = [slot for slot, (i, _) in zip(slots, numbered, strict=True) if i >= config.buffer_size]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -31,7 +32,6 @@ class Method:
 
     Parameters
     ----------
-    model : Network
     head : {"full", "single"}
         Softmax of the loss on the current batch over all logits, or over those of the current task's classes.
     on_pass : callable
@@ -91,18 +91,9 @@ class Method:
         """Change the gradients of a step, as a projection does, before gradient masks silence some of them."""
 
     def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
-        """A score for each class; the highest is the answer. By default the logits, whatever the task.
+        """Scores of shape (N, classes) for normalised images (N, C, H, W); the highest of a row is the answer.
 
-        Parameters
-        ----------
-        x : ndarray, shape (N, C, H, W)
-            Normalised.
-        task : int, optional
-            From 1; None where the task is not told (Class-IL).
-
-        Returns
-        -------
-        ndarray, shape (N, classes)
+        By default the logits, whatever the task; ``task`` counts from 1 and is None where it is not told (Class-IL).
         """
         return self.model.forward(x, mode="eval")
 
@@ -126,10 +117,6 @@ class Method:
         draws : sequence of ndarray of int, optional
             Buffer slots to replay, one array per draw, instead of random ones.
 
-        Returns
-        -------
-        Observation
-
         Raises
         ------
         ValueError
@@ -142,9 +129,8 @@ class Method:
         step = Observation()
         classes = batch.classes if self.head == "single" else None
         self.model.zero_grads()
-        step.logits = self._pass(
-            "current", batch.x, lambda z: cross_entropy(z, batch.labels, classes=classes), step.losses
-        )
+        loss = functools.partial(cross_entropy, labels=batch.labels, classes=classes)
+        step.logits = self._pass("current", batch.x, loss, step.losses)
         step.correct = correct(step.logits, batch.labels)
         step.current_grads = self.model.take_grads()
         return step

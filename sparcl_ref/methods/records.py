@@ -74,7 +74,6 @@ class TaskData:
     ----------
     task : Task
         Number (from 1), classes, and indices into the training images.
-    dataset : Dataset
     dtype : dtype
         Of the network.
     tasks : int

@@ -14,13 +14,10 @@ from sparcl_ref.replay import ReservoirBuffer, Samples
 
 
 class RehearsalMethod(Method):
-    """A method with a buffer.
+    """A method with a buffer. What else it takes goes to `Method`.
 
     Parameters
     ----------
-    model
-        As for `Method`, like the rest.
-    buffer : ReservoirBuffer
     prepare : callable
         Raw images to network input: normalisation, and augmentation where the rules say so.
     rng : numpy.random.Generator

@@ -43,7 +43,10 @@ class Policy:
     """A way to choose which weights live: four pure functions, and the scores by which weights leave.
 
     The defaults are a random mask that never moves. Which weights live is not a policy's to remember: masks belong to
-    the parameters, and every function is given what it decides on.
+    the parameters, and every function is given what it decides on. Masks, weights and scores are those of one layer, or
+    of layers that share a budget, joined and flat; ``active`` is their budget of living weights, made from
+    ``sparsity``; ``rng`` is the stream named "mask". `init`, `drop` and `grow` return an ndarray of bool, shaped like
+    the weights.
 
     Parameters
     ----------
@@ -51,7 +54,7 @@ class Policy:
     rules : Rules
         The profile's; a policy may ask them or not.
     settings : Settings
-        Its own, an instance of its `Settings`.
+        Its own.
     """
 
     title: ClassVar[str]
@@ -99,34 +102,14 @@ class Policy:
         return Fraction(str(self.schedule.sparsity))
 
     def init(self, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
-        """The mask a run starts with.
-
-        Parameters
-        ----------
-        weight : ndarray
-            Initial values; of layers that share a budget, joined and flat.
-        rng : numpy.random.Generator
-            The stream named "mask".
-        active : int
-            Budget of living weights.
-        sparsity : Fraction
-            What the budget was made from.
-
-        Returns
-        -------
-        ndarray of bool, shape of ``weight``
-        """
+        """The mask a run starts with, chosen among the initial values."""
         return self.rules.initial_mask(weight, rng, active=active, sparsity=sparsity)
 
     def actions(self, task: int, epoch: int, step: int = 0) -> tuple[Action, ...]:
         """The changes of the mask before a step, in the order to take them.
 
-        Parameters
-        ----------
-        task, epoch : int
-            From 1.
-        step : int
-            Within the epoch, from 0. Only policies with `by_step` are asked for other steps than 0.
+        Tasks and epochs count from 1, steps within the epoch from 0; only policies with `by_step` are asked for other
+        steps than 0.
         """
         return ()
 
@@ -136,45 +119,17 @@ class Policy:
     def scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
         """What `drop` ranks by, one array per sparsifiable parameter.
 
-        Parameters
-        ----------
-        parameters : sequence of Parameter
-        probe : callable
-            ``(parameters, samples)`` gives the probe gradients on so many samples of the current task and on the
-            buffer; calling it costs passes.
-        rng : numpy.random.Generator
-            The stream named "mask".
+        ``probe(parameters, samples)`` gives the probe gradients on so many samples of the current task and on the
+        buffer; calling it costs passes.
         """
         return [np.abs(parameter.value) for parameter in parameters]
 
     def drop(
         self, mask: np.ndarray, weight: np.ndarray, scores: np.ndarray, *, active: int, sparsity: Fraction
     ) -> np.ndarray:
-        """The mask after the least important have left.
-
-        Parameters
-        ----------
-        mask, weight, scores : ndarray, same shape
-        active, sparsity
-            As for `init`.
-
-        Returns
-        -------
-        ndarray of bool, same shape
-        """
+        """The mask after the least important have left."""
         return self.rules.shrink(mask, weight, scores, active=active, sparsity=sparsity)
 
     def grow(self, mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
-        """The mask after others have joined.
-
-        Parameters
-        ----------
-        mask, weight : ndarray, same shape
-        rng, active, sparsity
-            As for `init`.
-
-        Returns
-        -------
-        ndarray of bool, same shape
-        """
+        """The mask after others have joined."""
         return self.rules.grow(mask, weight, rng, active=active, sparsity=sparsity)

@@ -29,14 +29,7 @@ class StageStatistics:
         self.last_correct = np.zeros(samples, dtype=bool)
 
     def add(self, positions: np.ndarray, correct: np.ndarray) -> None:
-        """Note one presentation of distinct samples.
-
-        Parameters
-        ----------
-        positions : ndarray of int, shape (N,)
-        correct : ndarray of bool, shape (N,)
-            Argmax over the whole head, before the update.
-        """
+        """Note one presentation of distinct samples, by position: the argmax over the whole head, before the update."""
         self.wrong[positions] += ~correct
         self.flips[positions] += self.last_correct[positions] & ~correct
         self.ever_correct[positions] |= correct
@@ -66,11 +59,6 @@ def ddr_sizes(samples: int, *, rho: float = 0.3, cutoff: int = 4) -> list[int]:
     cutoff : int
         Stages that remove, at least 1.
 
-    Returns
-    -------
-    list of int
-        ``cutoff + 1`` sizes, the first is ``samples``.
-
     Raises
     ------
     ValueError
@@ -94,16 +82,9 @@ def stages_reached(*, epochs: int, delta_k: int, cutoff: int) -> int:
 
 
 def completed_stage(epoch: int, *, epochs: int, delta_k: int, cutoff: int) -> int | None:
-    """The stage that ends with this epoch and removes data, or None.
+    """The stage of ``delta_k`` epochs that ends with this epoch (from 1) and removes data, or None.
 
     Only a complete stage that another epoch follows removes anything, and only up to the cutoff.
-
-    Parameters
-    ----------
-    epoch : int
-        From 1.
-    epochs, delta_k, cutoff : int
-        Epochs of the task, epochs of a stage, stages that remove.
     """
     stage, rest = divmod(epoch, delta_k)
     return stage if rest == 0 and epoch < epochs and stage <= cutoff else None

@@ -10,19 +10,9 @@ from sparcl_ref.masks import budget, clamp, exact, shrink
 
 
 def gradient_sparsity(sparsity: float | Fraction, q: float | Fraction | None = None) -> Fraction:
-    """s + q, the fraction of a layer without gradient; q = 0.2 (1 - s) unless given.
+    """s + q, the fraction of a layer without gradient, clamped to [0, 1]; q = 0.2 (1 - s) unless given.
 
-    Parameters
-    ----------
-    sparsity : float, str or Fraction
-        s.
-    q : float, str or Fraction, optional
-        Fraction of the layer masked beyond s.
-
-    Returns
-    -------
-    Fraction
-        Clamped to [0, 1]: 4/5 at s = 0.75, 23/25 at 0.9, 24/25 at 0.95.
+    That is 4/5 at s = 0.75, 23/25 at 0.9, 24/25 at 0.95.
     """
     s = exact(sparsity)
     return clamp(s + (Fraction(1, 5) * (1 - s) if q is None else exact(q)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,10 +22,6 @@ def cgi(grad_current: np.ndarray, grad_buffer: np.ndarray, *, alpha: float = 0.5
         Gradients of the loss on the current task and on the rehearsal buffer (zeros if it is empty).
     alpha, beta : float
         Coefficients, at least 0; a coefficient of 0 removes exactly its term, even where the gradient is not finite.
-
-    Returns
-    -------
-    ndarray, same shape
 
     Raises
     ------
@@ -63,10 +59,6 @@ def cwi(
     alpha, beta : float
         As for `cgi`.
 
-    Returns
-    -------
-    ndarray, same shape
-
     Raises
     ------
     ValueError
@@ -75,12 +67,6 @@ def cwi(
     if weight.shape != grad_current.shape:
         raise ValueError(f"cwi: weight and gradients must have one shape, got {weight.shape} and {grad_current.shape}")
     return np.abs(weight) + cgi(grad_current, grad_buffer, alpha=alpha, beta=beta)
-
-
-def chunks(count: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most ``size`` that cover ``count`` samples."""
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
 
 
 def probe_gradients(
@@ -102,7 +88,6 @@ def probe_gradients(
 
     Parameters
     ----------
-    model : Network
     parameters : sequence of Parameter
         Whose gradients to return. They are formed where their gradient mask allows; lift it before probing.
     images : ndarray, shape (N, C, H, W)
@@ -122,13 +107,13 @@ def probe_gradients(
     """
     saved = model.take_grads()
     totals = [np.zeros_like(parameter.value) for parameter in parameters]
-    for part in chunks(len(images), batch_size):
-        size = part.stop - part.start
-        logits = model.forward(images[part], mode="probe")
-        on_pass("probe", size)
-        model.backward(loss(logits, labels[part])[1], need_dx=False)
+    for start in range(0, len(images), batch_size):
+        chunk, chunk_labels = images[start : start + batch_size], labels[start : start + batch_size]
+        logits = model.forward(chunk, mode="probe")
+        on_pass("probe", len(chunk))
+        model.backward(loss(logits, chunk_labels)[1], need_dx=False)
         for total, parameter in zip(totals, parameters, strict=True):
-            total += parameter.grad * (size / len(images))
+            total += parameter.grad * (len(chunk) / len(images))
         model.zero_grads()
     for parameter, grad in zip(model.parameters(), saved, strict=True):
         parameter.grad = grad

@@ -3,6 +3,9 @@
 Selections here compare with a percentile instead of counting, read life from values instead of from a mask, and know
 only one gradient. None of it is recommended; it is here so that the published numbers can be understood and ports of
 the published code verified.
+
+Throughout, ``sparsity`` is a float, str or Fraction, taken as the decimal it reads; weights and gradients are arrays of
+one layer, and a mask is an array of bool of their shape.
 """
 
 from __future__ import annotations
@@ -32,17 +35,7 @@ def percentile_threshold(scores: np.ndarray, sparsity: float | Fraction) -> floa
 
 
 def magnitude_initial_mask(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
-    """Rule 1: the dense initial weights above a percentile of their magnitude live.
-
-    Parameters
-    ----------
-    weight : ndarray
-    sparsity : float, str or Fraction
-
-    Returns
-    -------
-    ndarray of bool, same shape
-    """
+    """Rule 1: the mask of the dense initial weights above a percentile of their magnitude."""
     return np.abs(weight) > percentile_threshold(np.abs(weight), sparsity)
 
 
@@ -61,23 +54,7 @@ def released_tdm_actions(
     With epochs counted from 0, masks are updated at multiples of delta_k: to s, then up to s - p_inter at epoch 0; to
     s + p_intra, then up to s from delta_k on; to s without growth from epochs - delta_k on.
 
-    Parameters
-    ----------
-    task, epoch : int
-        From 1, as for `tdm_actions`.
-    epochs : int
-        Epochs of a task.
-    sparsity, delta_k, p_inter, p_intra
-        As for `tdm_actions`.
-
-    Returns
-    -------
-    tuple of Action
-
-    Raises
-    ------
-    ValueError
-        If task, epoch or delta_k is below 1.
+    Parameters and errors are those of `tdm_actions`; ``epochs`` are those of a task.
     """
     if min(task, epoch, delta_k) < 1:
         raise ValueError(
@@ -99,15 +76,6 @@ def shrink_above_percentile(weight: np.ndarray, importance: np.ndarray, sparsity
 
     The percentile is over all entries of the layer, the comparison strict. Ties at the threshold all die, and there is
     no exact budget.
-
-    Parameters
-    ----------
-    weight, importance : ndarray, same shape
-    sparsity : float, str or Fraction
-
-    Returns
-    -------
-    ndarray of bool, same shape
     """
     return (importance > percentile_threshold(importance, sparsity)) & (weight != 0)
 
@@ -115,14 +83,7 @@ def shrink_above_percentile(weight: np.ndarray, importance: np.ndarray, sparsity
 def last_gradient_importance(weight: np.ndarray, last_grad: np.ndarray) -> np.ndarray:
     """Rule 4: |w| + 0.5 |g| with the gradient the last minibatch happened to leave, already gradient-masked.
 
-    Parameters
-    ----------
-    weight, last_grad : ndarray, same shape
-        ``last_grad`` is zero before the very first step.
-
-    Returns
-    -------
-    ndarray, same shape
+    Before the very first step ``last_grad`` is zero.
     """
     return np.abs(weight) + MERGED_COEFFICIENT * np.abs(last_grad)
 
@@ -140,17 +101,7 @@ def grow_count_by_value(weight: np.ndarray, sparsity: float | Fraction) -> int:
 def grow_by_value(weight: np.ndarray, sparsity: float | Fraction, rng: np.random.Generator | np.ndarray) -> np.ndarray:
     """Rule 5: every weight that is not 0 lives, and random zeros join.
 
-    Parameters
-    ----------
-    weight : ndarray
-        With dead entries at 0.
-    sparsity : float, str or Fraction
-    rng : numpy.random.Generator or ndarray of int
-        The stream named "mask", or the flat indices that join.
-
-    Returns
-    -------
-    ndarray of bool, same shape
+    ``rng`` is the stream named "mask", or an array of the flat indices that join.
     """
     mask = (weight != 0).reshape(-1)
     joined = choose(np.flatnonzero(~mask), grow_count_by_value(weight, sparsity), rng)
@@ -161,16 +112,7 @@ def grow_by_value(weight: np.ndarray, sparsity: float | Fraction, rng: np.random
 def percentile_gradient_mask(grad: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
     """Rule 6: gradients at or above a percentile of all |g| of the layer are kept, except exact zeros.
 
-    Parameters
-    ----------
-    grad : ndarray
-        The whole gradient, zero at dead entries.
-    sparsity : float, str or Fraction
-        s + q.
-
-    Returns
-    -------
-    ndarray of bool, same shape
+    ``grad`` is the whole gradient, zero at dead entries; ``sparsity`` is s + q.
     """
     return (np.abs(grad) >= percentile_threshold(np.abs(grad), sparsity)) & (grad != 0)
 
@@ -178,17 +120,7 @@ def percentile_gradient_mask(grad: np.ndarray, sparsity: float | Fraction) -> np
 def flip_score(flips: np.ndarray, ever_correct: np.ndarray, epochs: int) -> np.ndarray:
     """Rule 7: forgetting events of a stage (Toneva et al. 2019), or the epochs of a task if never correct in it.
 
-    Parameters
-    ----------
-    flips : ndarray of int, shape (n,)
-        How often a sample went from correct to wrong.
-    ever_correct : ndarray of bool, shape (n,)
-    epochs : int
-        Epochs of a task.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
+    ``flips`` says how often each of the (n,) remaining samples went from correct to wrong.
     """
     return np.where(ever_correct, flips, epochs)
 
@@ -196,12 +128,7 @@ def flip_score(flips: np.ndarray, ever_correct: np.ndarray, epochs: int) -> np.n
 def frozen_zeros(value: np.ndarray) -> np.ndarray | None:
     """Rule 8: the "mask" a parameter gets because a tenth of its initial values are zero: its nonzero entries.
 
-    Batch-norm biases start at 0, so they stay there for ever.
-
-    Returns
-    -------
-    ndarray of bool or None
-        None if fewer than 10 % are zero.
+    Batch-norm biases start at 0, so they stay there for ever. None if fewer than 10 % are zero.
     """
     zeros = int(np.count_nonzero(value == 0))
     return value != 0 if 10 * zeros >= value.size else None

@@ -158,13 +158,7 @@ register = PROFILES.register
 
 
 def mixed_rules(profile: str, mix: str = "") -> Rules:
-    """The rules of a profile, with single fields taken from another.
-
-    Parameters
-    ----------
-    profile : {"paper", "released"}
-    mix : str
-        Such as "shrink=released,freeze=paper"; empty for none.
+    """The rules of a profile, with single fields taken from another by a mix such as "shrink=released,freeze=paper".
 
     Raises
     ------
@@ -187,35 +181,17 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
 
 @functools.cache
 def rules_of(profile: str, mix: str = "", *, structure: str = "irregular") -> Rules:
-    """The rules of a run.
-
-    Parameters
-    ----------
-    profile, mix
-        As for `mixed_rules`.
-    structure : str
-        "irregular", or a key of `structured.STRUCTURES`, whose rules then choose masks by norms alone.
-
-    Raises
-    ------
-    ValueError
-        If a profile or a field is unknown.
-    """
-    rules = mixed_rules(profile, mix)
-    if structure in structured.STRUCTURES:
-        changes: dict[str, Any] = decisions.by_norms(structured.STRUCTURES[structure])
-        rules = dataclasses.replace(rules, **changes)
-    return rules
+    """`mixed_rules`; but a structure of `structured.STRUCTURES` has rules that choose masks by norms alone."""
+    kind = structured.STRUCTURES.get(structure)
+    changes: dict[str, Any] = {} if kind is None else decisions.by_norms(kind)
+    return dataclasses.replace(mixed_rules(profile, mix), **changes)
 
 
 def rules_table() -> str:
     """The fields of `Rules` as a Markdown table, for the documentation."""
     lines = ["| | rule | paper | published code | what it changes |", "| --- | --- | --- | --- | --- |"]
     for item in dataclasses.fields(Rules):
-        cells = [
-            item.metadata["number"],
-            f"`{item.name}`",
-            *(item.metadata[key] for key in ("paper", "code", "changes")),
-        ]
+        said = [item.metadata[key] for key in ("paper", "code", "changes")]
+        cells = [item.metadata["number"], f"`{item.name}`", *said]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

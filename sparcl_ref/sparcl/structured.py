@@ -3,6 +3,9 @@
 Every kind ranks its units by the L2 norm of their weights; gradients are ignored. As in the rest of the published code
 life is read from values: a weight that is exactly 0 is dead after a shrink, also within a unit that lives on, and an
 empty unit, which growth may choose, is one whose weights are all 0.
+
+Throughout, weights have shape (out, in, kh, kw) or (out, in), ``sparsity`` is a float, str or Fraction in 0..1, and a
+mask is an array of bool of the weight's shape. What cannot be divided into units raises a ValueError that says so.
 """
 
 from __future__ import annotations
@@ -31,17 +34,7 @@ BLOCK = 4
 
 
 def keep_filters(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
-    """Filters: output channels whose norm is above the percentile live.
-
-    Parameters
-    ----------
-    weight : ndarray, shape (out, ...)
-    sparsity : float, str or Fraction
-
-    Returns
-    -------
-    ndarray of bool, same shape
-    """
+    """Filters: output channels whose norm is above the percentile live."""
     norms = np.linalg.norm(weight.reshape(len(weight), -1), axis=1)
     alive = norms > percentile_threshold(norms, sparsity)
     return alive.reshape(-1, *[1] * (weight.ndim - 1)) & (weight != 0)
@@ -59,16 +52,8 @@ def kernel_sparsity(weight: np.ndarray, sparsity: float | Fraction) -> float:
 def keep_kernels_per_filter(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
     """Balanced filters: every output channel loses the same number of kernels, those of least norm.
 
-    Parameters
-    ----------
-    weight : ndarray, shape (out, in, kh, kw) or (out, in)
-    sparsity : float, str or Fraction
-        Of the layer once patterns are applied too, see `kernel_sparsity`. int(in * that) kernels go per channel;
-        among equals the higher index goes first.
-
-    Returns
-    -------
-    ndarray of bool, same shape
+    int(in * `kernel_sparsity`) kernels go per channel, so that the layer is as sparse as asked once patterns are
+    applied too; among equals the higher index goes first.
     """
     _need_kernels("filter_balance", weight)
     norms = np.linalg.norm(weight.reshape(*weight.shape[:2], -1), axis=2)
@@ -82,17 +67,7 @@ def keep_kernels_per_filter(weight: np.ndarray, sparsity: float | Fraction) -> n
 def best_patterns(weight: np.ndarray, sparsity: float | Fraction = 0) -> np.ndarray:
     """Patterns: each 3x3 kernel keeps the four-entry pattern of greatest norm, the first among equals.
 
-    Parameters
-    ----------
-    weight : ndarray, shape (out, in, 3, 3)
-        Other shapes live where they are not 0.
-    sparsity
-        Ignored: the pattern alone decides.
-
-    Returns
-    -------
-    ndarray of bool, same shape
-        Entries of the pattern that are exactly 0 are dead.
+    Kernels of another shape live where they are not 0. The pattern alone decides, whatever the sparsity.
     """
     if weight.shape[2:] != (3, 3):
         return weight != 0
@@ -120,23 +95,7 @@ def grow_patterns(weight: np.ndarray, sparsity: float | Fraction, rng: np.random
 
 
 def keep_column_blocks(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
-    """Column blocks: four neighbouring output channels at one input position, above the percentile of norms.
-
-    Parameters
-    ----------
-    weight : ndarray, shape (out, ...)
-        With out divisible by 4.
-    sparsity : float, str or Fraction
-
-    Returns
-    -------
-    ndarray of bool, same shape
-
-    Raises
-    ------
-    ValueError
-        If the output channels do not divide into blocks.
-    """
+    """Column blocks: four neighbouring output channels at one input position, above the percentile of norms."""
     norms = np.linalg.norm(_blocks(weight), axis=1)
     return _spread(norms > percentile_threshold(norms, sparsity), weight) & (weight != 0)
 

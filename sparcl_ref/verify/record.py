@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sparcl_ref.assembly import build_network
 from sparcl_ref.config import Config
+from sparcl_ref.draws import Draws
 from sparcl_ref.experiment import build
-from sparcl_ref.models import build_model
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
@@ -70,16 +71,7 @@ def canonical_dataset() -> Dataset:
 
 def dense_initial(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
     """The state in which a configuration's network starts, before any mask."""
-    network = build_model(
-        config.model,
-        input_shape=dataset.input_shape,
-        classes=dataset.classes,
-        width=config.width,
-        dtype=np.dtype(config.dtype),
-        rng=named_streams(config.seed)["init"],
-        draw=config.rules.initialise,
-    )
-    return network.state_dict()
+    return build_network(config, dataset, named_streams(config.seed)["init"]).state_dict()
 
 
 def canonical_initial() -> dict[str, np.ndarray]:
@@ -122,10 +114,6 @@ def record(
     initial : mapping of str to ndarray, optional
         Dense initial state (the names of ``state_dict``) instead of the drawn one.
 
-    Returns
-    -------
-    Path
-
     Raises
     ------
     ValueError
@@ -136,18 +124,8 @@ def record(
     _check_recordable(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     initial = dense_initial(config, dataset) if initial is None else initial
-    trainers = build(config, dataset), build(config, dataset)
-    for trainer in trainers:
-        trainer.model.load_state_dict(dict(initial))
-    return record_beside(path, *trainers, initial)
-
-
-def record_beside(
-    path: str | os.PathLike[str], trainer: Trainer, beside: Trainer, initial: Mapping[str, np.ndarray]
-) -> Path:
-    """`record` for two trainers, equal and not begun; the second one's weights are moved by one rounding each."""
-    config, path = trainer.config, Path(path)
-    eps = float(np.finfo(config.dtype).eps)
+    trainer, beside = (build(config, dataset, draws=Draws(weights=initial)) for _ in range(2))
+    path, eps = Path(path), float(np.finfo(config.dtype).eps)
     _move_by_one_rounding(beside, eps)
     terms, growth, listed = _longest_sum(trainer), 1.0, []
     growth_of_step: dict[str, float] = {}

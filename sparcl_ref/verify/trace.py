@@ -36,12 +36,6 @@ def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None
     reference : path-like, optional
         What `record` wrote; by default the canonical run, recorded now into a temporary file.
 
-    Returns
-    -------
-    TraceReport
-        Its ``ok`` is true if the trace is finished, something was compared that an implementation computes, nothing
-        differed, and every name was known.
-
     Raises
     ------
     TraceError
@@ -80,7 +74,8 @@ class _Check:
     def run(self) -> TraceReport:
         report = self.report
         known = {str(name) for name, _, _ in self.tensors}
-        report.unknown = [name for name in self.got.names if name not in known and not _is_own(name)]
+        known |= {text for text in self.got.names if (name := Name.parse(text)) and name.pass_name == OWN_PASS}
+        report.unknown = [name for name in self.got.names if name not in known]
         report.known = tuple(str(name) for name, _, _ in self.tensors) if report.unknown else ()
         for name, rule, tolerance in self.tensors:
             if str(name) in self.got:
@@ -110,8 +105,7 @@ class _Check:
             self._last_agreed[name[1:]] = name.step
         else:
             report.first, report.rule = difference, rule
-            report.agreed_before = list(self._agreed)
-            report.missing_before = list(self._missing)
+            report.agreed_before, report.missing_before = list(self._agreed), list(self._missing)
             report.missing_before_count = self._missing_since
             report.same_tensor_agreed_at = self._last_agreed.get(name[1:])
             self._note_later(name, difference)
@@ -124,27 +118,13 @@ class _Check:
         after[-1].add(name, difference)
 
 
-def _is_own(text: str) -> bool:
-    """Whether a name is of the user's own pass."""
-    name = Name.parse(text)
-    return name is not None and name.pass_name == OWN_PASS
-
-
 def compare_tensor(
     name: Name, got: np.ndarray, expected: np.ndarray, *, rule: Rule, tolerance: float | None, eps: float
 ) -> Difference | None:
-    """Hold one tensor against the expected one.
+    """Hold one tensor against the expected one, whose epsilon is ``eps``.
 
-    Parameters
-    ----------
-    name : Name
-    got, expected : ndarray
-    rule : Rule
-        Exact rules allow no difference; rules with ``zeros`` want exactly 0 where the expectation is 0.
-    tolerance : float or None
-        Largest absolute difference; it grows with the epsilon of ``got`` where that is coarser.
-    eps : float
-        Epsilon of the reference.
+    Exact rules allow no difference; rules with ``zeros`` want exactly 0 where the expectation is 0. The tolerance is
+    the largest absolute difference; it grows with the epsilon of ``got`` where that is coarser.
     """
     problem = ""
     if got.shape != expected.shape:

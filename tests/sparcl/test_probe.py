@@ -3,21 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sparcl_ref.losses import cross_entropy
-from sparcl_ref.sparcl.importance import chunks, probe_gradients
+from sparcl_ref.sparcl.importance import probe_gradients
 from tests import tiny
 from tests.helpers import assert_close, assert_positive_zero
-
-
-@given(st.integers(0, 70), st.integers(1, 33))
-def test_chunks_cover_everything_once_in_order(count, size) -> None:
-    parts = [list(range(count))[part] for part in chunks(count, size)]
-    assert [i for part in parts for i in part] == list(range(count))
-    assert [len(part) for part in parts] == [size] * (count // size) + [count % size] * (count % size > 0)
-    assert all(part.stop <= count for part in chunks(count, size))
 
 
 def samples(count: int, *, classes=tiny.CLASSES, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:

@@ -37,8 +37,9 @@ class TwinTrace:
 
     def __init__(self, choices: Choices, writer: TraceWriter, *, spoil: Spoil | None = None) -> None:
         self.choices, self.writer, data = choices, writer, choices.data
-        names = set(Config.__dataclass_fields__) - {"dtype", "sparsifiable"}
-        config = Config(**{name: choices.config[name] for name in names})
+        told = choices.config | {"tdm": choices.config["policy"] == "tdm"}
+        names = (set(Config.__dataclass_fields__) - {"dtype", "sparsifiable"}) & told.keys()
+        config = Config(**{name: told[name] for name in names})
         mean, std = (data[name].reshape(1, -1, 1, 1) for name in ("mean", "std"))
         self.normalise = lambda raw: (raw * data["scale"] - mean) / std
         classes = len(choices.class_order)

@@ -63,15 +63,10 @@ class Name(NamedTuple):
 
 
 class TraceWriter:
-    """Writes a trace member by member; nothing is kept but the names.
+    """Writes a trace member by member, over any file of that path; nothing is kept but the names.
 
     Use it in a ``with`` statement, or call `close`: a file that was never closed lacks its end and is refused by
     `TraceReader`. Where an exception ends the ``with`` statement, what was written until then is kept, and marked.
-
-    Parameters
-    ----------
-    path : path-like
-        Overwritten if it exists.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -85,12 +80,10 @@ class TraceWriter:
             raise TraceError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def write(self, step: str, pass_name: str, layer: str, tensor: str, array: Any) -> None:
-        """Add one tensor.
+        """Add one tensor, under the parts of its `Name`; an empty layer is "-".
 
         Parameters
         ----------
-        step, pass_name, layer, tensor : str
-            The parts of its `Name`; an empty layer is "-".
         array : array_like
             Numbers or booleans, of any shape; whatever `numpy.asarray` takes.
 
@@ -113,15 +106,7 @@ class TraceWriter:
             np.lib.format.write_array(member, np.asarray(values, order="C"), version=(1, 0), allow_pickle=False)
 
     def close(self, *, complete: bool = True, **manifest: Any) -> None:
-        """End the file.
-
-        Parameters
-        ----------
-        complete : bool
-            False if the run was interrupted; a comparison says so.
-        **manifest
-            JSON values for the manifest.
-        """
+        """End the file with JSON values for its manifest; a run that was interrupted is not ``complete``."""
         values = {"format": FORMAT, "complete": complete, **manifest}
         try:
             with self._archive.open(MANIFEST, "w") as member:
@@ -143,10 +128,6 @@ class TraceWriter:
 
 class TraceReader:
     """Reads a trace member by member.
-
-    Parameters
-    ----------
-    path : path-like
 
     Attributes
     ----------
@@ -225,8 +206,8 @@ class TraceReader:
             manifest = json.loads(self._archive.read(MANIFEST))
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise TraceError(f"{self.path}: {MANIFEST} cannot be read ({_said(error)})") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            found = manifest.get("format") if isinstance(manifest, dict) else manifest
+        found = manifest.get("format") if isinstance(manifest, dict) else manifest
+        if not isinstance(manifest, dict) or found != FORMAT:
             raise TraceError(f"{self.path}: a trace of format {FORMAT} is expected, got {found!r}")
         return manifest
 

@@ -81,9 +81,10 @@ class Choices:
                 if at != "start":
                     choice = _event(at, self.path)
                     for name in group:
-                        if name.pass_name == "choices":
-                            target = choice.joins if name.tensor == "joins" else choice.values
-                            target[name.layer if name.tensor == "joins" else name.tensor] = reader.read(str(name))
+                        if name.pass_name == "choices" and name.tensor == "joins":
+                            choice.joins[name.layer] = reader.read(str(name))
+                        elif name.pass_name == "choices":
+                            choice.values[name.tensor] = reader.read(str(name))
                     yield choice
 
 
@@ -100,10 +101,8 @@ def read_choices(path: str | os.PathLike[str]) -> Choices:
         for text in reader.names:
             name = Name.parse(text)
             if name and name.step == "start":
-                key = name.tensor if name.layer == NO_LAYER else name.layer
-                parts.setdefault((name.pass_name, name.tensor if name.layer != NO_LAYER else ""), {})[key] = (
-                    reader.read(text)
-                )
+                kind, key = ("", name.tensor) if name.layer == NO_LAYER else (name.tensor, name.layer)
+                parts.setdefault((name.pass_name, kind), {})[key] = reader.read(text)
         try:
             return Choices(
                 path=Path(path),

@@ -1,4 +1,4 @@
-"""Listening to a run: what goes through its layers, its probes and its buffer, without changing a number of it.
+"""Listening to a run: what goes through its layers and its probes, without changing a number of it.
 
 A public method of an object is replaced by one that passes everything on and takes notes; leaving the context puts it
 back. Classes and modules are never touched, so two runs can be listened to at once.
@@ -6,7 +6,7 @@ back. Classes and modules are never touched, so two runs can be listened to at o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.layers import Layer, Sequential
+from sparcl_ref.layers import Layer, Parameter, Sequential
 from sparcl_ref.models import Network
-from sparcl_ref.replay import ReservoirBuffer
+from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
 from sparcl_ref.trainer import Trainer
 
 
@@ -41,23 +41,14 @@ class PassNotes:
 
 @dataclass
 class Notes:
-    """What was heard since the last event.
+    """What was heard since the last event: passes in train mode, both parts of equation 1, and the importance.
 
-    Attributes
-    ----------
-    passes : list of PassNotes
-        Passes in train mode, in order.
-    probe_gradients : tuple of list of ndarray or None
-        Current and buffer part of equation 1, one array per sparsifiable parameter.
-    importance : list of ndarray or None
-        Equation 1, in the same order.
-    reservoir_draws : ndarray of int or None
+    Of the latter there is one array per sparsifiable parameter, or None where no mask shrank.
     """
 
     passes: list[PassNotes] = field(default_factory=list)
     probe_gradients: tuple[list[np.ndarray], list[np.ndarray]] | None = None
     importance: list[np.ndarray] | None = None
-    reservoir_draws: np.ndarray | None = None
 
 
 class Listener:
@@ -84,12 +75,10 @@ class Listener:
             for name, layer in trainer.model.named_layers():
                 # A sequence computes nothing of its own: its output is its last layer's.
                 if not isinstance(layer, Sequential | Network):
-                    put(_replaced(layer, "forward", partial(self._forward, name, layer)))
-                    put(_replaced(layer, "backward", partial(self._backward, name, layer)))
+                    put(_replaced(layer, "forward", partial(self._noted, "outputs", name, layer)))
+                    put(_replaced(layer, "backward", partial(self._noted, "input_gradients", name, layer)))
             if trainer.regime is not None:
-                put(_replaced(trainer.regime, "importance", self._importance))
-            if trainer.buffer is not None:
-                put(_replaced(trainer.buffer, "add", partial(self._add, trainer.buffer)))
+                put(_replaced(trainer.regime.policy, "scores", self._scores))
             yield self
 
     def _network_forward(self, call: Callable) -> Callable:
@@ -109,43 +98,27 @@ class Listener:
 
         return backward
 
-    def _forward(self, name: str, layer: Layer, call: Callable) -> Callable:
-        def forward(x: np.ndarray, *, mode: str) -> np.ndarray:
-            y = call(x, mode=mode)
-            if self._training:
-                self._notes.passes[-1].outputs.append(LayerNote(name, type(layer).__name__, y))
-            return y
+    def _noted(self, into: str, name: str, layer: Layer, call: Callable) -> Callable:
+        """A layer's forward or backward method whose result, if there is one, is noted among those of the pass."""
 
-        return forward
+        def noted(array: np.ndarray, **how: Any) -> np.ndarray | None:
+            result = call(array, **how)
+            if self._training and result is not None:
+                getattr(self._notes.passes[-1], into).append(LayerNote(name, type(layer).__name__, result))
+            return result
 
-    def _backward(self, name: str, layer: Layer, call: Callable) -> Callable:
-        def backward(dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
-            dx = call(dy, need_dx=need_dx)
-            if self._training and dx is not None:
-                self._notes.passes[-1].input_gradients.append(LayerNote(name, type(layer).__name__, dx))
-            return dx
+        return noted
 
-        return backward
-
-    def _importance(self, call: Callable) -> Callable:
-        def importance(probe: Callable) -> list[np.ndarray]:
-            def heard(parameters: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
-                self._notes.probe_gradients = probe(parameters)
+    def _scores(self, call: Callable) -> Callable:
+        def scores(parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
+            def heard(some: Sequence[Parameter], samples: int) -> tuple[Scores, Scores]:
+                self._notes.probe_gradients = probe(some, samples)
                 return self._notes.probe_gradients
 
-            self._notes.importance = call(heard)
+            self._notes.importance = call(parameters, heard, rng)
             return self._notes.importance
 
-        return importance
-
-    def _add(self, buffer: ReservoirBuffer, call: Callable) -> Callable:
-        def add(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, *, task: int, rng: Any) -> np.ndarray:
-            if isinstance(rng, np.random.Generator):
-                rng = rng.integers(0, buffer.presented + np.arange(len(images)) + 1)
-            self._notes.reservoir_draws = np.asarray(rng)
-            return call(images, labels, logits, task=task, rng=rng)
-
-        return add
+        return scores
 
 
 @contextmanager

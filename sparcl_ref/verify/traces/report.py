@@ -46,8 +46,6 @@ class TraceReport(Finding):
 
     Attributes
     ----------
-    mine, reference : str
-        Paths.
     complete : bool
         False if the user's writer was interrupted.
     compared, values : int
@@ -58,9 +56,8 @@ class TraceReport(Finding):
         "pass/tensor" to how many computed tensors of that kind the user's trace lacks.
     unknown : list of str
         Names that the reference does not have.
-    first : Difference or None
-    rule : Rule or None
-        The rule of the tensor that diverged first.
+    first, rule : Difference and Rule, or None
+        Of the tensor that diverged first.
     agreed_before, missing_before : list of str
         The last tensors that agreed, and those not provided between them and the first divergence.
     same_tensor_agreed_at : str or None
@@ -130,11 +127,9 @@ class TraceReport(Finding):
     def _unknown_lines(self) -> list[str]:
         if not self.unknown:
             return []
-        lines = [
-            f"{len(self.unknown):,} unknown names, so nothing was held against them "
-            "(tensors of your own belong in a pass named extra):"
-        ]
-        return lines + [f"  {name}; {self._advice(name)}" for name in self.unknown[:NAMES_SHOWN]]
+        said = "unknown names, so nothing was held against them (tensors of your own belong in a pass named extra):"
+        advice = [f"  {name}; {self._advice(name)}" for name in self.unknown[:NAMES_SHOWN]]
+        return [f"{len(self.unknown):,} {said}", *advice]
 
     def _advice(self, text: str) -> str:
         """What may have been meant by an unknown name: first its step is looked for, then the rest within the step."""
@@ -161,11 +156,9 @@ class TraceReport(Finding):
             lines.append(f"  this tensor last agreed at {at_words(self.same_tensor_agreed_at)}")
         lines.append("  agreed just before:" if self.agreed_before else "  nothing was compared before it")
         lines += [f"    {name}" for name in self.agreed_before]
-        if self.missing_before_count:
-            lines.append(
-                f"  not provided between these and the divergence, so the cause may lie there: "
-                f"{self.missing_before_count:,} tensors, the last of them"
-            )
+        if count := self.missing_before_count:
+            said = "not provided between these and the divergence, so the cause may lie there"
+            lines.append(f"  {said}: {count:,} tensors, the last of them")
             lines += [f"    {name}" for name in self.missing_before]
         return lines
 
@@ -197,8 +190,7 @@ def _difference_lines(difference: Difference, rule: Rule) -> list[str]:
         measured = difference.ulp is not None and math.isfinite(difference.ulp)
         distance = f", which is {difference.ulp:.3g} ULP" if measured else ""
         allowed = f"tolerance {difference.allowed:.3g}" if difference.allowed else "every entry must be equal"
-        if _must_be_zero(difference, rule):
-            allowed = "it must be exactly 0"
+        allowed = "it must be exactly 0" if _must_be_zero(difference, rule) else allowed
         lines.append(f"  at index {difference.index}: got {got!r}, expected {expected!r}")
         error_words = f"error {error:.3g}{distance}" if math.isfinite(error) else "not a finite number"
         lines.append(f"  {error_words}; {allowed}; {difference.bad} of {difference.size} entries are wrong")

@@ -6,14 +6,10 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """What a tensor has to be.
+    """What a tensor has to be, in one sentence, and the equation, algorithm or paper that says so.
 
     Attributes
     ----------
-    sentence : str
-        The rule in one sentence.
-    source : str
-        Equation, algorithm or paper it belongs to.
     exact : bool
         Whether every entry must be equal; else a tolerance applies.
     zeros : bool
@@ -189,10 +185,7 @@ def rule_book() -> RuleBook:
     from sparcl_ref.verify.areas import functions
 
     known = functions()
-    made_by = {
-        name: Rule(
-            f"{known[function].sentence}.", known[function].source, all(o.exact for o in known[function].outputs)
-        )
-        for name, function in _FUNCTIONS.items()
-    }
+    made_by = {}
+    for name, function in ((name, known[key]) for name, key in _FUNCTIONS.items()):
+        made_by[name] = Rule(f"{function.sentence}.", function.source, all(out.exact for out in function.outputs))
     return RuleBook(_RULES | made_by)

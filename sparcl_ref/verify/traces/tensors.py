@@ -9,13 +9,12 @@ import numpy as np
 
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.history import Event
-from sparcl_ref.layers import Parameter
 from sparcl_ref.methods import Observation
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import cgi
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.verify.traces.archive import NO_LAYER, Name
-from sparcl_ref.verify.traces.listening import Listener, Notes, PassNotes
+from sparcl_ref.verify.traces.listening import Listener, Notes
 
 
 class Tensor(NamedTuple):
@@ -41,12 +40,8 @@ class _EventTensors:
 def event_tensors(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterator[list[Tensor]]:
     """Run a trainer that has not begun to its end; yields the tensors of each event.
 
-    Parameters
-    ----------
-    trainer : Trainer
-        Of the NumPy engine, with the regime on and the profile "paper".
-    initial : mapping of str to ndarray
-        The model's state before the initial masks cut it.
+    It is one of the NumPy engine, with the regime on and the profile "paper"; ``initial`` is the model's state before
+    the initial masks cut it.
     """
     yield _start(trainer, initial)
     with Listener(trainer).listening() as listener:
@@ -62,7 +57,9 @@ def event_tensors(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterat
             elif event.kind == "step" and event.observation is not None:
                 yield _step(trainer, event, event.observation, notes)
             elif event.kind == "end_epoch":
-                yield _end_epoch(trainer, event)
+                out = _EventTensors(f"task{event.task}.epoch{event.epoch}.end")
+                out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
+                yield out.tensors
             elif event.kind == "end_task":
                 yield _end_task(trainer, event)
 
@@ -99,9 +96,8 @@ def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, 
     out.add("choices", NO_LAYER, "permutation", "choice", trainer.cursor.permutation)
     for change in event.mask_changes:
         if change.kind == "shrink" and notes.probe_gradients and notes.importance:
-            for parameter, current, memory, score in zip(
-                parameters, *notes.probe_gradients, notes.importance, strict=True
-            ):
+            scored = zip(parameters, *notes.probe_gradients, notes.importance, strict=True)
+            for parameter, current, memory, score in scored:
                 out.add("shrink", parameter.name, "current_gradient", "probe/current", current)
                 out.add("shrink", parameter.name, "buffer_gradient", "probe/buffer", memory)
                 out.add("shrink", parameter.name, "importance", "cwi", score)
@@ -113,22 +109,27 @@ def _begin_epoch(trainer: Trainer, event: Event, notes: Notes, masks: dict[str, 
     if event.mask_changes:
         for parameter in parameters:
             out.add("masked", parameter.name, "value", "masked", parameter.value)
-            if (velocity := _velocity(parameter)) is not None:
+            if (velocity := parameter.slots.get("momentum")) is not None:
                 out.add("masked", parameter.name, "velocity", "masked", velocity)
     return out.tensors
 
 
 def _step(trainer: Trainer, event: Event, step: Observation, notes: Notes) -> list[Tensor]:
-    out = _EventTensors(f"task{event.task}.epoch{event.epoch}.step{event.step}")
-    parameters = trainer.model.parameters()
+    out, parameters = _EventTensors(f"task{event.task}.epoch{event.epoch}.step{event.step}"), trainer.model.parameters()
     replayed = [term for term in step.losses if term != "current"]
     out.add("choices", NO_LAYER, "batch", "choice", event.indices)
     for term, slots in zip(replayed, step.draws, strict=True):
         out.add("choices", NO_LAYER, f"{term}_slots", "choice", slots)
-    if notes.reservoir_draws is not None:
-        out.add("choices", NO_LAYER, "reservoir_draws", "choice", notes.reservoir_draws)
-    for (term, loss), notes_of_pass in zip(step.losses.items(), notes.passes, strict=True):
-        _pass(out, term, loss, notes_of_pass)
+    if event.drawn is not None:
+        out.add("choices", NO_LAYER, "reservoir_draws", "choice", event.drawn)
+    for (term, loss), heard in zip(step.losses.items(), notes.passes, strict=True):
+        out.add(term, NO_LAYER, "input", "input", heard.x)
+        for note in heard.outputs:
+            out.add(term, note.layer, "output", f"output/{note.kind}", note.array)
+        out.add(term, NO_LAYER, "loss", f"loss/{term}", loss)
+        out.add(term, NO_LAYER, "logits_gradient", "dlogits", heard.dlogits)
+        for note in heard.input_gradients:
+            out.add(term, note.layer, "input_gradient", f"dx/{note.kind}", note.array)
         if term == "current":
             for parameter, grad in zip(parameters, step.current_grads, strict=True):
                 out.add("current", parameter.name, "gradient", "gradient/current", grad)
@@ -145,16 +146,6 @@ def _step(trainer: Trainer, event: Event, step: Observation, notes: Notes) -> li
     macs = trainer.ledger.table.phase_macs()
     out.add("cost", NO_LAYER, "flops", "flops", [FLOPS_PER_MAC * count for count in macs.values()])
     return out.tensors
-
-
-def _pass(out: _EventTensors, term: str, loss: float, notes: PassNotes) -> None:
-    out.add(term, NO_LAYER, "input", "input", notes.x)
-    for note in notes.outputs:
-        out.add(term, note.layer, "output", f"output/{note.kind}", note.array)
-    out.add(term, NO_LAYER, "loss", f"loss/{term}", loss)
-    out.add(term, NO_LAYER, "logits_gradient", "dlogits", notes.dlogits)
-    for note in notes.input_gradients:
-        out.add(term, note.layer, "input_gradient", f"dx/{note.kind}", note.array)
 
 
 def _gradient_masks(out: _EventTensors, trainer: Trainer, event: Event, step: Observation) -> None:
@@ -174,7 +165,7 @@ def _gradient_masks(out: _EventTensors, trainer: Trainer, event: Event, step: Ob
 def _update(out: _EventTensors, trainer: Trainer) -> None:
     for parameter in trainer.model.parameters():
         out.add("update", parameter.name, "gradient", "gradient", parameter.grad)
-        if (velocity := _velocity(parameter)) is not None:
+        if (velocity := parameter.slots.get("momentum")) is not None:
             out.add("update", parameter.name, "velocity", "velocity", velocity)
         out.add("update", parameter.name, "value", "value", parameter.value)
     for name, array in trainer.model.named_buffers():
@@ -190,19 +181,8 @@ def _buffer(out: _EventTensors, buffer: ReservoirBuffer, event: Event) -> None:
     out.add("buffer", NO_LAYER, "logits", "stored_logits", memory.logits)
 
 
-def _end_epoch(trainer: Trainer, event: Event) -> list[Tensor]:
-    out = _EventTensors(f"task{event.task}.epoch{event.epoch}.end")
-    out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
-    return out.tensors
-
-
 def _end_task(trainer: Trainer, event: Event) -> list[Tensor]:
     out, history = _EventTensors(f"task{event.task}.end"), trainer.history
     out.add("evaluation", NO_LAYER, "class_il_accuracy", "accuracy", history.class_il_matrix[-1])
     out.add("evaluation", NO_LAYER, "task_il_accuracy", "accuracy", history.task_il_matrix[-1])
     return out.tensors
-
-
-def _velocity(parameter: Parameter) -> np.ndarray | None:
-    """The velocity, or None while there is none to keep."""
-    return parameter.slots.get("momentum")
