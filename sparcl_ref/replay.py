@@ -49,6 +49,20 @@ class Samples(NamedTuple):
     tasks: np.ndarray
 
 
+def slot_dtype(
+    image_shape: tuple[int, ...], image_dtype: DTypeLike, classes: int, logits_dtype: DTypeLike
+) -> np.dtype[Any]:
+    """What the buffer keeps of a sample, as a structured dtype: its ``itemsize`` is known before there is a buffer."""
+    return np.dtype(
+        [
+            ("images", image_dtype, image_shape),
+            ("labels", np.int64),
+            ("logits", logits_dtype, (classes,)),
+            ("tasks", np.int64),
+        ]
+    )
+
+
 class ReservoirBuffer:
     """A fixed number of samples, each kept as it was before normalisation and augmentation.
 
@@ -84,14 +98,7 @@ class ReservoirBuffer:
     ):
         if capacity < 1:
             raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
-        slot = np.dtype(
-            [
-                ("images", image_dtype, image_shape),
-                ("labels", np.int64),
-                ("logits", logits_dtype, (classes,)),
-                ("tasks", np.int64),
-            ]
-        )
+        slot = slot_dtype(image_shape, image_dtype, classes, logits_dtype)
         self.nbytes = capacity * slot.itemsize
         require_memory(f"a buffer of {capacity} samples", self.nbytes)
         self.capacity = capacity

@@ -17,7 +17,7 @@ from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.peak import pass_peak
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
-from sparcl_ref.replay import nbytes_for
+from sparcl_ref.replay import slot_dtype
 
 INDEX_BYTES = 4
 
@@ -123,13 +123,9 @@ def _fullest(moments: Mapping[str, Mapping[str, int]]) -> Memory:
 
 def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str, int]:
     """Bytes of the rehearsal buffer, and of a batch: raw and as the network's input."""
-    buffer = nbytes_for(
-        config.buffer_size if config.rehearses else 0,
-        image_shape=spec.input_shape,
-        image_dtype=np.dtype((np.void, image_item_bytes)),
-        classes=spec.classes,
-        logits_dtype=config.dtype,
-    )
+    pixel = np.dtype((np.void, image_item_bytes))
+    slots = config.buffer_size if config.rehearses else 0
+    buffer = slots * slot_dtype(spec.input_shape, pixel, spec.classes, config.dtype).itemsize
     numbers = config.batch_size * math.prod(spec.input_shape)
     return {"buffer": buffer, "batch": numbers * (image_item_bytes + _item_bytes(config))}
 
