@@ -26,11 +26,8 @@ class Forecast:
 
     Attributes
     ----------
-    name : str
     epochs, steps, pass_samples : int
         Of the whole run; samples of all passes.
-    engine : str
-        "numpy" or "numba".
     train_flops, memory_bytes : dict of str to int or None
         By convention: "paper", "exact", for memory also "exact_sparse_engine"; None where a layer does not say its own.
     nominal : bool

@@ -70,8 +70,9 @@ def twin_model(network: Network, *, width: int) -> nn.Module:
 
 def twin_config(config: Config) -> torch_twin.Config:
     """The twin's settings: every field of ours that it knows by the same name."""
-    names = set(torch_twin.Config.__dataclass_fields__) - {"dtype", "sparsifiable"}
-    return torch_twin.Config(**{name: getattr(config, name) for name in names})
+    told = config.to_json() | {"tdm": config.policy == "tdm"}
+    names = (set(torch_twin.Config.__dataclass_fields__) - {"dtype", "sparsifiable"}) & told.keys()
+    return torch_twin.Config(**{name: told[name] for name in names})
 
 
 def twin_of(trainer: Trainer) -> Twin:
@@ -103,7 +104,7 @@ def percentile_clearance(twin: Twin) -> float:
     """
     config = twin.config
     s = masks.exact(config.sparsity)
-    targets = {s, masks.clamp(s + masks.exact(config.policy_settings.p_intra)), config.gradient_sparsity}
+    targets = {s, masks.clamp(s + masks.exact(config.p_intra)), config.gradient_sparsity}
     positions = [float(target * (mask.numel() - 1)) for target in targets for mask in twin.masks.values()]
     return min(min(position % 1, 1 - position % 1) for position in positions)
 

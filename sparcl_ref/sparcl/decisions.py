@@ -72,23 +72,19 @@ def importance_probe(parameters: Sequence[Parameter], probe: Probe, rng: Rng, *,
 
 
 @rule()
-def importance_last_gradient(
-    parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float
-) -> Scores:
-    """Magnitude and the gradient left by the last step; alpha and beta are not used."""
+def importance_last_gradient(parameters: Sequence[Parameter], probe: Probe, rng: Rng, **unused: float) -> Scores:
+    """Magnitude and the gradient left by the last step."""
     return [released.last_gradient_importance(parameter.value, parameter.grad) for parameter in parameters]
 
 
 @rule()
-def importance_magnitude(
-    parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float
-) -> Scores:
+def importance_magnitude(parameters: Sequence[Parameter], probe: Probe, rng: Rng, **unused: float) -> Scores:
     """|w| alone."""
     return [np.abs(parameter.value) for parameter in parameters]
 
 
 @rule()
-def importance_random(parameters: Sequence[Parameter], probe: Probe, rng: Rng, *, alpha: float, beta: float) -> Scores:
+def importance_random(parameters: Sequence[Parameter], probe: Probe, rng: Rng, **unused: float) -> Scores:
     """Chance."""
     return [rng.random(parameter.value.shape) for parameter in parameters]
 

@@ -163,7 +163,7 @@ def test_listening_changes_no_bit_of_the_run(tensors):
 
 def test_listening_leaves_nothing_behind():
     trainer, other = build(CANONICAL, canonical_dataset()), build(CANONICAL, canonical_dataset())
-    owners = [trainer.regime, trainer.regime.policy, *(layer for _, layer in trainer.model.named_layers())]
+    owners = [trainer, trainer.regime.policy, *(layer for _, layer in trainer.model.named_layers())]
     before = [set(vars(owner)) for owner in owners]
     listener = Listener(trainer)
     with listener.listening():

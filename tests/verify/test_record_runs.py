@@ -78,7 +78,7 @@ SHORT = dataclasses.replace(CANONICAL, epochs=2, classes_per_task=3, ddr=False)
         ({"method": "er"}, "replay_ce/-/loss", "replay_mse"),
         ({"method": "sgd"}, "ddr/-/correct", "buffer/-"),
         ({"budgets": "global"}, "shrink/conv3.weight/mask", "nowhere"),
-        ({"tdm": False, "dgm": False}, "update/conv2.weight/velocity", "importance"),
+        ({"policy": "static", "dgm": False}, "update/conv2.weight/velocity", "importance"),
         ({"dtype": "float32"}, "current/bn1/output", "nowhere"),
     ],
     ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",

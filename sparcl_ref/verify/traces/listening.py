@@ -6,7 +6,7 @@ back. Classes and modules are never touched, so two runs can be listened to at o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.layers import Layer, Parameter, Sequential
+from sparcl_ref.layers import Layer, Sequential
 from sparcl_ref.models import Network
-from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
 from sparcl_ref.trainer import Trainer
 
 
@@ -77,8 +76,9 @@ class Listener:
                 if not isinstance(layer, Sequential | Network):
                     put(_replaced(layer, "forward", partial(self._noted, "outputs", name, layer)))
                     put(_replaced(layer, "backward", partial(self._noted, "input_gradients", name, layer)))
+            put(_replaced(trainer, "probe", partial(self._kept, "probe_gradients")))
             if trainer.regime is not None:
-                put(_replaced(trainer.regime.policy, "scores", self._scores))
+                put(_replaced(trainer.regime.policy, "scores", partial(self._kept, "importance")))
             yield self
 
     def _network_forward(self, call: Callable) -> Callable:
@@ -109,16 +109,15 @@ class Listener:
 
         return noted
 
-    def _scores(self, call: Callable) -> Callable:
-        def scores(parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
-            def heard(some: Sequence[Parameter], samples: int) -> tuple[Scores, Scores]:
-                self._notes.probe_gradients = probe(some, samples)
-                return self._notes.probe_gradients
+    def _kept(self, name: str, call: Callable) -> Callable:
+        """A method whose last result is kept under a name of the notes."""
 
-            self._notes.importance = call(parameters, heard, rng)
-            return self._notes.importance
+        def kept(*args: Any, **how: Any) -> Any:
+            result = call(*args, **how)
+            setattr(self._notes, name, result)
+            return result
 
-        return scores
+        return kept
 
 
 @contextmanager

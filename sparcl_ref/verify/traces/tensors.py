@@ -57,9 +57,7 @@ def event_tensors(trainer: Trainer, initial: Mapping[str, np.ndarray]) -> Iterat
             elif event.kind == "step" and event.observation is not None:
                 yield _step(trainer, event, event.observation, notes)
             elif event.kind == "end_epoch":
-                out = _EventTensors(f"task{event.task}.epoch{event.epoch}.end")
-                out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
-                yield out.tensors
+                yield _end_epoch(trainer, event)
             elif event.kind == "end_task":
                 yield _end_task(trainer, event)
 
@@ -179,6 +177,12 @@ def _buffer(out: _EventTensors, buffer: ReservoirBuffer, event: Event) -> None:
     for tensor in ("images", "labels", "tasks"):
         out.add("buffer", NO_LAYER, tensor, "stored", getattr(memory, tensor))
     out.add("buffer", NO_LAYER, "logits", "stored_logits", memory.logits)
+
+
+def _end_epoch(trainer: Trainer, event: Event) -> list[Tensor]:
+    out = _EventTensors(f"task{event.task}.epoch{event.epoch}.end")
+    out.add("ddr", NO_LAYER, "remaining", "remaining", trainer.cursor.remaining)
+    return out.tensors
 
 
 def _end_task(trainer: Trainer, event: Event) -> list[Tensor]:
