@@ -165,7 +165,7 @@ class RegimeMachine(RuleBasedStateMachine):
         q = (1 - s) / 5 if self.config.dgm_q is None else exact(self.config.dgm_q)
         for parameter in self.sparse:
             self.happened["refresh"] += 1
-            if self.config.rules.gradient_mask.__name__ == "gradient_mask_cgi":
+            if self.config.rules.gradient_mask.counts:
                 assert parameter.grad_active == min(parameter.active, active_count(parameter.value.size, clamp(s + q)))
             else:
                 # The smallest gradient kept is at the percentile or above, so at most that many are kept.

@@ -7,12 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from sparcl_ref.evaluation import accuracy_rows
 from sparcl_ref.losses import correct, cross_entropy
+from sparcl_ref.methods import FineTuning
 from sparcl_ref.models import build_model
 from sparcl_ref.sparcl.rules import Rules
 from sparcl_ref.sparcl.structured import keep_column_blocks, keep_filters, keep_kernels_per_filter
 from sparcl_ref.streams import Dataset, split
-from sparcl_ref.trainer import accuracy_rows
 
 
 def test_evaluation_normalises_by_running_statistics():
@@ -30,7 +31,7 @@ def test_evaluation_normalises_by_running_statistics():
     def alone(x, mode):
         return np.concatenate([model.forward(sample[np.newaxis], mode=mode) for sample in x])
 
-    rows = accuracy_rows(model, stream, np.dtype(np.float64))
+    rows = accuracy_rows(FineTuning(model), stream, np.dtype(np.float64))
     other_mode_differs = False
     for position, task in enumerate(stream.tasks):
         x, y = dataset.normalise(dataset.test_x[task.test_index], np.dtype(np.float64)), dataset.test_y[task.test_index]
