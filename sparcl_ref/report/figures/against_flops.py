@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import Affine2DBase, ScaledTranslation
 
 from sparcl_ref.report import numbers, style
 from sparcl_ref.report.figures import canvas
@@ -107,9 +107,9 @@ def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
 
 def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) -> None:
     """A label beside each point, no two at one height, to the left where it would not fit or would cover more."""
-    figure = axes.figure
-    inches = figure.dpi_scale_trans + ScaledTranslation(*axes.get_position().p0, figure.transFigure)
-    width, height = axes.get_window_extent().size / figure.dpi
+    figure, corner, border = axes.figure, axes.get_position(), axes.get_window_extent()
+    inches = figure.dpi_scale_trans + ScaledTranslation(corner.x0, corner.y0, cast(Affine2DBase, figure.transFigure))
+    width, height = border.width / figure.dpi, border.height / figure.dpi
     data = [(point.flops, point.row.accuracy) for point in points]
     places = (axes.transData - inches).transform(data).tolist()
     levels = canvas.spread_labels([y for _, y in places], LINE, 0.1, height)

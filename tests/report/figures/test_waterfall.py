@@ -68,6 +68,12 @@ def test_a_part_that_nobody_has_captioned_goes_by_its_name():
     assert [text.get_text() for text in axes.get_xticklabels()] == ["my policy", "the run"]
 
 
+def test_a_run_that_costs_nothing_in_the_end_is_given_no_ratio():
+    free = [{"name": "a", "change_flops": 5, "total_flops": 5}, {"name": "b", "change_flops": -5, "total_flops": 0}]
+    for axes in cost_waterfall({"exact": free, "paper": free}).axes:
+        assert "times fewer" not in axes.get_title(loc="left")
+
+
 def test_on_narrow_pages_panels_stand_one_above_the_other():
     above, below = cost_waterfall(parts(Config(sparsity=0.9), [200] * 3), width=NARROW).axes
     assert above.get_position().y0 > below.get_position().y1
