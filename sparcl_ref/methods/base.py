@@ -19,10 +19,6 @@ LogitsLoss = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 OnPass = Callable[..., None]
 
 
-def unheard(kind: str, samples: int, *, backward: bool = True) -> None:
-    """An `OnPass` that nobody listens to."""
-
-
 class Method:
     """A way to learn from a stream: its `observe` computes the gradients of one step.
 
@@ -61,7 +57,7 @@ class Method:
         model: Network,
         *,
         head: str = "full",
-        on_pass: OnPass = unheard,
+        on_pass: OnPass = lambda kind, samples, **how: None,
         own_rng: np.random.Generator | None = None,
         **own: Any,
     ):

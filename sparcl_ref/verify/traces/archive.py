@@ -16,7 +16,6 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -80,12 +79,7 @@ class TraceWriter:
             raise TraceError(f"{self.path}: cannot be written ({error.strerror})") from error
 
     def write(self, step: str, pass_name: str, layer: str, tensor: str, array: Any) -> None:
-        """Add one tensor, under the parts of its `Name`; an empty layer is "-".
-
-        Parameters
-        ----------
-        array : array_like
-            Numbers or booleans, of any shape; whatever `numpy.asarray` takes.
+        """Add one tensor of numbers or booleans, of any shape, under the parts of its `Name`; an empty layer is "-".
 
         Raises
         ------
@@ -119,9 +113,7 @@ class TraceWriter:
     def __enter__(self) -> TraceWriter:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if not self._closed:
             self.close(complete=kind is None)
 
