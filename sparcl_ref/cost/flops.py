@@ -129,8 +129,6 @@ class MacTable:
             return NotImplemented
         return self.state() == other.state()
 
-    __hash__ = None  # type: ignore[assignment]
-
     def state(self) -> dict[str, Any]:
         """Plain JSON values, sharing nothing with the table; what costs nothing is left out."""
         macs = {phase: {name: count for name, count in row.items() if count} for phase, row in self.macs.items()}

@@ -67,8 +67,7 @@ class Layer:
         dy : ndarray
             dL/dy, shape of the output of the last `forward`.
         need_dx : bool
-            False spares the gradient of the input, dL/dx, which nobody needs at a network's first layer: None is
-            returned.
+            False spares the gradient of the input, which nobody needs at a network's first layer, and returns None.
 
         Raises
         ------
