@@ -46,13 +46,3 @@ def counts_at(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> At
     masked = gradient_sparsity(config.sparsity, config.dgm_q) if config.dgm else 0
     formed = {layer.name: min(active[layer.name], budget(layer.weights, masked)) for layer in layers}
     return AtSparsity(Counts(active, formed), Counts(active, active))
-
-
-def is_nominal(config: Config) -> bool:
-    """Whether a run may differ from what these counts say.
-
-    So it is with budgets shared by all layers, with rules that keep what passes a threshold instead of a number, and
-    with policies that move within an epoch, because counts are those of whole epochs.
-    """
-    by_value = config.budgets == "global" or not config.rules.counts
-    return config.sparse and (by_value or config.policy_class.by_step)

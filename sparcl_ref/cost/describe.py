@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,31 +89,25 @@ def _walk(layers: list[LayerSpec], name: str, layer: Layer, reached: _Reached) -
 
 def _layer_specs(name: str, layer: Layer, reached: _Reached) -> Iterator[LayerSpec]:
     """One for each parameter whose entries multiply, and one for products without a parameter."""
-    out = layer.output_shape(reached.shape)
+    common: dict[str, Any] = {
+        "kind": layer.kind,
+        "input_shape": reached.shape,
+        "output_shape": layer.output_shape(reached.shape),
+        "needs_dx": reached.learns,
+    }
     stated = layer.multiply_adds(reached.shape)
     parameters = dict(layer.named_parameters())
     for key, visits in stated.per_entry.items():
         yield LayerSpec(
             name=f"{name}.{key}".removesuffix(".weight"),
-            kind=layer.kind,
             weight_shape=parameters[key].value.shape,
-            input_shape=reached.shape,
-            output_shape=out,
             groups=getattr(layer, "groups", 1),
             bias=sum(each.value.size for other, each in parameters.items() if other not in stated.per_entry),
             sparsifiable=parameters[key].sparsifiable,
-            needs_dx=reached.learns,
             visits=visits,
             parameter=f"{name}.{key}",
+            **common,
         )
     if stated.forward or stated.dx:
-        yield LayerSpec(
-            name=f"{name}.products",
-            kind=layer.kind,
-            weight_shape=(0,),
-            input_shape=reached.shape,
-            output_shape=out,
-            needs_dx=reached.learns,
-            visits=0,
-            products=(stated.forward, stated.dx),
-        )
+        products = stated.forward, stated.dx
+        yield LayerSpec(name=f"{name}.products", weight_shape=(0,), visits=0, products=products, **common)

@@ -16,6 +16,7 @@ touches every pair of weight and output position once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -64,11 +65,6 @@ def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int |
     )
 
 
-def forward_only(per_sample: Mapping[str, PassMacs]) -> dict[str, PassMacs]:
-    """What a pass costs each layer that forms no gradients."""
-    return {name: one._replace(dx=0, dw=0) for name, one in per_sample.items()}
-
-
 class MacTable:
     """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form.
 
@@ -86,8 +82,8 @@ class MacTable:
         self.overhead_macs: dict[str, int] = dict.fromkeys(OVERHEADS, 0)
         self.unknown = unknown
 
-    def add_pass(self, kind: str, per_sample: Mapping[str, PassMacs], samples: int) -> None:
-        """Add a pass of ``samples`` samples, given what each layer costs for one.
+    def add_pass(self, kind: str, per_sample: Mapping[str, PassMacs], samples: int, *, backward: bool = True) -> None:
+        """Add a pass of ``samples`` samples, given what each layer costs for one; only its forward half if told so.
 
         The kind is one of `PASSES`, or a method's own, such as "fisher": it gets rows of its own after theirs.
 
@@ -104,7 +100,7 @@ class MacTable:
             return
         rows = [self.macs.setdefault(f"{direction}_{kind}", {}) for direction in DIRECTIONS]
         for name, one in per_sample.items():
-            for row, macs in zip(rows, one, strict=True):
+            for row, macs in zip(rows, one if backward else (one.forward, 0, 0), strict=True):
                 row[name] = row.get(name, 0) + samples * macs
 
     @property
@@ -115,8 +111,7 @@ class MacTable:
     @property
     def train_flops(self) -> int | None:
         """`train_macs`, two operations each; None if unknown."""
-        macs = self.train_macs
-        return None if macs is None else FLOPS_PER_MAC * macs
+        return None if self.train_macs is None else FLOPS_PER_MAC * self.train_macs
 
     def phase_macs(self) -> dict[str, int]:
         """Phase to multiply-adds of all layers; empty if unknown."""
@@ -124,18 +119,15 @@ class MacTable:
 
     def layer_macs(self) -> dict[str, int]:
         """Layer to multiply-adds of all phases."""
-        totals: dict[str, int] = {}
+        totals = Counter[str]()
         for row in self.macs.values():
-            for name, macs in row.items():
-                totals[name] = totals.get(name, 0) + macs
-        return totals
+            totals.update(row)
+        return dict(totals)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MacTable):
             return NotImplemented
         return self.state() == other.state()
-
-    __hash__ = None  # type: ignore[assignment]
 
     def state(self) -> dict[str, Any]:
         """Plain JSON values, sharing nothing with the table; what costs nothing is left out."""

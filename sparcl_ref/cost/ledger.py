@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.cost.describe import describe
-from sparcl_ref.cost.flops import MACS_PER_SCORE, MacTable, PassMacs, forward_only, pass_macs, update_rule
+from sparcl_ref.cost.flops import MACS_PER_SCORE, MacTable, PassMacs, pass_macs, update_rule
 from sparcl_ref.cost.spec import LayerSpec
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class FlopLedger:
             If the kind, "current", "replay", "probe" or a method's own, is no word.
         """
         self._look_at(model)
-        per_sample = self._per_sample if backward else forward_only(self._per_sample)
-        self.table.add_pass(kind, per_sample, samples)
+        self.table.add_pass(kind, self._per_sample, samples, backward=backward)
 
     def record_update(self, model: Network) -> None:
         """One step of the optimiser, with the masks as they are now."""
@@ -59,13 +58,8 @@ class FlopLedger:
         self.table.overhead_macs["mask_updates"] += MACS_PER_SCORE * alive
 
     @property
-    def train_macs(self) -> int | None:
-        """Multiply-adds so far; None if a layer does not say its own."""
-        return self.table.train_macs
-
-    @property
     def train_flops(self) -> int | None:
-        """FLOPs so far, two per multiply-add; None if unknown."""
+        """FLOPs so far, two per multiply-add; None if a layer does not say its own."""
         return self.table.train_flops
 
     def state(self) -> dict[str, Any]:

@@ -47,21 +47,10 @@ class Memory:
 
 
 def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) -> Memory | None:
-    """What a run of the reference engine holds, data set and evaluation aside.
+    """What a run of the reference engine holds, data set and evaluation aside; None if a layer does not say its needs.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-        With its layers, as `describe` gives it.
-    config : Config
-    image_item_bytes : int
-        Bytes of a stored pixel: 1 for uint8.
-
-    Returns
-    -------
-    Memory or None
-        Gradients of the current and of the replayed samples are kept apart until the update, for equation 3. None if
-        a layer does not say what it needs.
+    Gradients of the current and of the replayed samples are kept apart until the update, for equation 3. A pixel is
+    stored in ``image_item_bytes``, 1 for uint8.
     """
     passing = _passing(spec, config)
     if passing is None:

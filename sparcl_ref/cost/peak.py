@@ -59,12 +59,8 @@ def pass_peak(body: Layer, shape: Shape, *, batch: int, item_bytes: int = 4) -> 
     """Follow one forward and one backward pass in train mode.
 
     ``body``, the whole network, is asked for shapes and sizes, not computed. ``shape`` is that of one sample of its
-    input, ``item_bytes`` 4 for float32, 8 for float64.
-
-    Raises
-    ------
-    NotStatedError
-        If a layer does not say its output shape or the memory it needs.
+    input, ``item_bytes`` 4 for float32, 8 for float64. Raises NotStatedError if a layer does not say its output shape
+    or the memory it needs.
     """
     walk = Pass(Load(batch, item_bytes))
     x = walk.array(shape)

@@ -7,16 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost.counts import Counts, is_nominal
-from sparcl_ref.cost.flops import (
-    FLOPS_PER_MAC,
-    MACS_PER_SCORE,
-    MacTable,
-    PassMacs,
-    forward_only,
-    pass_macs,
-    update_rule,
-)
+from sparcl_ref.cost.counts import Counts
+from sparcl_ref.cost.flops import FLOPS_PER_MAC, MACS_PER_SCORE, MacTable, PassMacs, pass_macs, update_rule
 from sparcl_ref.cost.schedule import EpochPlan, epoch_plans
 from sparcl_ref.cost.spec import ModelSpec
 
@@ -30,7 +22,8 @@ class Prediction:
     table : MacTable
         As a run's ledger will hold it at the end.
     nominal : bool
-        Whether the masks depend on values, so that a run may differ, see `is_nominal`.
+        Whether the masks depend on values, so that a run may differ: with budgets shared by all layers, with rules that
+        keep what passes a threshold instead of a number, and with policies that move within an epoch.
     steps, pass_samples : int
         Updates, and samples of all passes (current, replay, probe, a method's own).
     epochs : tuple of EpochPlan
@@ -74,14 +67,14 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
         for passes, counts in (*plan.passes, *plan.beside):
             samples[passes.kind, passes.backward, counts] += passes.samples
     for (kind, backward, counts), number in samples.items():
-        costs = pass_costs(spec, counts)
-        table.add_pass(kind, costs if backward else forward_only(costs), number)
+        table.add_pass(kind, pass_costs(spec, counts), number, backward=backward)
     if not spec.unknown:
         table.overhead_macs["optimizer"] = sum(plan.steps * _update_macs(spec, config, plan.counts) for plan in plans)
         table.overhead_macs["mask_updates"] = MACS_PER_SCORE * sum(plan.scored for plan in plans)
+    by_value = config.budgets == "global" or not config.rules.counts or config.policy_class.by_step
     return Prediction(
         table=table,
-        nominal=is_nominal(config),
+        nominal=config.sparse and by_value,
         steps=sum(plan.steps for plan in plans),
         pass_samples=samples.total(),
         epochs=plans,

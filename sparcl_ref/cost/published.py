@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, cast
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import paper
 from sparcl_ref.cost.describe import describe_model
-from sparcl_ref.cost.memory import held_memory, sparse_engine_memory
+from sparcl_ref.cost.memory import Memory, held_memory, sparse_engine_memory
 from sparcl_ref.cost.predict import predict
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.methods import METHODS
-
-Figure = TypeVar("Figure")
 
 #: Forward passes of a step of the methods that exist in print only, as `Method.paper_forwards` of the others.
 FORWARDS = {"oewc": 1, "lwf": 1, "agem": 2, "fdr": 3}
@@ -117,10 +115,10 @@ def compare(cell: Cell) -> dict[str, Any]:
     readings: dict[str, float] = {}
     exact: dict[str, int | None]
     if cell.quantity == "memory_bytes":
-        ours = _known(paper.memory_bytes(spec, config)) / cell.unit
+        ours = cast("int", paper.memory_bytes(spec, config)) / cell.unit  # known: the model is our own
         exact = {
-            "exact": _known(held_memory(spec, config)).total_bytes,
-            "exact_sparse_engine": _known(sparse_engine_memory(spec, config)).total_bytes,
+            "exact": cast("Memory", held_memory(spec, config)).total_bytes,
+            "exact_sparse_engine": cast("Memory", sparse_engine_memory(spec, config)).total_bytes,
             "exact_dense_rest": paper.memory_bytes(spec, config, dense_rest=True),
         }
         rule = "4 B x (2 x convolution outputs x batch + (1 - s) P + (1 - s_g) P)"
@@ -145,12 +143,6 @@ def compare(cell: Cell) -> dict[str, Any]:
         "readings": readings if cell.sparsity is not None and cell.dgm else {},
         **{name: None if value is None else value / cell.unit for name, value in exact.items()},
     }
-
-
-def _known(figure: Figure | None) -> Figure:
-    """A figure of our own model, whose layers all say what they cost."""
-    assert figure is not None
-    return figure
 
 
 def rounds_to(value: float, printed: str) -> bool:
@@ -192,7 +184,7 @@ def _forwards(method: str) -> int:
 
 
 def _paper_flops(cell: Cell, spec: ModelSpec, config: Config, reading: str) -> int:
-    flops = _known(paper.train_flops(spec, config, DATASETS[cell.dataset]["tasks"], reading=reading))
+    flops = cast("int", paper.train_flops(spec, config, DATASETS[cell.dataset]["tasks"], reading=reading))
     # In print only, and dense: priced as fine-tuning with another number of forward passes.
     return flops * (_forwards(cell.method) + 2) // (_forwards(config.method) + 2)
 

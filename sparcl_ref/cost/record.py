@@ -23,17 +23,9 @@ from sparcl_ref.masks import exact
 def cost_record(
     spec: ModelSpec, config: Config, task_sizes: Sequence[int], *, name: str = "", image_item_bytes: int = 1
 ) -> dict[str, Any]:
-    """The predicted cost of a run.
+    """The predicted cost of a run, which tables call ``name``, by default its method.
 
-    Parameters
-    ----------
-    spec : ModelSpec
-    config : Config
-    task_sizes : sequence of int
-    name : str
-        What tables call the run; by default its method.
-    image_item_bytes : int
-        Bytes of a stored pixel: 1 for uint8.
+    A pixel is stored in ``image_item_bytes``, 1 for uint8.
 
     Returns
     -------

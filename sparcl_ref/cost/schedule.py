@@ -73,29 +73,19 @@ def epoch_sizes(samples: int, config: Config) -> list[int]:
 
 
 def clipped_ramp(limit: int, start: int, stride: int, count: int) -> int:
-    """Sum of min(limit, start + k * stride) over k = 0 .. count-1, for a start and a stride of at least 0.
+    """Sum of min(limit, start + k * stride) over k = 0 .. count-1, for a start of at least 0, a stride of at least 1.
 
     Examples
     --------
     >>> clipped_ramp(10, 0, 4, 5)
     32
     """
-    if count <= 0:
-        return 0
-    rising = count if stride == 0 else min(count, max(0, -(-(limit - start) // stride)))
-    if stride == 0 and start >= limit:
-        rising = 0
+    rising = min(count, max(0, -(-(limit - start) // stride)))  # terms below the limit
     return rising * start + stride * rising * (rising - 1) // 2 + limit * (count - rising)
 
 
 def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Iterator[EpochPlan]:
-    """The epochs of a run, in order; ``task_sizes`` are training samples, for joint training a single number.
-
-    Raises
-    ------
-    ValueError
-        If there is no task, or one without samples.
-    """
+    """The epochs of a run, in order, given each task's training samples: a single number for joint training."""
     if not task_sizes or min(task_sizes) < 1:
         raise ValueError(f"expected at least one task of at least 1 sample, got task sizes {list(task_sizes)}")
     rules, policy, presented = config.rules, config.make_policy(), 0

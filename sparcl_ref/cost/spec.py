@@ -125,13 +125,7 @@ class ModelSpec:
         return Fraction(prunable, all_macs)
 
     def layer(self, name: str) -> LayerSpec:
-        """The layer of that name.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
+        """The layer of that name; a ValueError if there is none."""
         by_name = {layer.name: layer for layer in self.layers}
         if name in by_name:
             return by_name[name]

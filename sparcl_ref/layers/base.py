@@ -41,10 +41,6 @@ class Layer:
         mode : {"train", "eval", "probe"}
             "probe" uses batch statistics like "train", but leaves running statistics alone and switches dropout off.
 
-        Returns
-        -------
-        ndarray
-
         Raises
         ------
         ValueError
@@ -71,12 +67,7 @@ class Layer:
         dy : ndarray
             dL/dy, shape of the output of the last `forward`.
         need_dx : bool
-            False spares the gradient of the input, which nobody needs at a network's first layer.
-
-        Returns
-        -------
-        ndarray or None
-            dL/dx, or None if it was not asked for.
+            False spares the gradient of the input, which nobody needs at a network's first layer, and returns None.
 
         Raises
         ------
@@ -128,23 +119,11 @@ class Layer:
         raise NotStatedError(f"{self._label} does not say its output shape")
 
     def multiply_adds(self, shape: Shape) -> MultiplyAdds:
-        """Multiply-adds of one sample of that shape, those of layers within aside.
-
-        Raises
-        ------
-        NotStatedError
-            If the layer does not say.
-        """
+        """Multiply-adds of one sample of that shape, those of layers within aside; raises as `output_shape` does."""
         raise NotStatedError(f"{self._label} does not say its multiply-adds")
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
-        """Bytes for a batch of samples of that shape.
-
-        Raises
-        ------
-        NotStatedError
-            If the layer does not say.
-        """
+        """Bytes for a batch of samples of that shape; raises as `output_shape` does."""
         raise NotStatedError(f"{self._label} does not say the memory it needs")
 
     @property

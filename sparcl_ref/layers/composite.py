@@ -36,13 +36,7 @@ class Composite(Uncounted):
         return self.flow(shape, lambda name, layer, shape: layer.output_shape(shape), self.same_shape)
 
     def same_shape(self, main: Shape, side: Shape) -> Shape:
-        """The shape of the sum of two branches.
-
-        Raises
-        ------
-        ValueError
-            If the two shapes differ.
-        """
+        """The shape of the sum of two branches; a ValueError if theirs differ."""
         if main != side:
             raise ValueError(f"{self._label}: body and shortcut must give the same shape, got {main} and {side}")
         return main

@@ -50,11 +50,9 @@ class Dropout(Uncounted):
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         """In train mode. Draws are float32 numbers, gone before the output is made; whether kept takes a byte."""
         draws, kept = (load.size(shape, item_bytes=each) for each in (4, 1))
-        return (
-            Footprint(kept_bytes=kept, forward_bytes=max(0, draws - load.size(shape)))
-            if self.p
-            else Footprint(view=True)
-        )
+        if self.p == 0:
+            return Footprint(view=True)
+        return Footprint(kept_bytes=kept, forward_bytes=max(0, draws - load.size(shape)))
 
     def _forward(self, x: np.ndarray, mode: Mode) -> tuple[np.ndarray, np.ndarray | None]:
         if mode != "train" or self.p == 0:

@@ -199,7 +199,7 @@ def test_predicted_equals_recorded_where_layers_differ(budgets):
         assert 0.25 < recorded.train_macs / prediction.table.train_macs < 4
 
 
-@given(st.integers(0, 50), st.integers(0, 60), st.integers(0, 9), st.integers(-1, 20))
+@given(st.integers(0, 50), st.integers(0, 60), st.integers(1, 9), st.integers(0, 20))
 def test_clipped_ramp(limit, start, stride, count):
     assert clipped_ramp(limit, start, stride, count) == sum(min(limit, start + k * stride) for k in range(count))
 
