@@ -96,8 +96,6 @@ def run_check(options: argparse.Namespace) -> int:
     """Check an adapter or a folder of outputs; print and write the report."""
     from tqdm import tqdm
 
-    from sparcl_ref.verify import areas
-    from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.check import check
     from sparcl_ref.verify.diagnosis import diagnosed
     from sparcl_ref.verify.exchange import outcomes_of, strays
@@ -105,8 +103,7 @@ def run_check(options: argparse.Namespace) -> int:
     from sparcl_ref.verify.report import Report
     from sparcl_ref.verify.runner import expecting
 
-    cases, functions = load_cases(), areas.functions()
-    pairs = _selected(options, cases, functions)
+    cases, functions, pairs = _selected(options)
     reasons = _expected_failures(options, [case.id for case in cases])
     if options.mode == "adapter":
         with tqdm(total=len(pairs), unit="case", leave=False, disable=None) as bar:
@@ -142,11 +139,9 @@ def show(found: Finding, options: argparse.Namespace) -> int:
 
 def run_list(options: argparse.Namespace) -> int:
     """Print the protocol."""
-    from sparcl_ref.verify import areas
-    from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.listing import as_records, format_listing
 
-    pairs = _selected(options, load_cases(), areas.functions())
+    pairs = _selected(options)[2]
     functions = {function.name: function for _, function in pairs}.values()
     cases = [case for case, _ in pairs]
     print(json.dumps(as_records(functions, cases)) if options.json else format_listing(functions, cases))
@@ -155,11 +150,9 @@ def run_list(options: argparse.Namespace) -> int:
 
 def run_export(options: argparse.Namespace) -> int:
     """Write the inputs of the cases."""
-    from sparcl_ref.verify import areas
-    from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.exchange import export
 
-    pairs = _selected(options, load_cases(), areas.functions())
+    pairs = _selected(options)[2]
     count = writing(options.export, lambda: export(Path(options.export), pairs, dtype=options.dtype))
     if options.json:
         print(json.dumps({"directory": options.export, "cases": count, "dtype": options.dtype}))
@@ -186,10 +179,14 @@ def run_trace(options: argparse.Namespace) -> int:
     return show(found, options)
 
 
-def _selected(options: argparse.Namespace, cases: Any, functions: Any) -> Any:
+def _selected(options: argparse.Namespace) -> Any:
+    """All cases, all functions, and the pairs of them that were asked for."""
+    from sparcl_ref.verify import areas
+    from sparcl_ref.verify.cases import load_cases
     from sparcl_ref.verify.check import select
 
-    return refusing(lambda: select(cases, functions, options.only))
+    cases, functions = load_cases(), areas.functions()
+    return cases, functions, refusing(lambda: select(cases, functions, options.only))
 
 
 def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[str, str]:

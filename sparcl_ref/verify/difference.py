@@ -52,7 +52,9 @@ def allowed(tolerance: Tolerance, dtype: str) -> float:
     return SAFETY * (tolerance.terms + 2) * float(np.finfo(dtype).eps) * tolerance.magnitude
 
 
-def compare_case(case: Case, outputs: Mapping[str, Returned], *, dtype: str) -> tuple[int, list[Difference]]:
+def compare_case(
+    case: Case, outputs: Mapping[str, Returned], *, dtype: str = "float64"
+) -> tuple[int, list[Difference]]:
     """Hold the outputs that a case expects against it: how many entries were compared, and what differs in each."""
     compared, differences = 0, []
     typed = any(isinstance(value, np.ndarray) and value.dtype.kind == "f" for value in case.arguments.values())

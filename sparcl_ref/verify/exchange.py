@@ -14,7 +14,7 @@ An argument that is None has no file.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,25 +30,12 @@ from sparcl_ref.verify.runner import in_dtype, judge
 
 
 def export(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> int:
-    """Write the inputs of cases.
-
-    Parameters
-    ----------
-    directory : Path
-        Made if it does not exist.
-    pairs : list of (Case, Function)
-    dtype : {"float64", "float32"}
-        Of floating arrays.
-
-    Returns
-    -------
-    int
-        Number of cases.
+    """Write the inputs of cases to a folder, floating arrays in the dtype; returns the number of cases.
 
     Raises
     ------
     OSError
-        If the folder cannot be written.
+        If the folder cannot be made or written.
     """
     records = [_export_case(directory, case, function, dtype) for case, function in pairs]
     manifest = {"format": FORMAT, "dtype": dtype, "cases": records}
@@ -58,12 +45,9 @@ def export(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> int:
 
 
 def _export_case(directory: Path, case: Case, function: Function, dtype: str) -> dict[str, Any]:
-    inputs, outputs = (directory / kind / case.id for kind in ("inputs", "outputs"))
-    inputs.mkdir(parents=True, exist_ok=True)
-    outputs.mkdir(parents=True, exist_ok=True)
-    arguments = {}
-    for name, value in in_dtype(full_arguments(case, function), dtype).items():
-        arguments[name] = _export_value(inputs / name, value)
+    for kind in ("inputs", "outputs"):
+        (directory / kind / case.id).mkdir(parents=True, exist_ok=True)
+    arguments = in_dtype(full_arguments(case, function), dtype)
     return {
         "id": case.id,
         "function": function.name,
@@ -71,8 +55,7 @@ def _export_case(directory: Path, case: Case, function: Function, dtype: str) ->
         "sentence": function.sentence,
         "source": function.source,
         "arguments": {
-            name: record | ({"file": f"inputs/{case.id}/{record['file']}"} if "file" in record else {})
-            for name, record in arguments.items()
+            name: _export_value(directory, f"inputs/{case.id}/{name}", value) for name, value in arguments.items()
         },
         "outputs": {
             output.name: {
@@ -86,13 +69,13 @@ def _export_case(directory: Path, case: Case, function: Function, dtype: str) ->
     }
 
 
-def _export_value(path: Path, value: Any) -> dict[str, Any]:
+def _export_value(directory: Path, place: str, value: Any) -> dict[str, Any]:
     """Write one argument; returns its entry in the manifest."""
     if value is None:
         return {"value": None}
     if isinstance(value, str):
-        path.with_suffix(".txt").write_text(value)
-        return {"value": value, "file": f"{path.name}.txt"}
+        (directory / f"{place}.txt").write_text(value)
+        return {"value": value, "file": f"{place}.txt"}
     record = {} if isinstance(value, np.ndarray) else {"value": value}
     try:
         array = np.asarray(value)
@@ -100,20 +83,14 @@ def _export_value(path: Path, value: Any) -> dict[str, Any]:
         return record
     if array.size == 0 and array.dtype.kind == "f" and not isinstance(value, np.ndarray):
         array = array.astype(np.int64)
-    np.save(path.with_suffix(".npy"), np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
-    return record | {"file": f"{path.name}.npy", "dtype": array.dtype.name, "shape": list(array.shape)}
+    np.save(directory / f"{place}.npy", np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
+    return record | {"file": f"{place}.npy", "dtype": array.dtype.name, "shape": list(array.shape)}
 
 
 def outcomes_of(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> Iterator[Outcome]:
     """Judge what a program wrote: ``<function>/<case>/<output>.npy``, or all outputs in ``<function>/<case>.npz``.
 
     A case without files is not provided; one with a file that cannot be read, or with some outputs only, has failed.
-
-    Parameters
-    ----------
-    directory : Path
-    pairs : list of (Case, Function)
-    dtype : {"float64", "float32"}
     """
     for case, function in pairs:
         wanted = [output.name for output in function.outputs if output.name in case.expected]
@@ -131,24 +108,12 @@ def outcomes_of(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> Ite
             yield judge(case, function, returned, dtype=dtype)
 
 
-def strays(directory: Path, known: Iterable[Case]) -> tuple[str, ...]:
-    """Remarks on files that belong to no case, such as those of a misspelt one: nothing is held against them.
-
-    Parameters
-    ----------
-    directory : Path
-    known : iterable of Case
-        All there are, also those that were not asked for.
-    """
-    names = {case.id: case.expected.keys() for case in known}
-    found = []
-    for path in sorted((*directory.rglob("*.npy"), *directory.rglob("*.npz"))):
-        place = path.relative_to(directory)
-        if path.suffix == ".npz" and place.with_suffix("").as_posix() in names:
-            continue
-        if path.suffix == ".npy" and path.stem in names.get(place.parent.as_posix(), ()):
-            continue
-        found.append(place.as_posix())
+def strays(directory: Path, known: Sequence[Case]) -> tuple[str, ...]:
+    """Remarks on files that belong to no case there is, such as a misspelt one: nothing is held against them."""
+    names = {f"{case.id}.npz" for case in known}
+    names |= {f"{case.id}/{name}.npy" for case in known for name in case.expected}
+    files = sorted((*directory.rglob("*.npy"), *directory.rglob("*.npz")))
+    found = [place for path in files if (place := path.relative_to(directory).as_posix()) not in names]
     if not found:
         return ()
     others = f" and {len(found) - 1:,} more files" if found[1:] else ""
@@ -164,9 +129,8 @@ def _read_case(directory: Path, case: str, wanted: list[str]) -> dict[str, np.nd
                 return {name: _numeric(stored[name]) for name in stored.files}
         except Exception as error:  # zipfile, zlib and NumPy's reading of headers each raise kinds of their own
             raise ValueError(f"{archive}: cannot be read ({one_line(error)})") from error
-    files = sorted(folder.glob("*.npy")) if folder.is_dir() else []
     found = {}
-    for path in files:
+    for path in sorted(folder.glob("*.npy")):
         if path.stem not in wanted:
             found[path.stem] = np.zeros(0)  # named in the report if an output is missing
             continue

@@ -13,16 +13,10 @@ def parse(text: str, known: Iterable[str], *, name: str = "list") -> dict[str, s
 
     Parameters
     ----------
-    text : str
     known : iterable of str
-        Ids of all cases.
+        Ids of all cases, some of which the result gives their reasons.
     name : str
         What errors call the text.
-
-    Returns
-    -------
-    dict of str to str
-        Case id to reason.
 
     Raises
     ------

@@ -8,21 +8,13 @@ from itertools import groupby
 from typing import Any
 
 from sparcl_ref.verify.cases import Case
-from sparcl_ref.verify.function import REQUIRED, Argument, Function
+from sparcl_ref.verify.function import REQUIRED, Function
 
 WIDTH = 100
 
 
 def format_listing(functions: Iterable[Function], cases: Iterable[Case] = ()) -> str:
-    """All functions by area, without a final line break.
-
-    Parameters
-    ----------
-    functions : iterable of Function
-        Those of an area one after the other.
-    cases : iterable of Case
-        Their names are listed with their functions.
-    """
+    """All functions by area, one after the other, with the names of their cases; without a final line break."""
     names: dict[str, list[str]] = {}
     for case in cases:
         names.setdefault(case.function, []).append(case.id.partition("/")[2])
@@ -61,12 +53,8 @@ def as_records(functions: Iterable[Function], cases: Iterable[Case] = ()) -> lis
 
 def signature(function: Function) -> str:
     """The call as Python would write it: ``name(x, weight, bias=None) -> y``."""
-    taken = ", ".join(_parameter(argument) for argument in function.arguments)
-    return f"{function.name}({taken}) -> {', '.join(output.name for output in function.outputs)}"
-
-
-def _parameter(argument: Argument) -> str:
-    return argument.name if argument.default is REQUIRED else f"{argument.name}={argument.default!r}"
+    taken = (a.name if a.default is REQUIRED else f"{a.name}={a.default!r}" for a in function.arguments)
+    return f"{function.name}({', '.join(taken)}) -> {', '.join(output.name for output in function.outputs)}"
 
 
 def format_function(function: Function, cases: Mapping[str, Sequence[str]]) -> str:

@@ -32,13 +32,8 @@ class Mistake:
 def instead(sentence: str, *names: str, **changes: Any) -> Mistake:
     """The outputs of the right function for other arguments: most mistakes are a right answer to another question.
 
-    Parameters
-    ----------
-    sentence : str
-    *names : str
-        The outputs that change; all unless given.
-    **changes
-        Argument name to its value, or to a function that makes it from all arguments.
+    Of the outputs those that are named change, all unless any is; a change gives an argument a value, or a function
+    that makes one from all arguments.
     """
 
     def outputs(right: Right, **given: Any) -> dict[str, Any]:

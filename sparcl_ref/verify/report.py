@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 from sparcl_ref.text import columns
@@ -35,7 +35,7 @@ class Finding(ABC):
 
 @dataclass(frozen=True)
 class Row:
-    """Counts of one area: cases, and numbers compared in them."""
+    """Counts of one area, in the order of the table's columns: cases, and numbers compared in them."""
 
     area: str
     passed: int
@@ -44,27 +44,15 @@ class Row:
     not_provided: int
     compared: int
 
-    def counts(self) -> tuple[int, ...]:
-        """In the order of the table's columns."""
-        return self.passed, self.failed, self.expected_failures, self.not_provided, self.compared
-
 
 @dataclass(frozen=True, eq=False)
 class Report(Finding):
-    """All outcomes of one adapter, or of the files that a program wrote.
-
-    Attributes
-    ----------
-    adapter, dtype : str
-    outcomes : tuple of Outcome
-    remarks : tuple of str
-        What looks like a slip in the adapter.
-    """
+    """All outcomes of one adapter, or of the files that a program wrote."""
 
     adapter: str
     dtype: str
     outcomes: tuple[Outcome, ...]
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()  #: what looks like a slip in the adapter
 
     @property
     def failures(self) -> list[Outcome]:
@@ -107,7 +95,8 @@ class Report(Finding):
 
     def text(self) -> str:
         """Counts per area, every failure with its rule and its first bad entry, and the verdict."""
-        rows = ((row.area, *(f"{count:,}" for count in row.counts())) for row in (*self.rows(), self.total()))
+        counts = (astuple(row) for row in (*self.rows(), self.total()))
+        rows = ((area, *(f"{number:,}" for number in numbers)) for area, *numbers in counts)
         blocks = [f"{self.adapter}, {self.dtype}", columns(_HEADER, rows)]
         blocks += [format_failure(outcome) for outcome in self.failures]
         lines = [_expected_line(outcome) for outcome in self.outcomes if outcome.reason]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import ModuleType
@@ -91,17 +92,11 @@ def run_in_child(
     adapter : str
         Name or path.
     cases : sequence of (Case, Function)
+        Outcomes come one by one in their order; the process lives until the generator is exhausted or closed.
     known : list of str
         Names of the protocol's functions.
-    dtype : {"float64", "float32"}
     timeout, load_timeout : float
         Seconds for one call, and for starting and importing.
-
-    Returns
-    -------
-    outcomes : iterator of Outcome
-        In the order of ``cases``, as they come; the process lives until it is exhausted or closed.
-    interface : Interface
 
     Raises
     ------
@@ -145,11 +140,7 @@ def run_in_process(
     dtype: str = "float64",
 ) -> tuple[Generator[Outcome], Interface]:
     """Run cases of an adapter that is trusted to return, in this process."""
-    interface = inspect_adapter(adapter, known)
-
-    def caller(request: Request) -> Answer:
-        return attempt(adapter, request)
-
+    interface, caller = inspect_adapter(adapter, known), functools.partial(attempt, adapter)
     return (run_case(case, function, interface, caller, dtype=dtype) for case, function in cases), interface
 
 

@@ -54,19 +54,12 @@ def _sgd(
     return {name: array * alive if multiply else np.where(alive, array, 0.0) for name, array in found.items()}
 
 
-def _dead_velocity_lives(decays, hears, right, **given):
-    """The velocity goes on at dead entries, with or without weight decay and gradient."""
+def _dead_not_cleared(name, decays, hears, right, **given):
+    """The output keeps what it had at dead entries, where a velocity may go on with weight decay and gradient."""
+    step, loose = right(**given), right(**given | {"mask": None})
     goes_on = given["momentum"] * given["velocity"] + decays * given["weight_decay"] * given["value"]
-    return _with_dead(right, given, "velocity", goes_on + (given["grad"] if hears else 0.0))
-
-
-def _dead_value_stays(right, **given):
-    return _with_dead(right, given, "value", right(**given | {"mask": None})["value"])
-
-
-def _with_dead(right, given, name, there):
-    """The right step, with other numbers where entries are dead; nothing if none is."""
-    return {} if given["mask"] is None else {name: np.where(given["mask"], right(**given)[name], there)}
+    kept = goes_on + (given["grad"] if hears else 0.0) if name == "velocity" else loose[name]
+    return {} if given["mask"] is None else {name: np.where(given["mask"], step[name], kept)}
 
 
 def _cosine(phase, schedule, base, epoch, epochs, **_):
@@ -97,9 +90,10 @@ FUNCTIONS = (
         Output("value", "float, shape of value"),
         Output("velocity", "float, shape of value; not compared if momentum is 0"),
         *(Mistake("velocity not masked: it lives on at dead entries",
-            partial(_dead_velocity_lives, decays, hears), of_right=True)
+            partial(_dead_not_cleared, "velocity", decays, hears), of_right=True)
             for decays in (False, True) for hears in (False, True)),
-        Mistake("dead weights not set to zero after the step", _dead_value_stays, of_right=True),
+        Mistake("dead weights not set to zero after the step",
+            partial(_dead_not_cleared, "value", False, False), of_right=True),
         Mistake("multiplied by the mask, which leaves -0.0 and NaN", partial(_sgd, multiply=True)),
         Mistake("the gradient mask stops momentum and weight decay as well", partial(_sgd, silences="update")),
         Mistake("the gradient mask stops weight decay as well", partial(_sgd, silences="decay")),
