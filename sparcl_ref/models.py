@@ -23,6 +23,7 @@ from sparcl_ref.layers import (
 )
 from sparcl_ref.registry import Registry
 from sparcl_ref.streams.npz import read_npz
+from sparcl_ref.text import one_line
 
 
 class Network(Layer):
@@ -104,7 +105,8 @@ class Network(Layer):
         Raises
         ------
         ValueError
-            If a name is missing or unknown, or a shape differs; nothing is changed then.
+            If a name is missing or unknown, a shape differs, or something is no finite real number; nothing is changed
+            then.
         """
         targets = dict(self._named_arrays())
         if missing := sorted(targets.keys() - arrays.keys()):
@@ -112,13 +114,23 @@ class Network(Layer):
             raise ValueError(f"{self.name}: the state lacks {names}; expected exactly the names of state_dict()")
         if unknown := sorted(arrays.keys() - targets.keys()):
             raise ValueError(f"{self.name}: the state has unknown names {', '.join(unknown)}; is it of another model?")
+        checked = {name: self._checked(name, arrays[name], target.shape) for name, target in targets.items()}
         for name, target in targets.items():
-            if np.shape(arrays[name]) != target.shape:
-                raise ValueError(f"{self.name}: {name} must have shape {target.shape}, got {np.shape(arrays[name])}")
-        for name, target in targets.items():
-            target[...] = arrays[name]
+            target[...] = checked[name]
         for parameter in self._parameters:
             parameter.clear_dead()
+
+    def _checked(self, name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
+        try:
+            array = np.asarray(given)
+        except Exception as error:  # PyTorch's tensors have reasons of their own
+            raise ValueError(f"{self.name}: {name} cannot be read as an array ({one_line(error)})") from error
+        if array.shape != shape:
+            raise ValueError(f"{self.name}: {name} must have shape {shape}, got {array.shape}")
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            what = f"dtype {array.dtype}" if array.dtype.kind not in "fiu" else "a NaN or an infinity"
+            raise ValueError(f"{self.name}: {name} must hold finite real numbers, got {what}")
+        return array
 
     def save_npz(self, path: str | Path) -> None:
         """Write `state_dict` as an uncompressed .npz file, readable without pickle."""

@@ -50,6 +50,8 @@ def sgd_update(
     value, velocity : ndarray
         w_t and v_t, both new. The velocity is None if ``momentum`` is 0, because then v_t = g_t need not be kept.
     """
+    # A NumPy number would widen float32 weights.
+    lr, momentum, weight_decay = float(lr), float(momentum), float(weight_decay)
     step = grad + weight_decay * value if weight_decay else grad
     if not momentum:
         return value - lr * step, None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import functools
+import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost import FlopLedger
 from sparcl_ref.divergence import first_not_finite
 from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.evaluation import accuracy_rows
@@ -23,7 +23,11 @@ from sparcl_ref.optimizers import SGD, learning_rate
 from sparcl_ref.regime import SparCL, mask_of
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import Loss, probe_gradients
+from sparcl_ref.states import check_state
 from sparcl_ref.streams import Stream, Task, cut_batches
+
+if TYPE_CHECKING:
+    from sparcl_ref.cost import FlopLedger
 
 
 class Trainer:
@@ -98,7 +102,9 @@ class Trainer:
         if self.done:
             raise RuntimeError("the run is over; build a new trainer to run again")
         try:
-            return handlers[self.cursor.due]()
+            # Numbers that round to 0 are no divergence, whatever the caller wants to hear of.
+            with np.errstate(under="ignore"):
+                return handlers[self.cursor.due]()
         except FloatingPointError as error:
             where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
             raise FloatingPointError(f"{where}: {error}") from error
@@ -269,6 +275,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""
         return {
+            "belongs_to": self._identity(),
             "cursor": copied(self.cursor),
             "history": copied(self.history),
             "epoch_totals": copied(self._epoch_totals),
@@ -281,8 +288,21 @@ class Trainer:
             "regime": None if self.regime is None else self.regime.state(),
         }
 
+    def _identity(self) -> dict[str, Any]:
+        """The run that a state belongs to: its settings, and its data as far as they can be told apart quickly."""
+        data = self.dataset
+        sizes = [*data.train_x.shape, *data.test_x.shape, str(data.train_x.dtype), zlib.crc32(data.train_y.tobytes())]
+        return {**self.config.to_json(), "data": [data.name, *sizes]}
+
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned, from a run of the same configuration; the continued run is bit-identical."""
+        """Take over what `state` returned, from a run of the same configuration; the continued run is bit-identical.
+
+        Raises
+        ------
+        ValueError
+            If the state belongs to another run, or is not whole; nothing has been taken over then.
+        """
+        check_state(self.state(), state)
         self.cursor = Cursor(**copy.deepcopy(state["cursor"]))
         self.history = History(**copy.deepcopy(state["history"]))
         self._epoch_totals = EpochTotals(**state["epoch_totals"])

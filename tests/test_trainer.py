@@ -119,8 +119,12 @@ def test_continued_from_every_event_to_the_same_bits(dataset, changes):
         seen[kind] += 1
         if kind == "step" and seen[kind] % 5:
             continue
-        resumed = build(dataclasses.replace(config, seed=config.seed + 1), dataset)
-        resumed.stream = straight.stream
+        resumed = build(config, dataset)
+        # Nothing of the run that takes over must shine through.
+        for rng in resumed.generators.values():
+            rng.random(7)
+        for parameter in resumed.model.parameters():
+            parameter.value += 1
         untouched = copy.deepcopy(state)
         resumed.load_state(state)
         for _ in resumed.events():
@@ -253,7 +257,7 @@ def test_a_run_fed_with_anothers_draws_is_that_run(dataset, profile):
     different = {
         path
         for (path, one), (_, other) in zip(flattened(told.state()), flattened(fed.state()), strict=True)
-        if one != other and not path.startswith("/generators")
+        if one != other and not path.startswith(("/generators", "/belongs_to"))
     }
     assert not different
     assert growth
@@ -353,3 +357,55 @@ def test_removed_samples_do_not_come_back_and_counts_are_those_of_the_stage(data
             if event.epoch % 2 == 0:
                 wrong = dict.fromkeys(trainer.cursor.remaining.tolist(), 0)
     assert removals == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sparsity": 0.75}, {"sparsity": None}, {"method": "er"}, {"method": "sgd"}, {"dtype": "float32"},
+        {"classes_per_task": 1}, {"lr": 0.5}, {"batch_size": 5}, {"seed": 5}, {"model": "mlp"}, {"width": 4},
+        {"buffer_size": 8}, {"p_inter": 0.02},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_state_of_another_run_is_refused_and_changes_nothing(dataset, changes):
+    """All there is to a state is checked before any of it is taken over."""
+    run = build(SMALL, dataset)
+    for _ in range(9):
+        run.advance()
+    other = build(dataclasses.replace(SMALL, **changes), dataset)
+    before = dict(flattened(other.state()))
+    ((name, value),) = changes.items()
+    with pytest.raises(ValueError, match=rf"belongs to another run \(.*{name} .* there, {value} here"):
+        other.load_state(run.state())
+    assert dict(flattened(other.state())) == before
+
+
+def test_a_state_that_is_not_whole_or_of_other_data_is_refused(dataset):
+    run = build(SMALL, dataset)
+    for _ in range(9):
+        run.advance()
+    before = dict(flattened(run.state()))
+    for damage, message in (
+        (lambda state: state.pop("optimizer"), "state lacks optimizer"),
+        (lambda state: state["model"]["parameters"].pop("conv1.weight"), "state/model/parameters lacks conv1.weight"),
+        (lambda state: state["buffer"].update(labels=np.zeros(3, dtype=np.int64)), "state/buffer/labels has shape"),
+        (lambda state: state["model"]["parameters"]["bn1.bias"].update(value=np.zeros(8, np.float32)), "float32"),
+        (lambda state: state["generators"].pop("replay"), "state/generators lacks replay"),
+        (lambda state: state.pop("belongs_to"), "belongs to another run"),
+        (lambda state: state["belongs_to"].update(data=["mnist", 1]), r"data \['mnist', 1\] there, \['noise', 40"),
+    ):
+        state = run.state()
+        damage(state)
+        with pytest.raises(ValueError, match=message):
+            run.load_state(state)
+        assert dict(flattened(run.state())) == before
+
+
+def test_numbers_that_round_to_zero_end_no_run(dataset):
+    """Whoever looks for overflows with np.errstate must not be told of a divergence by an underflow."""
+    config = dataclasses.replace(SMALL, model="mlp", sparsity=None, method="er", lr=0.3, dtype="float32", epochs=12)
+    with np.errstate(all="raise"):
+        trainer = build(config, dataset)
+        for _ in trainer.events():
+            pass

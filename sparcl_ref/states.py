@@ -1,0 +1,51 @@
+"""Whether a saved state is one that a run can take over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+#: Parts of a state whose arrays change their size, or come and go, as a run goes on.
+GROWING = ("cursor", "history", "epoch_totals", "regime", "method", "slots", "mask", "grad_mask", "frozen", "macs")
+
+
+def unlike(expected: Any, given: Any, where: str = "state") -> str:
+    """Where a state lacks something that a run has, or has it in another shape, in words; nothing if it fits."""
+    if isinstance(expected, dict):
+        if not isinstance(given, dict) or expected.keys() - given.keys():
+            lacking = expected.keys() - given.keys() if isinstance(given, dict) else expected.keys()
+            return f"{where} lacks {', '.join(sorted(map(str, lacking)))}"
+        parts = (unlike(value, given[key], f"{where}/{key}") for key, value in expected.items() if key not in GROWING)
+        return next(filter(None, parts), "")
+    if isinstance(expected, np.ndarray):
+        kinds = [(np.shape(array), getattr(array, "dtype", None)) for array in (expected, given)]
+        return "" if kinds[0] == kinds[1] else f"{where} has shape and dtype {kinds[1]}, expected {kinds[0]}"
+    return "" if isinstance(given, type(expected)) else f"{where} is {type(given).__name__}"
+
+
+def check_state(expected: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Refuse a state of another run, or one that is not whole, before any of it is taken over.
+
+    Parameters
+    ----------
+    expected, given : mapping
+        A state of the run as it is, and the one to take over; ``belongs_to`` names the run's settings and data.
+
+    Raises
+    ------
+    ValueError
+        Naming each setting that differs, or the first part that is lacking or of another shape.
+    """
+    mine, theirs = (state.get("belongs_to") or {} for state in (expected, given))
+    names = dict.fromkeys([*mine, *theirs])
+    other = [
+        f"{name} {theirs.get(name)} there, {mine.get(name)} here"
+        for name in names
+        if theirs.get(name) != mine.get(name)
+    ]
+    if other:
+        raise ValueError(f"the state belongs to another run ({'; '.join(other)}); build the trainer as that one was")
+    if problem := unlike(expected, given):
+        raise ValueError(f"the state cannot be taken over: {problem}")
