@@ -128,11 +128,8 @@ class Lockstep:
 
     def _compare_losses(self, ours: dict[str, float], theirs: dict[str, float]) -> None:
         """Ours are weighted, the twin's are not, except for their sum."""
-        config = self.trainer.config
-        own = config.method_settings
-        weights = {"replay_ce": own.er_weight} if config.method == "er" else {"replay_mse": own.alpha}
-        if config.method == "derpp":
-            weights["replay_ce"] = own.beta
+        own = vars(self.trainer.config.method_settings)
+        weights = {"replay_ce": own.get("er_weight", own.get("beta")), "replay_mse": own.get("alpha")}
         assert ours.keys() == theirs.keys() - {"total"}
         for term, loss in ours.items():
             self.compare.close("losses", [loss], [theirs[term] * weights.get(term, 1.0)])

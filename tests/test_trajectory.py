@@ -149,7 +149,7 @@ def test_other_methods_and_parts_switched_off(digits, changes):
         "profile": {"partial batch", "short draw"},
         "ddr": {"removal"},
         "dgm": {"refresh"},
-        "tdm": {"shrink", "expand", "redrawn"},
+        "policy": {"shrink", "expand", "redrawn"},
         "sparsity": {"shrink", "expand", "redrawn", "removal", "refresh"},
     }
     assert happened == PAPER_EVENTS - set().union(*(without.get(key, set()) for key in changes))
