@@ -3,7 +3,6 @@ all that both hold is compared after each event."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -129,8 +128,8 @@ class Lockstep:
 
     def _compare_losses(self, ours: dict[str, float], theirs: dict[str, float]) -> None:
         """Ours are weighted, the twin's are not, except for their sum."""
-        own = dataclasses.asdict(self.trainer.config.method_settings)
-        weights = {"replay_mse": own.get("alpha"), "replay_ce": own.get("er_weight", own.get("beta"))}
+        own = vars(self.trainer.config.method_settings)
+        weights = {"replay_ce": own.get("er_weight", own.get("beta")), "replay_mse": own.get("alpha")}
         assert ours.keys() == theirs.keys() - {"total"}
         for term, loss in ours.items():
             self.compare.close("losses", [loss], [theirs[term] * weights.get(term, 1.0)])
