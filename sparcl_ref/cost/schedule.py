@@ -111,13 +111,11 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                     probe = [(Passes("probe", min(policy.probe_samples, remaining) + held()), masks.ungated)]
                     scored = sum(masks.ungated.active.values())
                 masks = masks_at(action.sparsity)
-            replays = task >= rules.replay_from_task
-            steps, current, replay = _batches(config, samples, presented, 1, replays=replays)
+            batches = partial(_batches, config, samples, presented, replays=task >= rules.replay_from_task)
+            steps, current, replay = batches(interval=1)
             refreshes, refresh_current, refresh_replay = 0, 0, 0
             if config.sparse and config.dgm:
-                refreshes, refresh_current, refresh_replay = _batches(
-                    config, samples, presented, config.dgm_interval, replays=replays
-                )
+                refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
             gated = masks.usual
             beside += own("epoch", task, samples, gated, steps=steps)
             presented += current
@@ -141,7 +139,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
             before, beside = samples, []
 
 
-def _batches(config: Config, samples: int, presented: int, interval: int, *, replays: bool) -> tuple[int, int, int]:
+def _batches(config: Config, samples: int, presented: int, *, interval: int, replays: bool) -> tuple[int, int, int]:
     """Steps of an epoch, every interval-th from the first on: their number, their samples, and those they replay.
 
     Step k of the epoch begins after ``presented + k * batch`` presentations, so each of its draws has
