@@ -106,9 +106,8 @@ FUNCTIONS = (
             lambda iteration, interval: {"refresh": iteration > 0 and is_refresh(iteration, interval)}),
     ),
     specify("dgm_step", "dgm", dgm_step, f"{_DGM}; equation (3)",
-        "a refresh ranks the living weights by equation (3) of this step's gradients, which the mask in force has "
-        "not silenced; between refreshes it stays. The update sees current + replay where the mask is set, 0 "
-        "elsewhere",
+        "a refresh ranks the living weights by equation (3) of this step's gradients, which the mask in force has not "
+        "silenced; between refreshes it stays. The update sees current + replay where the mask is set, 0 elsewhere",
         Argument("iteration", "int: of the epoch, from 0"),
         Argument("interval", "int: iterations between two refreshes", 30), MASK,
         Argument("grad_mask", "bool, shape of mask: in force until now, a subset of mask"),

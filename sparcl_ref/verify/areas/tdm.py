@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 
@@ -45,9 +46,7 @@ def coded(actions):
 
 def _no_regrowth(**given):
     kinds, targets = tdm_actions(**given)
-    kept = np.array(
-        [kind == 0 or (place == 0 or kinds[place - 1] != 0) for place, kind in enumerate(kinds)], dtype=bool
-    )
+    kept = [place for place, kind in enumerate(kinds) if kind == 0 or place == 0 or kinds[place - 1] != 0]
     return {"kinds": kinds[kept], "targets": targets[kept]}
 
 
@@ -59,12 +58,15 @@ def _joined_first(**given):
 
 def tdm_active_counts(n, task, epochs, sparsity, delta_k, p_inter, p_intra):
     settings = {"sparsity": sparsity, "delta_k": delta_k, "p_inter": p_inter, "p_intra": p_intra}
-    now, counts = exact(sparsity), []
+    return [budget(n, now) for now in in_force(sparsity, epochs, partial(tdm.tdm_actions, task, **settings))]
+
+
+def in_force(now, epochs, actions):
+    """The sparsity at which each epoch trains, from the actions before it."""
     for epoch in range(1, epochs + 1):
-        for action in tdm.tdm_actions(task, epoch, **settings):
+        for action in actions(epoch):
             now = action.sparsity
-        counts.append(budget(n, now))
-    return counts
+        yield now
 
 
 def _never_back(n, task, epochs, sparsity, p_inter, **_):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sparcl_ref.cost import FLOPS_PER_MAC, LayerSpec
 from sparcl_ref.cost import flops as ledger
 from sparcl_ref.layers.windows import Window
-from sparcl_ref.verify.function import Argument, Output, specify
+from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
 BATCH = Argument("batch", "int: samples", 1)
@@ -13,9 +13,9 @@ ACTIVE = Argument("active", "int: living weights; None for all", None)
 GRAD_ACTIVE = Argument("grad_active", "int: weights whose gradient is formed; None for the living", None)
 NEED_DX = Argument("need_dx", "bool: False for the first layer, whose input gradient nobody needs", True)
 PASS = (
-    Output("forward", "int: FLOPs", exact=True),
-    Output("dx", "int: FLOPs of the gradient of the input", exact=True),
-    Output("dw", "int: FLOPs of the gradient of the weight", exact=True),
+    exactly("forward", "int: FLOPs"),
+    exactly("dx", "int: FLOPs of the gradient of the input"),
+    exactly("dw", "int: FLOPs of the gradient of the weight"),
 )
 EXACT = "The exact convention: the work that a sparse engine needs"
 
@@ -24,14 +24,9 @@ def conv2d_flops(in_channels, out_channels, kernel, size, stride, padding, group
     window = Window(tuple(kernel), (stride, stride), (padding, padding))
     output = window.output_size("conv2d_flops", tuple(size))
     layer = LayerSpec(
-        "layer",
-        "conv",
-        (out_channels, in_channels // groups, *kernel),
-        (in_channels, *size),
-        (out_channels, *output),
-        groups=groups,
-        needs_dx=need_dx,
-    )
+        "layer", "conv", (out_channels, in_channels // groups, *kernel), (in_channels, *size), (out_channels, *output),
+        groups=groups, needs_dx=need_dx,
+    )  # fmt: skip
     return _flops(layer, batch, active, grad_active)
 
 

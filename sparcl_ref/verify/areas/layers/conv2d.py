@@ -53,9 +53,8 @@ def _averaged_over_positions(given):
 
 FUNCTIONS = (
     specify("conv2d_forward", "layers", conv2d_forward, "cross-correlation",
-        "y[n,o,h,w] = bias[o] + sum over c,i,j of weight[o,c,i,j] * x[n, c, h*stride - padding + i*dilation, "
-        "w*stride - padding + j*dilation], with x zero outside the image: cross-correlation, the kernel is not "
-        "flipped",
+        "y[n,o,h,w] = bias[o] + sum over c,i,j of weight[o,c,i,j] * x[n, c, h*stride - padding + i*dilation, w*stride "
+        "- padding + j*dilation], with x zero outside the image: cross-correlation, the kernel is not flipped",
         X, CONV_WEIGHT, common.BIAS, *WINDOW, common.Y,
         instead("the kernel flipped: a convolution instead of a cross-correlation", weight=_flipped),
         instead("the bias left out", bias=None),

@@ -99,8 +99,7 @@ def _pixels(given):
 
 FUNCTIONS = (
     specify("max_pool2d_forward", "layers", max_pool2d_forward, "max pooling",
-        "the largest entry of each window; padding never wins; windows that would leave the padded image are not "
-        "taken",
+        "the largest entry of each window; padding never wins; windows that would leave the padded image are not taken",
         X, *_WINDOW, Y,
         Mistake("padded with zeros, which win against negative entries", _zeros_win),
     ),

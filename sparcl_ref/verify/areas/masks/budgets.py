@@ -80,8 +80,7 @@ FUNCTIONS = (
             lambda n, sparsity: {"active": n - budget(n, sparsity)}),
     ),
     specify("budgets", "masks", budgets, f"{SECTION}; Evci et al., RigL, 2020",
-        "uniform budgets give every layer one sparsity, ERK each layer its density, global one number for all "
-        "weights",
+        "uniform budgets give every layer one sparsity, ERK each layer its density, global one number for all weights",
         Argument("shapes", "list of list of int: weight shapes (out, in, kh, kw) or (out, in), in network order"),
         SPARSITY, Argument("kind", 'str: "uniform", "erk" or "global"', "uniform"),
         exactly("active", 'int (layers,), or (1,) for "global"'),

@@ -11,7 +11,7 @@ from sparcl_ref.masks import budget, exact, shrink
 from sparcl_ref.sparcl import released
 from sparcl_ref.verify.areas.masks.budgets import SPARSITY
 from sparcl_ref.verify.areas.masks.selection import JOINING, random_mask
-from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCHS, KINDS, P_INTER, TARGETS, TASK, coded, tdm_actions
+from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCHS, KINDS, P_INTER, TARGETS, TASK, coded, in_force, tdm_actions
 from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
 
@@ -24,40 +24,24 @@ def percentile(scores, sparsity):
     return np.percentile(scores, 100 * float(sparsity))
 
 
-def _initial_at_least(weight, sparsity):
-    return {"mask": np.abs(weight) >= percentile(np.abs(weight), sparsity)}
-
-
-def _initial_signed(weight, sparsity):
-    return {"mask": weight > percentile(weight, sparsity)}
-
-
 def _initial_budget(weight, sparsity):
     everything = np.ones(weight.shape, dtype=bool)
     return {"mask": shrink(everything, np.abs(weight), budget(weight.size, sparsity))}
 
 
 def released_tdm_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
-    return coded(_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra))
-
-
-def _actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
     settings = {"sparsity": sparsity, "delta_k": delta_k, "p_inter": p_inter, "p_intra": p_intra}
-    return released.released_tdm_actions(task, epoch, epochs=epochs, **settings)
+    return coded(released.released_tdm_actions(task, epoch, epochs=epochs, **settings))
 
 
-def _paper_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
-    kinds, targets = tdm_actions(task, epoch, sparsity, delta_k, p_inter, p_intra)
-    return {"kinds": kinds, "targets": targets}
+def _paper_actions(epochs, **given):
+    return dict(zip(("kinds", "targets"), tdm_actions(**given), strict=True))
 
 
 def released_sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra):
-    now, sparsities = exact(sparsity), []
-    for epoch in range(1, epochs + 1):
-        for action in _actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra):
-            now = action.sparsity
-        sparsities.append(float(now))
-    return sparsities
+    settings = {"sparsity": sparsity, "delta_k": delta_k, "p_inter": p_inter, "p_intra": p_intra}
+    actions = partial(released.released_tdm_actions, task, epochs=epochs, **settings)
+    return [float(now) for now in in_force(sparsity, epochs, actions)]
 
 
 def _shrunk(weight, importance, sparsity, *, living=False, at_least=False, revive=False):
@@ -79,8 +63,10 @@ FUNCTIONS = (
     specify("magnitude_initial_mask", "released", released.magnitude_initial_mask, "SparCL's published code, rule 1",
         "initial weights live where |w| is greater than its linearly interpolated percentile 100 s",
         Argument("weight", "float, any shape: the dense initial value"), SPARSITY, LIVING,
-        Mistake("the weight at the threshold lives: >= instead of >", _initial_at_least),
-        Mistake("signs kept: no absolute values", _initial_signed),
+        Mistake("the weight at the threshold lives: >= instead of >",
+            lambda weight, sparsity: {"mask": np.abs(weight) >= percentile(np.abs(weight), sparsity)}),
+        Mistake("signs kept: no absolute values",
+            lambda weight, sparsity: {"mask": weight > percentile(weight, sparsity)}),
         Mistake("an exact budget instead of a percentile", _initial_budget),
     ),
     specify("released_tdm_actions", "released", released_tdm_actions, "SparCL's published code, rule 2",
