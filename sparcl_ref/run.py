@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import itertools
@@ -10,7 +11,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations, over_seeds
-from sparcl_ref.text import columns
+from sparcl_ref.text import columns, one_line
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast
@@ -50,6 +51,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--preset", choices=tuple(PRESETS), help="a named comparison")
     what.add_argument("--config", metavar="FILE", help="run the configuration in a summary.json again")
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run that --out holds already")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="worker processes [2]")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of each worker, in either engine [1]")
@@ -88,10 +90,33 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     return name, configurations(entries, overrides), options.threads or threads
 
 
-def default_directory(name: str) -> Path:
-    """The first of runs/NAME, runs/NAME-2, ... that does not exist."""
-    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
-    return next(path for path in map(Path("runs").joinpath, names) if not path.exists())
+@contextlib.contextmanager
+def reserved_directory(out: str | None, name: str) -> Iterator[Path]:
+    """The run's folder, made at once so that no other run takes it; one in which nothing was written goes again.
+
+    Without ``out`` the first of runs/NAME, runs/NAME-2, ... that does not exist.
+    """
+    made: list[Path] = []
+
+    def make(path: Path, *, new: bool) -> None:
+        for folder in (*reversed(path.parents), path):
+            if not folder.is_dir() or (new and folder == path):
+                folder.mkdir()
+                made.append(folder)
+
+    directory = Path("runs") / name if out is None else Path(out)
+    for number in itertools.count(2):
+        try:
+            make(directory, new=out is None)
+            break
+        except FileExistsError:
+            directory = Path("runs") / f"{name}-{number}"
+    try:
+        yield directory
+    finally:
+        for folder in reversed(made):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
@@ -157,7 +182,8 @@ def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.extensions import REGISTRIES
     from sparcl_ref.forecast import forecast_text
-    from sparcl_ref.report import check_writable, drawing_problem
+    from sparcl_ref.report import drawing_problem
+    from sparcl_ref.result import Result
 
     options = parse(arguments)
     if options.list:
@@ -166,9 +192,8 @@ def execute(arguments: Sequence[str]) -> int:
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
-    directory = default_directory(name) if options.out is None else Path(options.out)
     if not options.estimate:
-        refusing(lambda: check_writable(directory))
+        refusing(lambda: check_out(options.out, overwrite=options.overwrite))
     datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
     seconds = measured_seconds(configs, forecasts, datasets, threads=threads)
@@ -180,26 +205,52 @@ def execute(arguments: Sequence[str]) -> int:
             text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
         print(text)
         return 0
-    print(echo(configs, name, jobs, threads, directory), file=notes)
-    print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
-    remarks = [line for config in configs for line in config.warnings()]
-    for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
-        print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-    results = trained(configs, forecasts, jobs=jobs, threads=threads)
-    summary = {
-        "schema_version": 1,
-        "command": "python -m sparcl_ref.run " + " ".join(arguments),
-        "config": {"name": name, "threads": threads, "runs": [config.to_json() for config in configs]},
-        "threads": {"blas": threads, "workers": jobs},
-        **described(results, datasets[configs[0].dataset]),
-        "wall_seconds": time.perf_counter() - start,
-    }
-    report(options, directory, summary, results)
-    return 0
+    with reserved_directory(options.out, name) as directory:
+        print(echo(configs, name, jobs, threads, directory), file=notes)
+        print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
+        remarks = [line for config in configs for line in config.warnings()]
+        for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
+            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+        ended = list(zip(configs, trained(configs, forecasts, jobs=jobs, threads=threads), strict=True))
+        results = [item for _, item in ended if isinstance(item, Result)]
+        failed = [(config, item) for config, item in ended if isinstance(item, Exception)]
+        if results:
+            summary = {
+                "schema_version": 1,
+                "command": "python -m sparcl_ref.run " + " ".join(arguments),
+                "config": {"name": name, "threads": threads, "runs": [result.config.to_json() for result in results]},
+                "threads": {"blas": threads, "workers": jobs},
+                "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
+                **described(results, datasets[configs[0].dataset]),
+                "wall_seconds": time.perf_counter() - start,
+            }
+            report(options, directory, summary, results)
+    for config, error in failed:
+        print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
+    return command_line.FAILED if failed else 0
 
 
-def trained(configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int) -> list[Result]:
-    """Run all, with a bar on stderr."""
+def check_out(out: str | None, *, overwrite: bool) -> None:
+    """Refuse a folder that cannot be written to, is none, or holds a run that nobody asked to replace.
+
+    Raises
+    ------
+    ValueError
+        In one line.
+    """
+    from sparcl_ref.report import check_writable
+
+    if out is not None and not out.strip():
+        raise ValueError(f"--out must name a folder, got {out!r}")
+    check_writable("runs" if out is None else out)
+    if out is not None and (Path(out) / "summary.json").exists() and not overwrite:
+        raise ValueError(f"{out} holds a run already; choose another --out, or --overwrite to replace it")
+
+
+def trained(
+    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int
+) -> list[Result | Exception]:
+    """Run all, with a bar on stderr: the result of each, or what ended it."""
     from tqdm import tqdm
 
     from sparcl_ref.workers import train_all
@@ -217,7 +268,8 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
 
     return {
         "versions": versions(),
-        "class_order": list(results[0].class_order),
+        # With --class-order random every seed has its own; each record holds the one it ran.
+        "class_order": list(results[0].class_order) if len({result.class_order for result in results}) == 1 else None,
         "dataset": {
             "name": dataset.name,
             "train": len(dataset.train_x),
@@ -245,7 +297,8 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)
     else:
-        print(f"class order: {' '.join(map(str, summary['class_order']))}\n")
+        order = "another for each seed, see summary.json"
+        print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
         print(format_table(aggregate(summary["methods"])), flush=True)
     if failure is not None:
         raise failure

@@ -83,16 +83,17 @@ def train_all(
     jobs: int = 1,
     threads: int = 1,
     on_epoch: Callable[[int], None] = lambda count: None,
-) -> list[Result]:
+) -> list[Result | Exception]:
     """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
 
     Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``on_epoch`` is called with
     the number of epochs finished since the last call. Results are in the order of ``configs``.
 
+    A run that fails, because a number is no longer finite or its settings do not fit, gives its exception in place of a
+    result; the others go on.
+
     Raises
     ------
-    ValueError, FloatingPointError
-        What the first failing run raised.
     WorkerDiedError
         If a worker process ended without an answer.
     KeyboardInterrupt
@@ -111,7 +112,7 @@ def train_all(
         ]
         try:
             _wait_for(futures, progress, on_epoch)
-            return [future.result() for future in futures]
+            return [_outcome(future) for future in futures]
         except BrokenProcessPool as error:
             raise WorkerDiedError(
                 "a worker process died without an answer (killed, or out of memory?); try fewer --jobs"
@@ -122,7 +123,7 @@ def train_all(
 
 
 def _wait_for(futures: Sequence[Future], progress: Any, on_epoch: Callable[[int], None]) -> None:
-    """Pass progress on until all runs are done or one has failed."""
+    """Pass progress on until all runs have ended."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
@@ -133,4 +134,12 @@ def _wait_for(futures: Sequence[Future], progress: Any, on_epoch: Callable[[int]
         if count:
             on_epoch(count)
         for future in done:
-            future.result()
+            _outcome(future)
+
+
+def _outcome(future: Future) -> Result | Exception:
+    """A run's result, or what its settings or numbers raised; all else is no matter of one run."""
+    try:
+        return future.result()
+    except (FloatingPointError, ValueError) as error:
+        return error

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparcl_ref.run import main
+from sparcl_ref.presets import PRESETS
+from sparcl_ref.run import main, reserved_directory
 
 TINY_NAMES = [
     "SGD",
@@ -193,6 +194,7 @@ def test_default_directory_never_overwrites(tmp_path):
     ("arguments", "says"),
     [
         (["--method", "magic"], "'magic'"),
+        (["--out", ""], "--out must name a folder, got ''"),
         (["--sparsity", "1.2"], "--sparsity must be in 0..1, below 1"),
         (["--sparsity", "many"], "invalid float value: 'many'"),
         (["--method", "er", "--buffer-size", "0"], "--buffer-size must be at least 1"),
@@ -246,9 +248,62 @@ def test_a_run_that_diverges_fails_in_one_line_and_writes_nothing(tmp_path):
     done = run("--method", "sgd", "--lr", "1e30", "--epochs", "2", "--width", "4", cwd=tmp_path)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("sparcl_ref.run: failed: ")
+    assert last.startswith("sparcl_ref.run: failed: SGD, seed 0: task 1, epoch 1, step ")
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_of_several_runs_the_one_that_diverges_is_named_and_the_others_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    common = {"epochs": 1, "width": 4, "method": "sgd"}
+    monkeypatch.setitem(PRESETS, "pair", ({**common, "lr": 1e30}, {**common, "lr": 0.1}))
+    code, out, err = here(capsys, "--preset", "pair", "--out", "pair")
+    assert code == 1
+    assert err.strip().splitlines()[-1].startswith("sparcl_ref.run: failed: SGD, seed 0: task 1, epoch 1, step ")
+    summary = json.loads((tmp_path / "pair" / "summary.json").read_text())
+    assert [record["config"]["lr"] for record in summary["methods"]] == [0.1]
+    assert [item["config"]["lr"] for item in summary["failed"]] == [1e30]
+    assert "SGD" in out
+    assert (tmp_path / "pair" / "report.html").exists()
+    code, _, err = here(capsys, "--config", str(tmp_path / "pair" / "summary.json"), "--out", "again")
+    assert code == 0, err
+
+
+def test_a_run_is_replaced_only_if_asked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--method", "sgd", "--epochs", "1", "--width", "4", "--out", "one")
+    assert here(capsys, *arguments)[0] == 0
+    before = (tmp_path / "one" / "summary.json").read_bytes()
+    code, _, err = here(capsys, *arguments)
+    assert code == 2
+    assert "one holds a run already; choose another --out, or --overwrite to replace it" in err
+    assert (tmp_path / "one" / "summary.json").read_bytes() == before
+    assert here(capsys, *arguments, "--overwrite")[0] == 0
+    assert (tmp_path / "one" / "summary.json").read_bytes() != before
+
+
+def test_folders_are_reserved_at_the_start_and_empty_ones_go_again(tmp_path, monkeypatch):
+    """Two runs that overlap never write into one folder."""
+    monkeypatch.chdir(tmp_path)
+    with reserved_directory(None, "tiny") as one, reserved_directory(None, "tiny") as other:
+        assert [one.as_posix(), other.as_posix()] == ["runs/tiny", "runs/tiny-2"]
+        (other / "summary.json").write_text("{}")
+    assert not one.exists()
+    assert other.exists()
+    with reserved_directory("a/b", "tiny") as given:
+        assert given.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
+
+
+def test_with_random_class_orders_no_seed_speaks_for_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--method", "sgd", "--epochs", "1", "--width", "4", "--class-order", "random", "--seeds", "2")
+    code, out, _ = here(capsys, *arguments, "--out", "two")
+    assert code == 0
+    assert "class order: another for each seed" in out
+    summary = json.loads((tmp_path / "two" / "summary.json").read_text())
+    assert summary["class_order"] is None
+    assert len({tuple(record["class_order"]) for record in summary["methods"]}) == 2
 
 
 def test_ctrl_c_says_so_and_writes_nothing(tmp_path):
