@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import functools
-import itertools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations, over_seeds
+from sparcl_ref.run_folder import check_folder, reserved_folder
 from sparcl_ref.text import columns, one_line
 
 if TYPE_CHECKING:
@@ -88,35 +87,6 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
         # The stored value is what the stored rules had made of it; other rules have their own.
         entries = [{**entry, "p_intra": None} for entry in entries]
     return name, configurations(entries, overrides), options.threads or threads
-
-
-@contextlib.contextmanager
-def reserved_directory(out: str | None, name: str) -> Iterator[Path]:
-    """The run's folder, made at once so that no other run takes it; one in which nothing was written goes again.
-
-    Without ``out`` the first of runs/NAME, runs/NAME-2, ... that does not exist.
-    """
-    made: list[Path] = []
-
-    def make(path: Path, *, new: bool) -> None:
-        for folder in (*reversed(path.parents), path):
-            if not folder.is_dir() or (new and folder == path):
-                folder.mkdir()
-                made.append(folder)
-
-    directory = Path("runs") / name if out is None else Path(out)
-    for number in itertools.count(2):
-        try:
-            make(directory, new=out is None)
-            break
-        except FileExistsError:
-            directory = Path("runs") / f"{name}-{number}"
-    try:
-        yield directory
-    finally:
-        for folder in reversed(made):
-            if not any(folder.iterdir()):
-                folder.rmdir()
 
 
 def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
@@ -193,7 +163,7 @@ def execute(arguments: Sequence[str]) -> int:
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
     if not options.estimate:
-        refusing(lambda: check_out(options.out, overwrite=options.overwrite))
+        refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
     datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
     seconds = measured_seconds(configs, forecasts, datasets, threads=threads)
@@ -205,7 +175,7 @@ def execute(arguments: Sequence[str]) -> int:
             text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
         print(text)
         return 0
-    with reserved_directory(options.out, name) as directory:
+    with reserved_folder(options.out, name) as directory:
         print(echo(configs, name, jobs, threads, directory), file=notes)
         print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
         remarks = [line for config in configs for line in config.warnings()]
@@ -228,23 +198,6 @@ def execute(arguments: Sequence[str]) -> int:
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
-
-
-def check_out(out: str | None, *, overwrite: bool) -> None:
-    """Refuse a folder that cannot be written to, is none, or holds a run that nobody asked to replace.
-
-    Raises
-    ------
-    ValueError
-        In one line.
-    """
-    from sparcl_ref.report import check_writable
-
-    if out is not None and not out.strip():
-        raise ValueError(f"--out must name a folder, got {out!r}")
-    check_writable("runs" if out is None else out)
-    if out is not None and (Path(out) / "summary.json").exists() and not overwrite:
-        raise ValueError(f"{out} holds a run already; choose another --out, or --overwrite to replace it")
 
 
 def trained(

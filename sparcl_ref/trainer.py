@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from sparcl_ref.optimizers import SGD, learning_rate
 from sparcl_ref.regime import SparCL, mask_of
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import Loss, probe_gradients
-from sparcl_ref.states import check_state
+from sparcl_ref.states import check_state, identity
 from sparcl_ref.streams import Stream, Task, cut_batches
 
 if TYPE_CHECKING:
@@ -275,7 +274,7 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""
         return {
-            "belongs_to": self._identity(),
+            "belongs_to": identity(self.config, self.dataset),
             "cursor": copied(self.cursor),
             "history": copied(self.history),
             "epoch_totals": copied(self._epoch_totals),
@@ -287,12 +286,6 @@ class Trainer:
             "buffer": None if self.buffer is None else self.buffer.state(),
             "regime": None if self.regime is None else self.regime.state(),
         }
-
-    def _identity(self) -> dict[str, Any]:
-        """The run that a state belongs to: its settings, and its data as far as they can be told apart quickly."""
-        data = self.dataset
-        sizes = [*data.train_x.shape, *data.test_x.shape, str(data.train_x.dtype), zlib.crc32(data.train_y.tobytes())]
-        return {**self.config.to_json(), "data": [data.name, *sizes]}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned, from a run of the same configuration; the continued run is bit-identical.

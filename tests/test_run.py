@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from sparcl_ref.presets import PRESETS
-from sparcl_ref.run import main, reserved_directory
+from sparcl_ref.run import main
+from sparcl_ref.run_folder import reserved_folder
 
 TINY_NAMES = [
     "SGD",
@@ -285,12 +286,12 @@ def test_a_run_is_replaced_only_if_asked(tmp_path, monkeypatch, capsys):
 def test_folders_are_reserved_at_the_start_and_empty_ones_go_again(tmp_path, monkeypatch):
     """Two runs that overlap never write into one folder."""
     monkeypatch.chdir(tmp_path)
-    with reserved_directory(None, "tiny") as one, reserved_directory(None, "tiny") as other:
+    with reserved_folder(None, "tiny") as one, reserved_folder(None, "tiny") as other:
         assert [one.as_posix(), other.as_posix()] == ["runs/tiny", "runs/tiny-2"]
         (other / "summary.json").write_text("{}")
     assert not one.exists()
     assert other.exists()
-    with reserved_directory("a/b", "tiny") as given:
+    with reserved_folder("a/b", "tiny") as given:
         assert given.is_dir()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["runs"]
 
