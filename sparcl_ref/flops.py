@@ -98,7 +98,7 @@ def request(options: argparse.Namespace) -> Request:
     sizes = (options.task_size,) * options.tasks
     if config.batch_size > options.task_size:
         raise ValueError(f"--batch-size must not exceed a task's {options.task_size} samples, got {config.batch_size}")
-    return Request(config, options.shape, options.classes, (sum(sizes),) if config.method == "joint" else sizes)
+    return Request(config, options.shape, options.classes, (sum(sizes),) if config.method_class.joint else sizes)
 
 
 def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> dict[str, Any]:

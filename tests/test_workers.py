@@ -7,6 +7,7 @@ import multiprocessing
 import numba
 import pytest
 
+from sparcl_ref import extensions
 from sparcl_ref.workers import _start_worker
 
 
@@ -14,5 +15,6 @@ from sparcl_ref.workers import _start_worker
 def test_a_worker_has_its_own_number_of_compiled_threads(threads):
     """Without it every worker would start a thread per core, and workers would wait for one another's."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1, initializer=_start_worker, initargs=(context.Event(), context.Queue(), threads, [])) as pool:
+    given = context.Event(), context.Queue(), threads, extensions.added()
+    with context.Pool(1, initializer=_start_worker, initargs=given) as pool:
         assert pool.apply(numba.get_num_threads) == threads

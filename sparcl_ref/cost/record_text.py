@@ -109,11 +109,12 @@ def _removal_table(record: dict[str, Any]) -> str:
 
 def _memory_table(record: dict[str, Any]) -> str:
     memory = record["memory_bytes"]
-    rows = [("paper convention", _megabytes(memory["paper"]), "")]
+    rows, details = [("paper convention", _megabytes(memory["paper"]))], []
     for name, held in (("this engine", memory["exact"]), ("a sparse engine", memory["exact_sparse_engine"])):
         sizes = ", ".join(f"{part} {size / 1e6:.1f}" for part, size in held["parts"].items())
-        rows.append((f"exact, {name}", _megabytes(held["total"]), f"  {held['moment']}: {sizes}" if sizes else ""))
-    return "memory\n" + "\n".join(f"  {name.ljust(22)}{size.rjust(12)}{parts}" for name, size, parts in rows)
+        rows.append((f"exact, {name}", _megabytes(held["total"])))
+        details += [f"{name}, {held['moment']}: {sizes}"] if sizes else []
+    return "\n".join([columns(("memory", "total"), rows), *details])
 
 
 def _megabytes(size_bytes: int | None) -> str:
