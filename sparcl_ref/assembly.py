@@ -10,6 +10,7 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, describe_model
+from sparcl_ref.layers import Dropout
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
@@ -74,9 +75,11 @@ def spec_of(config: Config, dataset: Dataset) -> ModelSpec:
     return describe_model(config.model, input_shape=dataset.input_shape, classes=dataset.classes, width=config.width)
 
 
-def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) -> Network:
-    """The network with its initial weights; ``rng`` is the stream named "init"."""
-    return build_model(
+def build_network(
+    config: Config, dataset: Dataset, rng: np.random.Generator, *, dropout: np.random.Generator | None = None
+) -> Network:
+    """The network with its initial weights; the generators are the streams named "init" and "dropout"."""
+    model = build_model(
         config.model,
         input_shape=dataset.input_shape,
         classes=dataset.classes,
@@ -85,6 +88,10 @@ def build_network(config: Config, dataset: Dataset, rng: np.random.Generator) ->
         rng=rng,
         draw=config.rules.initialise,
     )
+    for _, layer in model.named_layers():
+        if isinstance(layer, Dropout) and dropout is not None:
+            layer.rng = dropout
+    return model
 
 
 def chosen_engine(engine: str, spec: ModelSpec) -> str:

@@ -28,7 +28,10 @@ class Refused(Exception):  # noqa: N818 - a request that is wrong, not a failure
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage before it."""
+    """An argument parser whose errors are one line, without the usage before it, and that guesses no abbreviation."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
         self.exit(REFUSED, f"{self.prog}: {message} (see --help)\n")
@@ -56,7 +59,7 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
 
 def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
     """Import what --plugin names among the arguments; `Refused` if one cannot be imported."""
-    scout = Parser(prog=f"python -m {program}", add_help=False, allow_abbrev=False)
+    scout = Parser(prog=f"python -m {program}", add_help=False)
     add_plugin_option(scout)
     plugins = scout.parse_known_args(arguments)[0].plugin
     if plugins:
@@ -86,7 +89,10 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             first = next(iter(owners))
             each = ", ".join(f"{owner} {default}" for owner, default in defaults.items())
             shown = each if len(set(defaults.values())) > 1 else defaults[first]
-            _add_setting(groups[title], registry[first].Settings, owners[first], shown)
+            try:
+                _add_setting(groups[title], registry[first].Settings, owners[first], shown)
+            except argparse.ArgumentError as error:
+                raise Refused(f"the {kind} {first} declares a setting that is an option already ({error})") from error
 
 
 def _add_setting(group: Any, owner: type, item: dataclasses.Field[Any], default: Any) -> None:

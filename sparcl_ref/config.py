@@ -102,6 +102,7 @@ class Config:
             object.__setattr__(self, item.name, settings.pop(item.name, item.default))
         check(self)
         strangers = set(settings)
+        own_settings({self.method: self.method_class, self.policy: self.policy_class})
         own = [cls.Settings for cls in (self.method_class, self.policy_class)]
         for name, cls, old in zip(("method_settings", "policy_settings"), own, carried, strict=True):
             names = {item.name for item in dataclasses.fields(cls)}
@@ -241,10 +242,19 @@ class Config:
 
 
 def own_settings(registry: Mapping[str, Any]) -> dict[str, dict[str, dataclasses.Field[Any]]]:
-    """Settings that methods or policies declare: setting to owner to field."""
+    """Settings that methods or policies declare: setting to owner to field.
+
+    Raises
+    ------
+    ValueError
+        If one has the name of a run's setting.
+    """
     found: dict[str, dict[str, dataclasses.Field[Any]]] = {}
+    common = {item.name for item in dataclasses.fields(Config)}
     for owner, cls in registry.items():
         for item in dataclasses.fields(cls.Settings):
+            if item.name in common:
+                raise ValueError(f"{owner} declares a setting {item.name!r}, which every run has; give it another name")
             found.setdefault(item.name, {})[owner] = item
     return found
 

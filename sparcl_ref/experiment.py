@@ -13,6 +13,7 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
@@ -40,7 +41,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     draws = Draws() if draws is None else draws
     generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
-    model = build_network(config, dataset, generators["init"])
+    model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
     engine = chosen_engine(config.engine, spec_of(config, dataset))
@@ -55,7 +56,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
         descent(model.parameters(), **sgd),
         ledger=FlopLedger(**sgd),
         generators=generators,
-        buffer=getattr(method, "buffer", None),
+        buffer=method.buffer if isinstance(method, RehearsalMethod) else None,
         regime=SparCL(model, config, rng=generators["mask"], draws=draws) if config.sparse else None,
         draws=draws,
     )

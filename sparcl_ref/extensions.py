@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import pickle
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,7 @@ from sparcl_ref.policies import POLICIES
 from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl.rules import PROFILES
 from sparcl_ref.streams import AUGMENTATIONS, DATASETS
+from sparcl_ref.text import one_line
 
 REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, AUGMENTATIONS)
 
@@ -22,9 +24,21 @@ Added = list[tuple[int, str, Any]]
 
 
 def added() -> Added:
-    """All that was registered in this process; it can be pickled if the things can, which classes and functions of
-    modules can."""
-    return [(number, name, thing) for number, known in enumerate(REGISTRIES) for name, thing in known.added.items()]
+    """All that was registered in this process, for others.
+
+    Raises
+    ------
+    ValueError
+        If something cannot be pickled, as classes and functions of modules can.
+    """
+    things = [(number, name, thing) for number, known in enumerate(REGISTRIES) for name, thing in known.added.items()]
+    for number, name, thing in things:
+        try:
+            pickle.dumps(thing)
+        except Exception as error:
+            what = f"the {REGISTRIES[number].kind} {name!r} cannot be sent to worker processes ({one_line(error)})"
+            raise ValueError(f"{what}; define it at the top of a module") from error
+    return things
 
 
 def take_over(things: Added) -> None:
@@ -48,9 +62,12 @@ def load_plugins(plugins: Iterable[str]) -> None:
             if not path.is_file():
                 raise ValueError(f"--plugin {plugin}: there is no such file")
             name = path.stem
-            # Worker processes inherit the search path and import the file by the same name.
-            sys.path.insert(0, str(path.resolve().parent))
+            # Worker processes inherit the search path and import the file by the same name; nothing of its folder may
+            # stand before the standard library.
+            sys.path.append(str(path.resolve().parent))
         try:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
         except Exception as error:
-            raise ValueError(f"--plugin {plugin}: {type(error).__name__}: {error}") from error
+            raise ValueError(f"--plugin {plugin}: {type(error).__name__}: {one_line(error)}") from error
+        if path.suffix == ".py" and Path(module.__file__ or "").resolve() != path.resolve():
+            raise ValueError(f"--plugin {plugin}: {name} is the name of another module; rename the file")

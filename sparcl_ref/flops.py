@@ -10,7 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparcl_ref.command_line import Parser, add_settings, main_guard, refusing, settings_from, writing
+from sparcl_ref.command_line import (
+    Parser,
+    add_plugin_option,
+    add_settings,
+    load_plugins_named,
+    main_guard,
+    refusing,
+    settings_from,
+    writing,
+)
 from sparcl_ref.config import Config
 from sparcl_ref.text import columns
 
@@ -39,6 +48,7 @@ def shape(text: str) -> tuple[int, int, int]:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace."""
+    load_plugins_named(PROGRAM, arguments)
     parser = Parser(
         prog=f"python -m {PROGRAM}",
         description="Price a run without running it: multiply-adds, FLOPs, bytes and time.",
@@ -57,6 +67,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     group.add_argument("--classes", type=int, metavar="N", help="of all tasks together")
     group.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
     group.add_argument("--task-size", type=int, metavar="N", help="training samples of a task")
+    add_plugin_option(parser)
     add_settings(parser)
     return parser.parse_args(arguments)
 

@@ -61,6 +61,8 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     stream = build_stream(config, dataset, named_streams(config.seed)["classes"])
     sizes = [len(task.train_index) for task in stream.training]
     spec = spec_of(config, dataset)
+    if config.sparse and not spec.unknown and not spec.sparsifiable:
+        raise ValueError(f"--sparsity needs sparsifiable weights, and {config.model} has none; choose another --model")
     record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,

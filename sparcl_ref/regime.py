@@ -3,7 +3,7 @@ stage."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -19,7 +19,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.policies import Action
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
-from sparcl_ref.sparcl.rule import SizedProbe
+from sparcl_ref.sparcl.rule import Scores, SizedProbe
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,11 @@ class SparCL:
     def before_epoch(self, task: int, epoch: int, probe: SizedProbe) -> list[MaskChange]:
         """Lift the gradient masks and change the masks as the policy says; the changes in the order taken.
 
-        ``probe`` is called once if an action needs gradients, before any mask changes.
+        ``probe`` is called once if an action needs gradients, for all actions of that epoch.
         """
         self._lift_gradient_masks()
         place = Place(task, epoch, 0)
-        return [self._act(action, place, probe) for action in self.policy.actions(*place)]
+        return self._act(self.policy.actions(*place), place, probe)
 
     def before_step(self, task: int, epoch: int, step: int, probe: SizedProbe) -> list[MaskChange]:
         """Change the masks where the policy moves within an epoch, and lift the gradient masks that are due.
@@ -89,30 +89,53 @@ class SparCL:
         actions = self.policy.actions(*place) if self.policy.by_step and step else ()
         if actions or (self.config.dgm and is_refresh(step, self.config.dgm_interval)):
             self._lift_gradient_masks()
-        return [self._act(action, place, probe) for action in actions]
+        return self._act(actions, place, probe)
 
     def _lift_gradient_masks(self) -> None:
         for parameter in self.parameters:
             parameter.set_grad_mask(None)
 
-    def _act(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
-        sparsity = action.sparsity
+    def _act(self, actions: Sequence[Action], place: Place, probe: SizedProbe) -> list[MaskChange]:
+        known: dict[int, tuple[Scores, Scores]] = {}
+
+        def once(parameters: Sequence[Parameter], samples: int) -> tuple[Scores, Scores]:
+            if samples not in known:
+                known[samples] = probe(parameters, samples)
+            return known[samples]
+
+        return [
+            self._shrink(action, once) if action.kind == "shrink" else self._expand(action, place, once)
+            for action in actions
+        ]
+
+    def _shrink(self, action: Action, probe: SizedProbe) -> MaskChange:
+        scores = self._by_parameter(self.policy.scores(self.parameters, probe, self.rng))
         moved: dict[str, np.ndarray] = {}
-        growth = self.draws.growth
-        if action.kind == "shrink":
-            found = self.policy.scores(self.parameters, probe, self.rng)
-            scores = dict(zip(map(id, self.parameters), found, strict=True))
-        for group, active, weight in self._budgeted(sparsity):
-            before = mask_of(group)
-            if action.kind == "shrink":
-                score = _joined([scores[id(parameter)] for parameter in group])
-                mask = self.policy.drop(before, weight, score, active=active, sparsity=sparsity)
-            elif growth is not None:
+        for group, active, weight in self._budgeted(action.sparsity):
+            ranks, frozen = _joined([scores[parameter.name] for parameter in group]), _frozen(group)
+            if frozen.any():  # an earlier task's entries stay, whatever they are worth to this one
+                ranks = np.where(frozen, np.finfo(ranks.dtype).max, ranks)
+            mask = self.policy.drop(mask_of(group), weight, ranks, active=active, sparsity=action.sparsity)
+            moved |= self._set_group(group, mask | frozen)
+        return MaskChange(action.kind, action.sparsity, moved)
+
+    def _expand(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
+        growth, scores = self.draws.growth, None
+        if growth is None and (found := self.policy.growth_scores(self.parameters, probe, self.rng)) is not None:
+            scores = self._by_parameter(found)
+        moved: dict[str, np.ndarray] = {}
+        for group, active, weight in self._budgeted(action.sparsity):
+            if growth is not None:
                 mask = _joined([_with_joining(parameter, growth(place, parameter.name)) for parameter in group])
             else:
-                mask = self.policy.grow(before, weight, self.rng, active=active, sparsity=sparsity)
+                ranks = None if scores is None else _joined([scores[parameter.name] for parameter in group])
+                target: dict[str, Any] = {"active": active, "sparsity": action.sparsity, "scores": ranks}
+                mask = self.policy.grow(mask_of(group), weight, self.rng, **target)
             moved |= self._set_group(group, mask)
-        return MaskChange(action.kind, sparsity, moved)
+        return MaskChange(action.kind, action.sparsity, moved)
+
+    def _by_parameter(self, scores: Scores) -> dict[str, np.ndarray]:
+        return dict(zip((parameter.name for parameter in self.parameters), scores, strict=True))
 
     def _budgeted(self, sparsity: Fraction) -> Iterator[tuple[list[Parameter], int, np.ndarray]]:
         """Each group of parameters that shares a budget, the budget, and the group's values."""
@@ -201,6 +224,11 @@ def _with_joining(parameter: Parameter, flat: np.ndarray) -> np.ndarray:
         raise ValueError(f"{parameter.name}: the given growth must name dead entries in 0..{mask.size - 1}")
     mask.flat[flat] = True
     return mask
+
+
+def _frozen(group: list[Parameter]) -> np.ndarray:
+    """Entries of earlier tasks, joined like the values."""
+    return _joined([np.zeros(p.value.shape, dtype=bool) if p.frozen is None else p.frozen for p in group])
 
 
 def mask_of(group: list[Parameter]) -> np.ndarray:

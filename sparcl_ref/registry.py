@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TypeVar
 
+from sparcl_ref.text import one_line
+
 Thing = TypeVar("Thing")
 
 
 class Registry(Mapping[str, Thing]):
     """The package's own things of a kind, what was registered, and what installed packages offer.
 
-    An installed package offers a thing by an entry point of the group ``sparcl_ref.<kind>s``, such as
-    ``sparcl_ref.methods``; it is loaded when it is first asked for.
+    An installed package offers a thing by an entry point of the registry's group, such as ``sparcl_ref.methods``; it is
+    loaded when it is first asked for.
 
     Parameters
     ----------
@@ -22,16 +24,21 @@ class Registry(Mapping[str, Thing]):
         Singular, for messages: "method".
     own : mapping of str to object
         Those of the package, in the order of lists.
+    group : str, optional
+        Plural of the kind, after "sparcl_ref." the group of entry points; made with an s unless given.
     """
 
-    def __init__(self, kind: str, own: Mapping[str, Thing]):
+    def __init__(self, kind: str, own: Mapping[str, Thing], *, group: str = ""):
         self.kind = kind
+        self.group = f"sparcl_ref.{group or kind.replace(' ', '_') + 's'}"
         self._own = dict(own)
         #: What `register` took, by name; worker processes are told of it.
         self.added: dict[str, Thing] = {}
 
     def register(self, name: str, thing: Thing) -> Thing:
         """Add a thing under a name, for this process and the workers it starts; returns the thing.
+
+        What is defined anew by the same name in the same module, as in a notebook's cell, takes the old one's place.
 
         Raises
         ------
@@ -62,14 +69,21 @@ class Registry(Mapping[str, Thing]):
 
     @functools.cached_property
     def _offered(self) -> dict[str, metadata.EntryPoint]:
-        group = f"sparcl_ref.{self.kind.replace(' ', '_')}s"
-        return {point.name: point for point in metadata.entry_points(group=group)}
+        return {point.name: point for point in metadata.entry_points(group=self.group)}
 
     def __getitem__(self, name: str) -> Thing:
         for known in (self._own, self.added):
             if name in known:
                 return known[name]
-        thing: Thing = self._offered[name].load()
+        point = self._offered[name]
+        try:
+            thing: Thing = point.load()
+        except Exception as error:
+            package = "a package" if point.dist is None else point.dist.name
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise ValueError(
+                f"the {self.kind} {name!r} that {package} offers cannot be loaded ({reason}); mend or uninstall it"
+            ) from error
         return thing
 
     def __iter__(self) -> Iterator[str]:
@@ -80,6 +94,6 @@ class Registry(Mapping[str, Thing]):
 
 
 def _same_definition(one: object, other: object) -> bool:
-    """Whether two things are one definition, loaded twice: a script's main module has two names in worker processes."""
-    names = [(getattr(thing, "__qualname__", None), getattr(thing, "__code__", thing)) for thing in (one, other)]
+    """Whether two things are classes or functions of one name in one module."""
+    names = [(getattr(thing, "__qualname__", None), getattr(thing, "__module__", None)) for thing in (one, other)]
     return names[0][0] is not None and names[0] == names[1]

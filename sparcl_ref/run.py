@@ -103,16 +103,19 @@ def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, director
 
 def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
     """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
+    from sparcl_ref.extensions import added
     from sparcl_ref.forecast import forecast
     from sparcl_ref.streams import load_dataset
 
+    added()  # refuses what workers could not be told of
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
     return datasets, once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
 
 
 def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]) -> list[Answer]:
     """A function of each configuration that costs much: seeds change draws, not cost, so one stands for all of them."""
-    keys = [dataclasses.replace(config, seed=0) for config in configs]
+    # With random class orders tasks may differ in size.
+    keys = [config if config.class_order == "random" else dataclasses.replace(config, seed=0) for config in configs]
     known = {key: of(config) for key, config in dict(zip(keys, configs, strict=True)).items()}
     return [known[key] for key in keys]
 

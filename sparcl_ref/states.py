@@ -13,9 +13,13 @@ from sparcl_ref.streams import Dataset
 
 
 def identity(config: Config, dataset: Dataset) -> dict[str, Any]:
-    """The run that a state belongs to: its settings, and its data as far as they can be told apart quickly."""
+    """The run that a state belongs to: its settings, and its data as far as they can be told apart quickly.
+
+    The engine is left out: a run may go on with another, within the rounding in which engines agree.
+    """
     images, labels = dataset.train_x, zlib.crc32(dataset.train_y.tobytes())
-    return {**config.to_json(), "data": [dataset.name, *images.shape, *dataset.test_x.shape, str(images.dtype), labels]}
+    settings = {name: value for name, value in config.to_json().items() if name != "engine"}
+    return {**settings, "data": [dataset.name, *images.shape, *dataset.test_x.shape, str(images.dtype), labels]}
 
 
 #: Parts of a state whose arrays change their size, or come and go, as a run goes on.

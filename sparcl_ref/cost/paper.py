@@ -16,7 +16,7 @@ from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.cost.schedule import epoch_sizes
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact, round_half_up
-from sparcl_ref.methods import METHODS
+from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.sparcl.dgm import gradient_sparsity
 
 #: Ways to charge the backward pass under gradient masks; the first is the only one that matches every printed cell.
@@ -35,6 +35,11 @@ def density(spec: ModelSpec, sparsity: float | Fraction) -> Fraction:
     For ResNet-18 on 32x32 images d(s) = 0.98548 (1 - s) + 0.01452.
     """
     return 1 - exact(sparsity) * spec.sparsifiable_share
+
+
+def paper_forwards(method: type[Method]) -> int:
+    """Forward passes of a step: what the method says, or the batch and each draw from the buffer."""
+    return 1 + method.draws_per_step if method.paper_forwards is None else method.paper_forwards
 
 
 def step_cost(
@@ -60,7 +65,7 @@ def step_cost(
     if gradient_density is not None:
         dw = weight_density / 2 if reading == "half_of_dw" else gradient_density
         dx = gradient_density if reading == "both_at_gradient_density" else weight_density
-    return METHODS.find(method).paper_forwards * weight_density + dx + dw
+    return paper_forwards(METHODS.find(method)) * weight_density + dx + dw
 
 
 def train_flops(

@@ -74,7 +74,7 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
     by_value = config.budgets == "global" or not config.rules.counts or config.policy_class.by_step
     return Prediction(
         table=table,
-        nominal=config.sparse and by_value,
+        nominal=config.sparse and (by_value or config.method_class.freezes),
         steps=sum(plan.steps for plan in plans),
         pass_samples=samples.total(),
         epochs=plans,

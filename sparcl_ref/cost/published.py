@@ -180,7 +180,7 @@ def _config(cell: Cell) -> Config:
 
 
 def _forwards(method: str) -> int:
-    return METHODS[method].paper_forwards if method in METHODS else FORWARDS[method]
+    return paper.paper_forwards(METHODS[method]) if method in METHODS else FORWARDS[method]
 
 
 def _paper_flops(cell: Cell, spec: ModelSpec, config: Config, reading: str) -> int:

@@ -94,7 +94,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
         return min(presented, config.buffer_size) if config.rehearses else 0
 
     def own(moment: Moment, task: int, samples: int, masks: Counts, *, steps: int = 0) -> list[MaskedPasses]:
-        occasion = Occasion(moment, task, len(task_sizes), samples, steps, held())
+        occasion = Occasion(moment, task, len(task_sizes), samples, steps, task_sizes[task - 1], held())
         return [(passes, masks) for passes in config.method_class.passes(config.method_settings, occasion)]
 
     masks_at = cache(partial(counts_at, spec, config))
@@ -103,10 +103,11 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     for task, size in enumerate(task_sizes, start=1):
         before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
-            probe, scored = [], 0
+            probe: list[MaskedPasses] = []
+            scored = 0
             for action in policy.actions(task, epoch) if config.sparse else ():
-                if action.kind == "shrink" and policy.probes:
-                    # The first samples of the task and the whole buffer.
+                if not probe and (policy.probes if action.kind == "shrink" else policy.probes_to_grow):
+                    # The first samples of the task and the whole buffer, once for all actions of the epoch.
                     remaining = before if rules.remove_after_mask_update else samples
                     probe = [(Passes("probe", min(policy.probe_samples, remaining) + held()), masks.ungated)]
                     scored = sum(masks.ungated.active.values())

@@ -122,7 +122,7 @@ class ModelSpec:
     def sparsifiable_share(self) -> Fraction:
         """Fraction of the forward multiply-adds that lies in sparsifiable layers, where they are known."""
         prunable, all_macs = (sum(one.forward_macs for one in each) for each in (self.sparsifiable, self.layers))
-        return Fraction(prunable, all_macs)
+        return Fraction(prunable, all_macs) if all_macs else Fraction(0)
 
     def layer(self, name: str) -> LayerSpec:
         """The layer of that name; a ValueError if there is none."""

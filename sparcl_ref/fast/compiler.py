@@ -29,8 +29,19 @@ from sparcl_ref.layers.costs import Shape
 
 #: Kinds of layer that are a step of their own, each with that step; the last is for layers without a compiled twin.
 TWINS: tuple[tuple[type[Layer], type[Node]], ...] = (
-    (ReLU, Relu), (GlobalAvgPool2d, GlobalMean), (Flatten, Flat), (MaxPool2d, MaxPool), (Layer, Reference)
+    (ReLU, Relu), (GlobalAvgPool2d, GlobalMean), (Flatten, Flat), (MaxPool2d, MaxPool)
 )  # fmt: skip
+#: What is compiled; all else is run by the reference layer itself.
+COMPILED: tuple[type[Layer], ...] = (Sequential, Residual, Conv2d, Linear, BatchNorm2d, *(kind for kind, _ in TWINS))
+
+
+def is_compiled(layer: Layer | None) -> bool:
+    """Whether a layer computes what a compiled kind does: a subclass may have passes of its own."""
+    passes = ("forward", "backward", "_forward", "_backward", "flow", "flow_back")
+    return any(
+        isinstance(layer, kind) and all(getattr(type(layer), name, 0) is getattr(kind, name, 0) for name in passes)
+        for kind in COMPILED
+    )
 
 
 class Compiler:
@@ -49,6 +60,8 @@ class Compiler:
 
     def add(self, layer: Layer, x: Value) -> Value:
         """Compile a layer that reads x; returns what it produces."""
+        if not is_compiled(layer):
+            return self._append(Reference([x], self._output(layer, x), layer))
         if isinstance(layer, Sequential):
             return self._chain(_flattened(layer), x)
         if isinstance(layer, Residual) and (fused := self._residual(layer, x)) is not None:
@@ -57,7 +70,7 @@ class Compiler:
             return self._convolution(layer, x)
         if isinstance(layer, BatchNorm2d):
             return self._append(_norm(layer, x, relu=False))
-        twin = next(node for kind, node in TWINS if isinstance(layer, kind))
+        twin = next((node for kind, node in TWINS if isinstance(layer, kind)), Reference)
         return self._append(twin([x], self._output(layer, x), layer))
 
     def _append(self, node: Node) -> Value:
@@ -70,7 +83,8 @@ class Compiler:
         while position < len(layers):
             layer = layers[position]
             follower = layers[position + 1] if position + 1 < len(layers) else None
-            if isinstance(layer, BatchNorm2d) and isinstance(follower, ReLU):
+            plain = is_compiled(layer) and is_compiled(follower)
+            if plain and isinstance(layer, BatchNorm2d) and isinstance(follower, ReLU):
                 x = self._append(_norm(layer, x, relu=True))
                 position += 2
             else:
@@ -164,7 +178,7 @@ def _norm(layer: BatchNorm2d, x: Value, *, relu: bool) -> Norm:
 
 def _flattened(layer: Layer) -> list[Layer]:
     """The layers of nested Sequentials, in order."""
-    if not isinstance(layer, Sequential):
+    if not (isinstance(layer, Sequential) and is_compiled(layer)):
         return [layer]
     return [inner for child in layer.children().values() for inner in _flattened(child)]
 
@@ -172,4 +186,4 @@ def _flattened(layer: Layer) -> list[Layer]:
 def _before_norm(branch: Layer) -> tuple[list[Layer], BatchNorm2d] | None:
     """The layers of a branch before its last, and the last, if that is a batch-norm."""
     *layers, last = _flattened(branch) or [branch]
-    return (layers, last) if isinstance(last, BatchNorm2d) else None
+    return (layers, last) if isinstance(last, BatchNorm2d) and is_compiled(last) else None

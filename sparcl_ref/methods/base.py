@@ -46,7 +46,9 @@ class Method:
     #: Independent draws from the buffer in each step.
     draws_per_step: ClassVar[int] = 0
     #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
-    paper_forwards: ClassVar[int] = 1
+    paper_forwards: ClassVar[int | None] = None
+    #: Whether entries of parameters are frozen on the way, so that what a run will cost is known only nearly.
+    freezes: ClassVar[bool] = False
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False
     #: Whether `predict` answers differently when it is told the task, so that Task-IL asks anew.

@@ -18,7 +18,6 @@ class DER(RehearsalMethod):
 
     title = "DER"
     draws_per_step = 1
-    paper_forwards = 2
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

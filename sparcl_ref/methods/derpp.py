@@ -18,7 +18,6 @@ class DERpp(RehearsalMethod):
 
     title = "DER++"
     draws_per_step = 2
-    paper_forwards = 3
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

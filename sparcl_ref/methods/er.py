@@ -18,7 +18,6 @@ class ER(RehearsalMethod):
 
     title = "ER"
     draws_per_step = 1
-    paper_forwards = 2
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

@@ -108,6 +108,8 @@ class Occasion:
         Of the task that remain for training at that moment.
     steps : int
         Updates of the epoch; 0 outside one.
+    size : int
+        Of the task before any removal: what `TaskData.batches` gives.
     held : int
         Samples in the buffer at that moment; of an epoch, when it begins.
     """
@@ -117,6 +119,7 @@ class Occasion:
     tasks: int
     samples: int
     steps: int
+    size: int
     held: int
 
 

@@ -124,12 +124,30 @@ class Policy:
         """
         return [np.abs(parameter.value) for parameter in parameters]
 
+    @property
+    def probes_to_grow(self) -> bool:
+        """Whether `growth_scores` asks for probe gradients."""
+        return False
+
+    def growth_scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores | None:
+        """What `grow` ranks by, as `scores`; None for a policy that grows by chance."""
+        return None
+
     def drop(
         self, mask: np.ndarray, weight: np.ndarray, scores: np.ndarray, *, active: int, sparsity: Fraction
     ) -> np.ndarray:
         """The mask after the least important have left."""
         return self.rules.shrink(mask, weight, scores, active=active, sparsity=sparsity)
 
-    def grow(self, mask: np.ndarray, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
+    def grow(
+        self,
+        mask: np.ndarray,
+        weight: np.ndarray,
+        rng: Rng,
+        *,
+        active: int,
+        sparsity: Fraction,
+        scores: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The mask after others have joined."""
         return self.rules.grow(mask, weight, rng, active=active, sparsity=sparsity)
