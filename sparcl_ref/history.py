@@ -23,7 +23,7 @@ class Event:
     task, epoch, step : int
         Task and epoch from 1 (0 before the first), step within the epoch from 0.
     mask_changes : list of MaskChange
-        Of "begin_epoch".
+        Of "begin_epoch", and of "step" where the policy moves within epochs.
     indices, drawn, slots : ndarray of int or None
         Of "step": training indices of the batch; where there is a buffer, the reservoir's number and the slot (-1: not
         stored) of each sample.
@@ -88,7 +88,7 @@ class EpochTotals:
         count = len(step.correct)
         self.samples += count
         self.correct += int(step.correct.sum())
-        self.loss_current += count * step.losses["current"]
+        self.loss_current += count * step.losses.get("current", 0.0)
         self.loss_replay += count * sum(loss for term, loss in step.losses.items() if term != "current")
 
     def means(self) -> dict[str, float]:

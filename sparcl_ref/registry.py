@@ -65,7 +65,8 @@ class Registry(Mapping[str, Thing]):
         try:
             return self[name]
         except KeyError:
-            raise ValueError(f"unknown {self.kind} {name!r}; choose one of {', '.join(self)}") from None
+            names = ", ".join(self)
+            raise ValueError(f"unknown {self.kind} {name!r}; choose one of {names}, or register it first") from None
 
     @functools.cached_property
     def _offered(self) -> dict[str, metadata.EntryPoint]:

@@ -41,10 +41,19 @@ class Result:
     mask_layer: str | None = None
     mask_shape: tuple[int, ...] = ()
 
+    @property
+    def class_il_accuracy(self) -> float:
+        """Mean over tasks after the last one, argmax over all classes; 0..1."""
+        return metrics.average_accuracy(np.array(self.history.class_il_matrix))
+
+    @property
+    def task_il_accuracy(self) -> float:
+        """The same, argmax over each task's own classes."""
+        return metrics.average_accuracy(np.array(self.history.task_il_matrix))
+
     def record(self) -> dict[str, Any]:
         """The run as JSON values: an entry of ``methods`` in summary.json."""
         class_il = np.array(self.history.class_il_matrix)
-        task_il = np.array(self.history.task_il_matrix)
         return {
             "name": self.name,
             "method": self.config.method,
@@ -54,8 +63,8 @@ class Result:
             "class_order": list(self.class_order),
             "class_il_matrix": self.history.class_il_matrix,
             "task_il_matrix": self.history.task_il_matrix,
-            "class_il_accuracy": metrics.average_accuracy(class_il),
-            "task_il_accuracy": metrics.average_accuracy(task_il),
+            "class_il_accuracy": self.class_il_accuracy,
+            "task_il_accuracy": self.task_il_accuracy,
             "forgetting": metrics.forgetting(class_il),
             "backward_transfer": metrics.backward_transfer(class_il),
             "forward_transfer": metrics.forward_transfer(class_il),

@@ -58,7 +58,7 @@ def kinds(cls: type) -> Mapping[str, tuple[type, ...]]:
     """Field to the plain types its value may have, `NoneType` among them where it may be None."""
     found = {}
     for name, annotation in typing.get_type_hints(cls).items():
-        union = isinstance(annotation, types.UnionType)
+        union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
         found[name] = typing.get_args(annotation) if union else (annotation,)
     return {item.name: found[item.name] for item in dataclasses.fields(cls)}
 

@@ -102,3 +102,10 @@ def test_pixels_of_four_bytes_weigh_four_times_as_much_in_the_buffer(digits) -> 
     )
     pixels = 64 * (1000 + SMALL.batch_size)
     assert four - one == 3 * pixels
+
+
+def test_a_result_has_its_measures_as_attributes(digits) -> None:
+    result = train(dataclasses.replace(SMALL, sparsity=None, method="sgd"), dataset=digits)
+    record = result.record()
+    assert result.class_il_accuracy == record["class_il_accuracy"] == np.mean(record["class_il_matrix"][-1])
+    assert result.task_il_accuracy == record["task_il_accuracy"] == np.mean(record["task_il_matrix"][-1])

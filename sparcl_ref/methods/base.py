@@ -24,7 +24,7 @@ class Method:
 
     The trainer calls the hooks in this order, and can be resumed before each of its events: at a task's begin
     `begin_task`; in each step `observe`, `after_backward`, then gradient masks, the update and the buffer; at a task's
-    end `end_task`, then `predict` on all tasks.
+    end `end_task`, then `predict` on all tasks. `predict` is asked once before the first task, too.
 
     Parameters
     ----------
