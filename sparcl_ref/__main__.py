@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from sparcl_ref import __version__
-from sparcl_ref.command_line import REFUSED
+from sparcl_ref.command_line import REFUSED, main_guard
 
 PROGRAM = "sparcl-ref"
 #: Word to the module whose `main` it calls, and what that does.
@@ -41,7 +41,12 @@ def usage() -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point: hands all but the first word to that word's command; returns the exit code."""
-    word, *rest = (sys.argv[1:] if arguments is None else arguments) or [""]
+    return main_guard(PROGRAM, dispatch, arguments)
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Find the word's command and run it."""
+    word, *rest = arguments or [""]
     if word in ("-h", "--help", "--version"):
         print(f"{PROGRAM} {__version__}" if word == "--version" else usage())
         return 0

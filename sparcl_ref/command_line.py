@@ -154,6 +154,9 @@ def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Se
         # would complain while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except (MemoryError, OverflowError) as error:
+        print(f"{program}: failed: too large for this machine ({one_line(error)}); ask for less", file=sys.stderr)
+        return FAILED
     except (FloatingPointError, OSError, RuntimeError, ValueError) as error:
         print(f"{program}: failed: {one_line(error)}", file=sys.stderr)
         return FAILED

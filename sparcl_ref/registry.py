@@ -24,13 +24,16 @@ class Registry(Mapping[str, Thing]):
         Singular, for messages: "method".
     own : mapping of str to object
         Those of the package, in the order of lists.
+    base : type, optional
+        What a thing must be, or be a subclass of; without it, it must be callable.
     group : str, optional
         Plural of the kind, after "sparcl_ref." the group of entry points; made with an s unless given.
     """
 
-    def __init__(self, kind: str, own: Mapping[str, Thing], *, group: str = ""):
+    def __init__(self, kind: str, own: Mapping[str, Thing], *, base: type | None = None, group: str = ""):
         self.kind = kind
         self.group = f"sparcl_ref.{group or kind.replace(' ', '_') + 's'}"
+        self.base = base
         self._own = dict(own)
         #: What `register` took, by name; worker processes are told of it.
         self.added: dict[str, Thing] = {}
@@ -44,7 +47,15 @@ class Registry(Mapping[str, Thing]):
         ------
         ValueError
             If the name is empty or taken by another thing.
+        TypeError
+            If the thing is of another kind, or has no title where things of this kind have one.
         """
+        fits = callable(thing) if self.base is None else _is_or_derives(thing, self.base)
+        if not fits or (hasattr(thing, "Settings") and not hasattr(thing, "title")):
+            expected = (
+                "a function or class" if self.base is None else f"a {self.base.__name__}, with a title if it is a class"
+            )
+            raise TypeError(f"{self.kind} {name!r}: register {expected}, got {thing!r}")
         if not name or name != name.strip() or "," in name:
             raise ValueError(f"a {self.kind}'s name must be a word without commas, got {name!r}")
         taken = self._own.get(name, self.added.get(name, thing))
@@ -92,6 +103,10 @@ class Registry(Mapping[str, Thing]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+
+def _is_or_derives(thing: object, base: type) -> bool:
+    return isinstance(thing, base) or (isinstance(thing, type) and issubclass(thing, base))
 
 
 def _same_definition(one: object, other: object) -> bool:

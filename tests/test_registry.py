@@ -9,7 +9,10 @@ import pytest
 
 from sparcl_ref import extensions
 from sparcl_ref.methods import METHODS, FineTuning
+from sparcl_ref.models import MODELS
+from sparcl_ref.policies import POLICIES, Policy
 from sparcl_ref.registry import Registry
+from sparcl_ref.sparcl.rules import PROFILES
 
 
 def tool() -> str:
@@ -81,3 +84,35 @@ def test_what_was_registered_can_be_taken_over_elsewhere(monkeypatch) -> None:
     monkeypatch.setattr(METHODS, "added", {})
     extensions.take_over(pickle.loads(message))
     assert METHODS.find("sent") is Sent
+
+
+class Untitled(Policy):
+    """A policy that says not what it is called."""
+
+
+@pytest.mark.parametrize(
+    ("register", "thing", "message"),
+    [
+        (METHODS.register, 3, r"method 'mine': register a Method, with a title .*got 3"),
+        (METHODS.register, Policy, r"method 'mine': register a Method"),
+        (POLICIES.register, FineTuning, r"policy 'mine': register a Policy"),
+        (POLICIES.register, Untitled, r"policy 'mine': register a Policy, with a title"),
+        (PROFILES.register, None, r"profile 'mine': register a Rules"),
+        (MODELS.register, "mlp", r"model 'mine': register a function or class, got 'mlp'"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_when_it_is_registered(register, thing, message) -> None:
+    with pytest.raises(TypeError, match=message):
+        register("mine", thing)
+
+
+def test_a_package_whose_offer_cannot_be_loaded_is_named(tmp_path, monkeypatch) -> None:
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[sparcl_ref.odd_tools]\naxe = no_such_module:axe\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"the odd tool 'axe' that broken offers cannot be loaded \(ModuleNotFoundError"
+    ):
+        Registry("odd tool", {}).find("axe")

@@ -11,7 +11,7 @@ from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
-    "method", {"sgd": FineTuning, "joint": Joint, "er": ER, "der": DER, "derpp": DERpp}
+    "method", {"sgd": FineTuning, "joint": Joint, "er": ER, "der": DER, "derpp": DERpp}, base=Method
 )
 #: Add a method of one's own: ``register("mine", MyMethod)``.
 register = METHODS.register

@@ -7,7 +7,7 @@ from sparcl_ref.policies.static import Static
 from sparcl_ref.policies.tdm import TDM
 from sparcl_ref.registry import Registry
 
-POLICIES: Registry[type[Policy]] = Registry("policy", {"tdm": TDM, "static": Static}, group="policies")
+POLICIES: Registry[type[Policy]] = Registry("policy", {"tdm": TDM, "static": Static}, base=Policy, group="policies")
 #: Add a policy of one's own: ``register("mine", MyPolicy)``.
 register = POLICIES.register
 

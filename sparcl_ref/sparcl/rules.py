@@ -152,7 +152,7 @@ RELEASED = Rules(
     initialise=pytorch_default,
 )
 
-PROFILES: Registry[Rules] = Registry("profile", {"paper": PAPER, "released": RELEASED})
+PROFILES: Registry[Rules] = Registry("profile", {"paper": PAPER, "released": RELEASED}, base=Rules)
 #: Add rules of one's own: ``register("mine", dataclasses.replace(PAPER, shrink=my_rule))``.
 register = PROFILES.register
 

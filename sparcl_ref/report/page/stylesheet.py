@@ -40,8 +40,8 @@ figure img{display:block;max-width:100%;height:auto}
 figcaption{margin-top:.5rem}
 .narrow,.key.narrow{display:none}
 .scroll{overflow-x:auto;margin:.8rem 0;
- background:linear-gradient(90deg,var(--background) 30%,transparent) left/2.4rem 100%,
- linear-gradient(270deg,var(--background) 30%,transparent) right/2.4rem 100%,
+ background:linear-gradient(90deg,var(--background) 30%,transparent) -2px 0/2.5rem 100%,
+ linear-gradient(270deg,var(--background) 30%,transparent) calc(100% + 2px) 0/2.5rem 100%,
  linear-gradient(90deg,var(--muted),transparent) left/.5rem 100%,
  linear-gradient(270deg,var(--muted),transparent) right/.5rem 100%;
  background-repeat:no-repeat;background-attachment:local,local,scroll,scroll}
