@@ -52,9 +52,8 @@ class Registry(Mapping[str, Thing]):
         """
         fits = callable(thing) if self.base is None else _is_or_derives(thing, self.base)
         if not fits or (hasattr(thing, "Settings") and not hasattr(thing, "title")):
-            expected = (
-                "a function or class" if self.base is None else f"a {self.base.__name__}, with a title if it is a class"
-            )
+            derived = self.base and f"a {self.base.__name__}, with a title if it is a class"
+            expected = derived or "a function or class"
             raise TypeError(f"{self.kind} {name!r}: register {expected}, got {thing!r}")
         if not name or name != name.strip() or "," in name:
             raise ValueError(f"a {self.kind}'s name must be a word without commas, got {name!r}")

@@ -112,7 +112,5 @@ def test_a_package_whose_offer_cannot_be_loaded_is_named(tmp_path, monkeypatch) 
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[sparcl_ref.odd_tools]\naxe = no_such_module:axe\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"the odd tool 'axe' that broken offers cannot be loaded \(ModuleNotFoundError"
-    ):
+    with pytest.raises(ValueError, match=r"the odd tool 'axe' that broken offers cannot be loaded"):
         Registry("odd tool", {}).find("axe")
