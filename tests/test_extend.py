@@ -330,10 +330,9 @@ def test_every_documented_group_of_entry_points_is_the_one_asked_for() -> None:
 
 
 def test_flops_prices_what_a_plugin_brings(plugin, own, capsys, monkeypatch) -> None:
-    code = flops.main(
-        ["--plugin", str(plugin), "--model", "scaled", "--method", "anchor", "--sparsity", "0.5", "--no-time"]
-    )
-    assert code == 0
+    monkeypatch.delitem(sys.modules, plugin.stem, raising=False)
+    request = ["--model", "scaled", "--method", "anchor", "--sparsity", "0.5", "--no-time"]
+    assert flops.main(["--plugin", str(plugin), *request]) == 0
     assert "SparCL-Anchor .50" in capsys.readouterr().out
     sys.modules.pop(plugin.stem, None)
 

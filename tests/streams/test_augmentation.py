@@ -137,5 +137,7 @@ def test_augmentations_are_open_to_others():
         assert AUGMENTATIONS.find("invert") is invert
     finally:
         del AUGMENTATIONS.added["invert"]
-    with pytest.raises(ValueError, match=r"^unknown augmentation 'invert'; choose one of none, crop_flip$"):
+    with pytest.raises(
+        ValueError, match=r"^unknown augmentation 'invert'; choose one of none, crop_flip, or register it first$"
+    ):
         AUGMENTATIONS.find("invert")
