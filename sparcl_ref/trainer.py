@@ -24,6 +24,7 @@ from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import Loss, probe_gradients
 from sparcl_ref.states import check_state, identity
 from sparcl_ref.streams import Stream, Task, cut_batches
+from sparcl_ref.text import one_line
 
 if TYPE_CHECKING:
     from sparcl_ref.cost import FlopLedger
@@ -295,7 +296,16 @@ class Trainer:
         ValueError
             If the state belongs to another run, or is not whole; nothing has been taken over then.
         """
-        check_state(self.state(), state)
+        before = self.state()
+        check_state(before, state)
+        try:
+            self._take_over(state)
+        except Exception as error:  # each part knows its own reasons
+            self._take_over(before)
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise ValueError(f"the state cannot be taken over ({reason}); take one that `state` returned") from error
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         self.cursor = Cursor(**copy.deepcopy(state["cursor"]))
         self.history = History(**copy.deepcopy(state["history"]))
         self._epoch_totals = EpochTotals(**state["epoch_totals"])

@@ -382,9 +382,11 @@ def test_a_state_of_another_run_is_refused_and_changes_nothing(dataset, changes)
 
 
 def test_a_state_that_is_not_whole_or_of_other_data_is_refused(dataset):
-    run = build(SMALL, dataset)
+    run, earlier = build(SMALL, dataset), build(SMALL, dataset)
     for _ in range(9):
         run.advance()
+    for _ in range(5):
+        earlier.advance()
     before = dict(flattened(run.state()))
     for damage, message in (
         (lambda state: state.pop("optimizer"), "state lacks optimizer"),
@@ -393,9 +395,15 @@ def test_a_state_that_is_not_whole_or_of_other_data_is_refused(dataset):
         (lambda state: state["model"]["parameters"]["bn1.bias"].update(value=np.zeros(8, np.float32)), "float32"),
         (lambda state: state["generators"].pop("replay"), "state/generators lacks replay"),
         (lambda state: state.pop("belongs_to"), "belongs to another run"),
+        (lambda state: state["cursor"].update(epochs=1), "TypeError: .*epochs"),
+        (lambda state: state["history"].update(losses=[]), "TypeError: .*losses"),
+        (lambda state: state["epoch_totals"].update(losses=[]), "TypeError: .*losses"),
+        (lambda state: state["generators"].update(mask={}), "cannot be taken over"),
+        (lambda state: state["buffer"].update(presented=-1), "-1 samples were presented"),
+        (lambda state: state["regime"].pop("statistics"), "KeyError: .*statistics"),
         (lambda state: state["belongs_to"].update(data=["mnist", 1]), r"data \['mnist', 1\] there, \['noise', 40"),
     ):
-        state = run.state()
+        state = earlier.state()
         damage(state)
         with pytest.raises(ValueError, match=message):
             run.load_state(state)

@@ -42,9 +42,9 @@ class Schedule:
 class Policy:
     """A way to choose which weights live: four pure functions, and the scores by which weights leave.
 
-    The defaults are a random mask that never moves. Which weights live is not a policy's to remember: masks belong to
-    the parameters, and every function is given what it decides on. Masks, weights and scores are those of one layer, or
-    of layers that share a budget, joined and flat; ``active`` is their budget of living weights, made from
+    The defaults are the profile's initial mask, never moved. Which weights live is not a policy's to remember: masks
+    belong to the parameters, and every function is given what it decides on. Masks, weights and scores are those of one
+    layer, or of layers that share a budget, joined and flat; ``active`` is their budget of living weights, made from
     ``sparsity``; ``rng`` is the stream named "mask". `init`, `drop` and `grow` return an ndarray of bool, shaped like
     the weights.
 
