@@ -123,6 +123,11 @@ class Config:
                 f"--buffer-size must be at least 1 for the rehearsal method {self.method}, got {self.buffer_size}; "
                 "give it a buffer or choose --method sgd"
             )
+        if self.head != "auto" and self.method_class.own_head:
+            raise ValueError(
+                f"--head must be auto for the method {self.method}, which decides itself over which classes its losses "
+                f"go, got {self.head}"
+            )
         if self.nesterov and self.momentum == 0:
             raise ValueError("--nesterov needs a --momentum above 0")
         if self.dgm_q is not None:
@@ -174,7 +179,7 @@ class Config:
     def effective_head(self) -> str:
         """ "full" or "single"."""
         if self.head == "auto":
-            return "single" if self.sparse else "full"
+            return "single" if self.sparse and not self.method_class.own_head else "full"
         return self.head
 
     @property

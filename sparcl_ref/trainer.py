@@ -127,7 +127,8 @@ class Trainer:
 
     @property
     def _task_data(self) -> TaskData:
-        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training))
+        tasks, batch_size = len(self.stream.training), self.config.batch_size
+        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=tasks, batch_size=batch_size)
 
     def _untrained(self) -> Event:
         event = self._event()
@@ -179,7 +180,7 @@ class Trainer:
             self.ledger.record_scores(self.model)
         self.optimizer.step(self._lr())
         self.ledger.record_update(self.model)
-        if self.buffer is not None:
+        if self.buffer is not None and self.method.fills == "steps":
             ranks = self.buffer.presented + np.arange(len(indices))
             event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
             event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=drawn)

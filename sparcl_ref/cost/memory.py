@@ -7,7 +7,7 @@ would save. The published convention is in `sparcl_ref.cost.paper`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.peak import pass_peak
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
+from sparcl_ref.methods import Extent
 from sparcl_ref.replay import slot_dtype
 
 INDEX_BYTES = 4
@@ -46,11 +47,14 @@ class Memory:
         return sum(self.parts.values())
 
 
-def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) -> Memory | None:
+def held_memory(
+    spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, task_sizes: Sequence[int] = ()
+) -> Memory | None:
     """What a run of the reference engine holds, data set and evaluation aside; None if a layer does not say its needs.
 
     Gradients of the current and of the replayed samples are kept apart until the update, for equation 3. A pixel is
-    stored in ``image_item_bytes``, 1 for uint8.
+    stored in ``image_item_bytes``, 1 for uint8. Without ``task_sizes`` nothing is counted that a method
+    keeps of each task.
     """
     passing = _passing(spec, config)
     if passing is None:
@@ -64,6 +68,7 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) -
         "optimizer": numbers if config.momentum else 0,
         "masks": prunable * (2 if config.dgm else 1) if config.sparse else 0,
         **_samples(spec, config, image_item_bytes),
+        **_archive(spec, config, task_sizes),
     }
     moments = {
         "pass": always | passing | {"gradients": numbers * (2 if config.rehearses else 1)},
@@ -77,7 +82,9 @@ def held_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) -
     return _fullest(moments)
 
 
-def sparse_engine_memory(spec: ModelSpec, config: Config, *, image_item_bytes: int = 1) -> Memory | None:
+def sparse_engine_memory(
+    spec: ModelSpec, config: Config, *, image_item_bytes: int = 1, task_sizes: Sequence[int] = ()
+) -> Memory | None:
     """What an engine would hold that stores living weights only: values, indices, and gradients where one is formed.
 
     Activations, working space and buffer are those of `held_memory`. Counted at the sparsity of a task's first epochs,
@@ -98,6 +105,7 @@ def sparse_engine_memory(spec: ModelSpec, config: Config, *, image_item_bytes: i
         "optimizer": (dense + alive) * item if config.momentum else 0,
         "masks": -(-alive // 8) if config.sparse and config.dgm else 0,
         **_samples(spec, config, image_item_bytes),
+        **_archive(spec, config, task_sizes),
         **passing,
     }
     return _fullest({"pass": parts})
@@ -117,6 +125,13 @@ def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str
     buffer = slots * slot_dtype(spec.input_shape, pixel, spec.classes, config.dtype).itemsize
     numbers = config.batch_size * math.prod(spec.input_shape)
     return {"buffer": buffer, "batch": numbers * (image_item_bytes + _item_bytes(config))}
+
+
+def _archive(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, int]:
+    """What the method holds beside network and buffer, dense whatever the engine."""
+    largest, item = max(task_sizes, default=0), _item_bytes(config)
+    extent = Extent(spec.parameters, spec.buffer_entries, spec.classes, len(task_sizes), largest, item)
+    return dict(config.method_class.archive_bytes(config.method_settings, extent))
 
 
 def _passing(spec: ModelSpec, config: Config) -> dict[str, int] | None:

@@ -39,6 +39,7 @@ def cost_record(
     table = prediction.table
     readings = {name: paper.train_flops(spec, config, task_sizes, reading=name) for name in paper.READINGS}
     parts = savings(spec, config, task_sizes)
+    known: Any = {"image_item_bytes": image_item_bytes, "task_sizes": task_sizes}
     return {
         "name": name or config.method,
         "model": {
@@ -63,8 +64,8 @@ def cost_record(
         "removals": [dataclasses.asdict(row) for row in removals(spec, config, task_sizes)],
         "memory_bytes": {
             "paper": paper.memory_bytes(spec, config),
-            "exact": _memory(held_memory(spec, config, image_item_bytes=image_item_bytes)),
-            "exact_sparse_engine": _memory(sparse_engine_memory(spec, config, image_item_bytes=image_item_bytes)),
+            "exact": _memory(held_memory(spec, config, **known)),
+            "exact_sparse_engine": _memory(sparse_engine_memory(spec, config, **known)),
         },
         "steps": prediction.steps,
         "pass_samples": prediction.pass_samples,

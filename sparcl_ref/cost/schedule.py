@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import Any
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost.counts import Counts, counts_at
+from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
 from sparcl_ref.methods import Moment, Occasion, Passes
@@ -89,17 +90,23 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     if not task_sizes or min(task_sizes) < 1:
         raise ValueError(f"expected at least one task of at least 1 sample, got task sizes {list(task_sizes)}")
     rules, policy, presented = config.rules, config.make_policy(), 0
+    method, capacity = config.method_class, config.buffer_size if config.rehearses else 0
+    shared: Any = {"capacity": capacity, "batch_size": config.batch_size}
 
-    def held() -> int:
-        return min(presented, config.buffer_size) if config.rehearses else 0
+    def held(task: int) -> int:
+        if method.rehearses and method.fills == "tasks":
+            return method.held_after(config.method_settings, task_sizes[: task - 1], **shared)
+        return min(presented, capacity)
 
-    def own(moment: Moment, task: int, samples: int, masks: Counts, *, steps: int = 0) -> list[MaskedPasses]:
-        occasion = Occasion(moment, task, len(task_sizes), samples, steps, task_sizes[task - 1], held())
-        return [(passes, masks) for passes in config.method_class.passes(config.method_settings, occasion)]
+    def own(moment: Moment, task: int, samples: int, masks: AtSparsity, *, steps: int = 0) -> list[MaskedPasses]:
+        size = task_sizes[task - 1]
+        occasion = Occasion(moment, task, len(task_sizes), samples, steps, size, held(task), **shared)
+        found = method.passes(config.method_settings, occasion)
+        return [(passes, masks.ungated if passes.living else masks.usual) for passes in found]
 
     masks_at = cache(partial(counts_at, spec, config))
     masks = masks_at(exact(config.sparsity or 0))
-    gated = masks.ungated
+    gated = AtSparsity(masks.ungated, masks.ungated)  # before the first refresh no gradient mask is set
     for task, size in enumerate(task_sizes, start=1):
         before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
@@ -109,15 +116,16 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 if not probe and (policy.probes if action.kind == "shrink" else policy.probes_to_grow):
                     # The first samples of the task and the whole buffer, once for all actions of the epoch.
                     remaining = before if rules.remove_after_mask_update else samples
-                    probe = [(Passes("probe", min(policy.probe_samples, remaining) + held()), masks.ungated)]
+                    probe = [(Passes("probe", min(policy.probe_samples, remaining) + held(task)), masks.ungated)]
                     scored = sum(masks.ungated.active.values())
                 masks = masks_at(action.sparsity)
-            batches = partial(_batches, config, samples, presented, replays=task >= rules.replay_from_task)
+            fixed = held(task) if method.fills == "tasks" else None
+            batches = partial(_batches, config, samples, presented, fixed, replays=task >= rules.replay_from_task)
             steps, current, replay = batches(interval=1)
             refreshes, refresh_current, refresh_replay = 0, 0, 0
             if config.sparse and config.dgm:
                 refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
-            gated = masks.usual
+            gated = masks
             beside += own("epoch", task, samples, gated, steps=steps)
             presented += current
             if epoch == config.epochs:
@@ -127,11 +135,11 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 epoch=epoch,
                 samples=samples,
                 steps=steps,
-                scored=scored + refreshes * sum(gated.active.values()),
-                counts=gated,
+                scored=scored + refreshes * sum(masks.usual.active.values()),
+                counts=masks.usual,
                 passes=(
-                    (Passes("current", current - refresh_current), gated),
-                    (Passes("replay", replay - refresh_replay), gated),
+                    (Passes("current", current - refresh_current), masks.usual),
+                    (Passes("replay", replay - refresh_replay), masks.usual),
                     (Passes("current", refresh_current), masks.ungated),
                     (Passes("replay", refresh_replay), masks.ungated),
                 ),
@@ -140,11 +148,14 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
             before, beside = samples, []
 
 
-def _batches(config: Config, samples: int, presented: int, *, interval: int, replays: bool) -> tuple[int, int, int]:
+def _batches(
+    config: Config, samples: int, presented: int, held: int | None, *, interval: int, replays: bool
+) -> tuple[int, int, int]:
     """Steps of an epoch, every interval-th from the first on: their number, their samples, and those they replay.
 
     Step k of the epoch begins after ``presented + k * batch`` presentations, so each of its draws has
-    min(replay batch, capacity, that many) samples: a ramp that is clipped.
+    min(replay batch, capacity, that many) samples: a ramp that is clipped. Of a buffer that does not change before the
+    task's end it has min(replay batch, ``held``).
     """
     batch = config.batch_size
     steps = samples // batch if config.rules.drop_last else -(-samples // batch)
@@ -153,4 +164,5 @@ def _batches(config: Config, samples: int, presented: int, *, interval: int, rep
     lacking = max(0, steps * batch - samples) if last_is_chosen else 0
     draws = config.method_class.draws_per_step if replays else 0
     most = min(config.effective_replay_batch_size, config.buffer_size) if draws else 0
-    return chosen, chosen * batch - lacking, draws * clipped_ramp(most, presented, interval * batch, chosen)
+    each = clipped_ramp(most, presented, interval * batch, chosen) if held is None else chosen * min(most, held)
+    return chosen, chosen * batch - lacking, draws * each

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
-from sparcl_ref.methods.records import Batch, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network
 from sparcl_ref.settings import OwnSettings
 
@@ -17,6 +18,19 @@ from sparcl_ref.settings import OwnSettings
 LogitsLoss = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 #: Told of a pass: its kind, its samples, and whether gradients were formed.
 OnPass = Callable[..., None]
+
+
+@contextmanager
+def all_living(model: Network) -> Iterator[None]:
+    """Form the gradients of all living weights meanwhile, whatever DGM masks; its masks are put back."""
+    masks = [(parameter, parameter.grad_mask) for parameter in model.parameters()]
+    for parameter, _ in masks:
+        parameter.set_grad_mask(None)
+    try:
+        yield
+    finally:
+        for parameter, mask in masks:
+            parameter.set_grad_mask(mask)
 
 
 class Method:
@@ -43,6 +57,10 @@ class Method:
     #: The method's own settings, shown by ``--help`` under its name and refused by other methods.
     Settings: ClassVar[type[OwnSettings]] = OwnSettings
     rehearses: ClassVar[bool] = False
+    #: Who fills the buffer: the trainer after each step, or the method at the end of each task.
+    fills: ClassVar[Literal["steps", "tasks"]] = "steps"
+    #: Whether the method decides itself over which classes its losses go, so that the run's head has no say.
+    own_head: ClassVar[bool] = False
     #: Independent draws from the buffer in each step.
     draws_per_step: ClassVar[int] = 0
     #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
@@ -78,6 +96,16 @@ class Method:
         A forecast asks before the run, so the answer follows from the settings and the occasion alone.
         """
         return ()
+
+    @classmethod
+    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+        """Samples in the buffer after tasks of these sizes, where the method fills it at the end of each."""
+        raise NotImplementedError
+
+    @classmethod
+    def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        """Bytes that the method holds at most beside network and buffer, by what they are; see its `state`."""
+        return {}
 
     def begin_task(self, data: TaskData) -> None:
         """A task is about to be learned."""
@@ -122,16 +150,20 @@ class Method:
         """
         raise NotImplementedError  # pragma: no cover
 
-    def _learn(self, batch: Batch) -> Observation:
-        """The pass over the current batch with CE~; its gradient is taken, so that replay starts at zero."""
+    def _learn(self, batch: Batch, loss: LogitsLoss | None = None) -> Observation:
+        """The pass over the current batch, with CE~ unless told otherwise; its gradient is taken."""
         step = Observation()
-        classes = batch.classes if self.head == "single" else None
         self.model.zero_grads()
-        loss = functools.partial(cross_entropy, labels=batch.labels, classes=classes)
+        if loss is None:
+            loss = functools.partial(cross_entropy, labels=batch.labels, classes=self._classes(batch.classes))
         step.logits = self._pass("current", batch.x, loss, step.losses)
         step.correct = correct(step.logits, batch.labels)
         step.current_grads = self.model.take_grads()
         return step
+
+    def _classes(self, task_classes: Sequence[int]) -> Sequence[int] | None:
+        """The classes of the softmax in CE~, None for all."""
+        return task_classes if self.head == "single" else None
 
     def _finish(self, step: Observation) -> Observation:
         """Set every gradient to current + replay."""

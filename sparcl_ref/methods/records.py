@@ -78,21 +78,30 @@ class TaskData:
         Of the network.
     tasks : int
         Number of tasks in the stream.
+    batch_size : int
+        New samples of a step.
     """
 
     task: Task
     dataset: Dataset
     dtype: DTypeLike
     tasks: int
+    batch_size: int
+
+    def __len__(self) -> int:
+        return len(self.task.train_index)
 
     def batches(self, size: int) -> Iterator[Batch]:
         """The task's samples in order, normalised and not augmented; the last batch may be short."""
-        index = self.task.train_index
-        for start in range(0, len(index), size):
-            part = index[start : start + size]
-            images = self.dataset.train_x[part]
-            x = self.dataset.normalise(images, self.dtype)
-            yield Batch(images, x, self.dataset.train_y[part], self.task.classes, self.task.number)
+        for start in range(0, len(self), size):
+            yield self.take(slice(start, start + size))
+
+    def take(self, positions: np.ndarray | slice) -> Batch:
+        """The task's samples at these positions, counted within the task; normalised and not augmented."""
+        part = self.task.train_index[positions]
+        images = self.dataset.train_x[part]
+        x = self.dataset.normalise(images, self.dtype)
+        return Batch(images, x, self.dataset.train_y[part], self.task.classes, self.task.number)
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,10 @@ class Occasion:
         Of the task before any removal: what `TaskData.batches` gives.
     held : int
         Samples in the buffer at that moment; of an epoch, when it begins.
+    capacity : int
+        Slots of the buffer; 0 without one.
+    batch_size : int
+        New samples of a step.
     """
 
     moment: Moment
@@ -121,12 +134,49 @@ class Occasion:
     steps: int
     size: int
     held: int
+    capacity: int
+    batch_size: int
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Passes of one kind: how many samples go forward, and whether gradients are formed."""
+    """Passes of one kind: how many samples go forward, and whether gradients are formed.
+
+    Attributes
+    ----------
+    kind : str
+    samples : int
+    backward : bool
+    living : bool
+        Whether gradients of all living weights are formed, as within `all_living`, whatever DGM masks in a step.
+    """
 
     kind: str
     samples: int
     backward: bool = True
+    living: bool = False
+
+
+@dataclass(frozen=True)
+class Extent:
+    """What the memory of a method is measured by.
+
+    Attributes
+    ----------
+    parameters, statistics : int
+        Trainable entries of the network, and entries of running statistics.
+    classes : int
+        Width of the head.
+    tasks : int
+    samples : int
+        Of the largest task; 0 where it is not known.
+    item_bytes : int
+        Of a number in the network's dtype.
+    """
+
+    parameters: int
+    statistics: int
+    classes: int
+    tasks: int
+    samples: int
+    item_bytes: int
