@@ -4,14 +4,24 @@ from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
 from sparcl_ref.methods.er import ER
+from sparcl_ref.methods.er_ace import ERACE
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
-from sparcl_ref.methods.records import Batch, Moment, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Extent, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
-    "method", {"sgd": FineTuning, "joint": Joint, "er": ER, "der": DER, "derpp": DERpp}, base=Method
+    "method",
+    {
+        "sgd": FineTuning,
+        "joint": Joint,
+        "er": ER,
+        "der": DER,
+        "derpp": DERpp,
+        "er-ace": ERACE,
+    },
+    base=Method,
 )
 #: Add a method of one's own: ``register("mine", MyMethod)``.
 register = METHODS.register
@@ -22,6 +32,7 @@ __all__ = [
     "METHODS",
     "Batch",
     "DERpp",
+    "Extent",
     "FineTuning",
     "Joint",
     "Method",

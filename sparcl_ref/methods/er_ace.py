@@ -1,0 +1,96 @@
+"""ER-ACE, asymmetric cross-entropy (Caccia et al., ICLR 2022): new samples do not push old classes away.
+
+A new sample's softmax goes over the classes of its own batch only, so that its gradient leaves the logits of all other
+classes alone; replayed samples compare all classes seen so far.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods.records import Batch, Observation
+from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.settings import OwnSettings, setting
+
+
+def present(labels: np.ndarray, seen: np.ndarray, head: int) -> np.ndarray:
+    """The classes of the batch: the form of the paper, as remembered."""
+    return np.unique(labels)
+
+
+def seen_so_far(labels: np.ndarray, seen: np.ndarray, head: int) -> np.ndarray:
+    """Every class that has occurred, in this batch or before; ``seen`` are those before."""
+    return np.union1d(seen, labels)
+
+
+def all_classes(labels: np.ndarray, seen: np.ndarray, head: int) -> np.ndarray:
+    """The whole head: plain ER."""
+    return np.arange(head)
+
+
+def present_or_unseen(labels: np.ndarray, seen: np.ndarray, head: int) -> np.ndarray:
+    """The classes of the batch, and every class from the largest label seen on, as mammoth's code has it."""
+    first_unseen = seen_so_far(labels, seen, head).max()
+    return np.union1d(labels, np.arange(first_unseen, head))
+
+
+#: Which classes the softmax on new samples compares: of its labels, those seen before, the head's width.
+CE_SETS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
+    "present": present,
+    "seen": seen_so_far,
+    "all": all_classes,
+    "mammoth": present_or_unseen,
+}
+
+
+class ERACE(RehearsalMethod):
+    """L = CE(B; classes of B) + w CE(B'; classes seen).
+
+    Paper [M]: ``ce_set = present``. In mammoth's code (``ce_set = mammoth``) classes to come stay in the softmax, in
+    task 1 that of new samples goes over the whole head, and that of replayed ones always does; its classifier is a
+    cosine one and it replays from task 2 on (here `Rules.replay_from_task` decides), which this reference leaves out.
+    With "all" it is ER to the bit. A batch of one class teaches nothing: its softmax is 1.
+    """
+
+    title = "ER-ACE"
+    draws_per_step = 1
+    own_head = True
+
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        er_weight: float = setting(1.0, "coefficient of the replay loss", at_least=0)
+        ce_set: str = setting("present", "classes that new samples are compared with", choices=CE_SETS)
+
+    def __init__(self, *args: Any, **rest: Any):
+        super().__init__(*args, **rest)
+        self.seen = np.zeros(0, dtype=np.int64)
+
+    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
+        kind, head = self.settings.ce_set, self.model.classes
+        chosen = all_classes if kind == "mammoth" and batch.task == 1 else CE_SETS[kind]
+        classes = chosen(batch.labels, self.seen, head)
+        self.seen = seen_so_far(batch.labels, self.seen, head)
+        step = self._learn(batch, functools.partial(cross_entropy, labels=batch.labels, classes=classes.tolist()))
+        if self.remembers(batch):
+            old = self._recall(step, draws)
+            compared = None if kind in ("all", "mammoth") else self._compared(old.labels)
+            loss = functools.partial(cross_entropy, labels=old.labels, classes=compared)
+            self._rehearse(step, "replay_ce", old, loss, weight=self.settings.er_weight)
+        return self._finish(step)
+
+    def _compared(self, labels: np.ndarray) -> list[int]:
+        """Classes seen, those of a buffer that was filled elsewhere included."""
+        classes: list[int] = np.union1d(self.seen, labels).tolist()
+        return classes
+
+    def state(self) -> dict[str, Any]:
+        return {"seen": self.seen.copy()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.seen = np.array(state["seen"], dtype=np.int64)
