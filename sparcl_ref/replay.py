@@ -192,6 +192,24 @@ class ReservoirBuffer:
         """All filled slots in slot order."""
         return self.get(np.arange(len(self)))
 
+    def hold(self, samples: Samples) -> None:
+        """Hold exactly these samples, in this order, instead of what was there; they count as all that were presented.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If there are more than the capacity, or as in `load_state`; the buffer is as it was then.
+        """
+        count = len(samples.labels)
+        if count > self.capacity:
+            raise ValueError(f"a buffer of {self.capacity} slots cannot hold {count} samples")
+        state: dict[str, Any] = {"presented": count}
+        for name, given, kept in zip(Samples._fields, samples, self._kept, strict=True):
+            _expect(name, given, (count, *kept.shape[1:]), kept.dtype)
+            state[name] = np.zeros_like(kept)
+            state[name][:count] = given
+        self.load_state(state)
+
     def state(self) -> dict[str, Any]:
         """Presented count and copies of the arrays."""
         copies = {name: array.copy() for name, array in self._kept._asdict().items()}

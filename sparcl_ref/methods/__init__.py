@@ -1,5 +1,6 @@
 """Continual-learning methods, one file each."""
 
+from sparcl_ref.methods.agem import AGEM
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
@@ -20,6 +21,7 @@ METHODS: Registry[type[Method]] = Registry(
         "der": DER,
         "derpp": DERpp,
         "er-ace": ERACE,
+        "agem": AGEM,
     },
     base=Method,
 )
