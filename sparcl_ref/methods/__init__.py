@@ -6,8 +6,10 @@ from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
 from sparcl_ref.methods.er import ER
 from sparcl_ref.methods.er_ace import ERACE
+from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
+from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.methods.records import Batch, Extent, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
@@ -22,6 +24,8 @@ METHODS: Registry[type[Method]] = Registry(
         "derpp": DERpp,
         "er-ace": ERACE,
         "agem": AGEM,
+        "ewc": EWC,
+        "oewc": OnlineEWC,
     },
     base=Method,
 )

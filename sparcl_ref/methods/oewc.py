@@ -1,0 +1,63 @@
+"""Online EWC (Schwarz et al., ICML 2018): one anchor for all tasks, and a Fisher information that fades."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.methods.ewc import EWC
+from sparcl_ref.methods.records import Extent, TaskData
+from sparcl_ref.settings import OwnSettings, setting
+
+
+def faded(old: Sequence[np.ndarray], new: Sequence[np.ndarray], gamma: float) -> list[np.ndarray]:
+    """gamma F + F_t; with gamma 0 the last task alone counts."""
+    return [gamma * f + g for f, g in zip(old, new, strict=True)]
+
+
+class OnlineEWC(EWC):
+    """L = CE~(B) + lambda / 2 sum_i F_i (w_i - w*_i)^2, with F <- gamma F + F_t and w* the weights after the last task.
+
+    ``form = paper`` [V]: F_t as `EWC` computes it. ``form = mammoth`` [V], the code behind the published figures:
+
+    - lambda without the 1/2, so that the penalty is twice as steep;
+    - the true label, each squared gradient weighted by p(y | x): confident samples weigh most;
+    - divided by batches times batch size instead of the number of samples;
+    - train mode, one image at a time: batch-norm normalises each image by itself, and its running statistics are moved
+      by N single images just before the evaluation;
+    - the softmax over the whole head, classes to come included.
+
+    Its augmented inputs are left out: images are taken as they are.
+    """
+
+    title = "oEWC"
+
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        strength: float = setting(10.0, "lambda, how strongly weights are held", at_least=0)
+        gamma: float = setting(1.0, "share of the Fisher information kept at each task", at_least=0, at_most=1)
+        fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
+        form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
+
+    @classmethod
+    def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        return {"fisher": 2 * extent.parameters * extent.item_bytes}
+
+    @property
+    def _strength(self) -> float:
+        strength: float = self.settings.strength
+        return 2 * strength if self.settings.form == "mammoth" else strength
+
+    def end_task(self, data: TaskData) -> None:
+        if self.settings.form == "mammoth":
+            batches = -(-len(data) // data.batch_size)
+            totals = self._fisher(data, classes=None, mode="train", by_confidence=True)
+            fisher = [total / (batches * data.batch_size) for total in totals]
+        else:
+            fisher = [total / len(data) for total in self._fisher(data, classes=self._classes(data.task.classes))]
+        if self.anchors:
+            fisher = faded(self.anchors.pop().fisher, fisher, self.settings.gamma)
+        self._anchor(fisher)
