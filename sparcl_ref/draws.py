@@ -78,7 +78,8 @@ class Decisions:
         """Training samples as stored, and as the network sees them."""
         images = self.dataset.train_x[indices]
         x = self.prepare(self._augmented(place, "current", images, self.config.augmentation))
-        return Batch(images, x, self.dataset.train_y[indices], task.classes, task.number)
+        positions = np.searchsorted(task.train_index, indices)
+        return Batch(images, x, self.dataset.train_y[indices], task.classes, task.number, positions)
 
     def replayed(self, place: Place, images: np.ndarray) -> np.ndarray:
         """Images from the buffer as the network sees them."""

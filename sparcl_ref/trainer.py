@@ -109,9 +109,9 @@ class Trainer:
             where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
             raise FloatingPointError(f"{where}: {error}") from error
 
-    def on_pass(self, kind: str, samples: int, *, backward: bool = True) -> None:
-        """Enter a pass in the ledger, with the masks as they are now."""
-        self.ledger.record_pass(kind, samples, self.model, backward=backward)
+    def on_pass(self, kind: str, samples: int, *, backward: bool = True, head: bool = False) -> None:
+        """Enter a pass in the ledger, of the classifier alone if told so, with the masks as they are now."""
+        self.ledger.record_pass(kind, samples, self.model, backward=backward, head=head)
 
     @property
     def place(self) -> Place:

@@ -65,6 +65,11 @@ def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int |
     )
 
 
+def of_head(per_sample: Mapping[str, PassMacs]) -> dict[str, PassMacs]:
+    """What the last layer alone costs, on features that are known: nobody needs the gradient of its input."""
+    return {name: one._replace(dx=0) for name, one in [*per_sample.items()][-1:]}
+
+
 class MacTable:
     """Multiply-adds by phase and layer; what is predicted and what is recorded have this one form.
 

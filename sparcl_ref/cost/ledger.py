@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.cost.describe import describe
-from sparcl_ref.cost.flops import MACS_PER_SCORE, MacTable, PassMacs, pass_macs, update_rule
+from sparcl_ref.cost.flops import MACS_PER_SCORE, MacTable, PassMacs, of_head, pass_macs, update_rule
 from sparcl_ref.cost.spec import LayerSpec
 
 if TYPE_CHECKING:
@@ -36,8 +36,12 @@ class FlopLedger:
         self._versions: list[int] = []
         self._per_sample: dict[str, PassMacs] = {}
 
-    def record_pass(self, kind: str, samples: int, model: Network, *, backward: bool = True) -> None:
+    def record_pass(
+        self, kind: str, samples: int, model: Network, *, backward: bool = True, head: bool = False
+    ) -> None:
         """One forward pass, and a backward pass unless told otherwise, with the masks as they are now.
+
+        With ``head`` of the classifier alone, see `of_head`.
 
         Raises
         ------
@@ -45,7 +49,8 @@ class FlopLedger:
             If the kind, "current", "replay", "probe" or a method's own, is no word.
         """
         self._look_at(model)
-        self.table.add_pass(kind, self._per_sample, samples, backward=backward)
+        per_sample = of_head(self._per_sample) if head else self._per_sample
+        self.table.add_pass(kind, per_sample, samples, backward=backward)
 
     def record_update(self, model: Network) -> None:
         """One step of the optimiser, with the masks as they are now."""

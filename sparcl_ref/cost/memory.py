@@ -129,8 +129,7 @@ def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str
 
 def _archive(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, int]:
     """What the method holds beside network and buffer, dense whatever the engine."""
-    largest, item = max(task_sizes, default=0), _item_bytes(config)
-    extent = Extent(spec.parameters, spec.buffer_entries, spec.classes, len(task_sizes), largest, item)
+    extent = Extent(spec.parameters, spec.buffer_entries, spec.classes, tuple(task_sizes), _item_bytes(config))
     return dict(config.method_class.archive_bytes(config.method_settings, extent))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts
-from sparcl_ref.cost.flops import FLOPS_PER_MAC, MACS_PER_SCORE, MacTable, PassMacs, pass_macs, update_rule
+from sparcl_ref.cost.flops import FLOPS_PER_MAC, MACS_PER_SCORE, MacTable, PassMacs, of_head, pass_macs, update_rule
 from sparcl_ref.cost.schedule import EpochPlan, epoch_plans
 from sparcl_ref.cost.spec import ModelSpec
 
@@ -62,12 +62,13 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
     """
     table = MacTable(unknown=spec.unknown)
     plans = tuple(epoch_plans(spec, config, task_sizes))
-    samples = Counter[tuple[str, bool, Counts]]()  # of all passes of one kind under the same masks
+    samples = Counter[tuple[str, bool, bool, Counts]]()  # of all passes of one kind under the same masks
     for plan in plans:
         for passes, counts in (*plan.passes, *plan.beside):
-            samples[passes.kind, passes.backward, counts] += passes.samples
-    for (kind, backward, counts), number in samples.items():
-        table.add_pass(kind, pass_costs(spec, counts), number, backward=backward)
+            samples[passes.kind, passes.backward, passes.head, counts] += passes.samples
+    for (kind, backward, head, counts), number in samples.items():
+        costs = pass_costs(spec, counts)
+        table.add_pass(kind, of_head(costs) if head else costs, number, backward=backward)
     if not spec.unknown:
         table.overhead_macs["optimizer"] = sum(plan.steps * _update_macs(spec, config, plan.counts) for plan in plans)
         table.overhead_macs["mask_updates"] = MACS_PER_SCORE * sum(plan.scored for plan in plans)

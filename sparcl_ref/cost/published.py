@@ -21,7 +21,7 @@ from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.methods import METHODS
 
 #: Forward passes of a step of the methods that exist in print only, as `Method.paper_forwards` of the others.
-FORWARDS = {"lwf": 1, "fdr": 3}
+FORWARDS = {"fdr": 3}
 
 DATASETS: dict[str, dict[str, Any]] = {
     "Split CIFAR-10": {"shape": (3, 32, 32), "classes": 10, "tasks": (10_000,) * 5, "epochs": 50, "delta_k": 5},

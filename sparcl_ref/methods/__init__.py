@@ -9,6 +9,7 @@ from sparcl_ref.methods.er_ace import ERACE
 from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
+from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.methods.records import Batch, Extent, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
@@ -26,6 +27,7 @@ METHODS: Registry[type[Method]] = Registry(
         "agem": AGEM,
         "ewc": EWC,
         "oewc": OnlineEWC,
+        "lwf": LwF,
     },
     base=Method,
 )

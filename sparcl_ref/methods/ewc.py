@@ -61,7 +61,7 @@ class EWC(Method):
 
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
-        return {"fisher": 2 * extent.tasks * extent.parameters * extent.item_bytes}
+        return {"fisher": 2 * len(extent.sizes) * extent.parameters * extent.item_bytes}
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         step = self._learn(batch)

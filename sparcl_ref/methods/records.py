@@ -29,6 +29,8 @@ class Batch:
         Classes of the current task.
     task : int
         From 1.
+    positions : ndarray of int, shape (N,)
+        Which of the task's samples they are, before any removal, as `TaskData.take` counts them.
     """
 
     images: np.ndarray
@@ -36,6 +38,7 @@ class Batch:
     labels: np.ndarray
     classes: tuple[int, ...]
     task: int
+    positions: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
 @dataclass
@@ -101,7 +104,8 @@ class TaskData:
         part = self.task.train_index[positions]
         images = self.dataset.train_x[part]
         x = self.dataset.normalise(images, self.dtype)
-        return Batch(images, x, self.dataset.train_y[part], self.task.classes, self.task.number)
+        where = np.arange(len(self))[positions]
+        return Batch(images, x, self.dataset.train_y[part], self.task.classes, self.task.number, where)
 
 
 @dataclass(frozen=True)
@@ -149,12 +153,15 @@ class Passes:
     backward : bool
     living : bool
         Whether gradients of all living weights are formed, as within `all_living`, whatever DGM masks in a step.
+    head : bool
+        Whether only the classifier computes, on features that are known already: forward, and its weights' gradient.
     """
 
     kind: str
     samples: int
     backward: bool = True
     living: bool = False
+    head: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,9 +174,8 @@ class Extent:
         Trainable entries of the network, and entries of running statistics.
     classes : int
         Width of the head.
-    tasks : int
-    samples : int
-        Of the largest task; 0 where it is not known.
+    sizes : tuple of int
+        Samples of each task; empty where they are not known.
     item_bytes : int
         Of a number in the network's dtype.
     """
@@ -177,6 +183,5 @@ class Extent:
     parameters: int
     statistics: int
     classes: int
-    tasks: int
-    samples: int
+    sizes: tuple[int, ...]
     item_bytes: int
