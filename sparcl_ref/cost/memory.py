@@ -61,6 +61,7 @@ def held_memory(
         return None
     item = _item_bytes(config)
     numbers = spec.parameters * item
+    parts = 2 if config.rehearses and not config.method_class.joins_passes else 1
     prunable = sum(layer.weights for layer in spec.sparsifiable)
     always = {
         "weights": numbers + spec.buffer_entries * item,
@@ -71,9 +72,9 @@ def held_memory(
         **_archive(spec, config, task_sizes),
     }
     moments = {
-        "pass": always | passing | {"gradients": numbers * (2 if config.rehearses else 1)},
+        "pass": always | passing | {"gradients": numbers * parts},
         "update": always
-        | {"gradients": numbers * (3 if config.rehearses else 2)}
+        | {"gradients": numbers * (parts + 1)}
         | {"working_space": max((_update_bytes(layer, config) for layer in spec.layers), default=0)},
     }
     if config.sparse and config.make_policy().probes:
@@ -138,7 +139,10 @@ def _passing(spec: ModelSpec, config: Config) -> dict[str, int] | None:
     if spec.body is None or spec.unknown:
         return None
     try:
-        peak = pass_peak(spec.body, spec.input_shape, batch=config.batch_size, item_bytes=_item_bytes(config))
+        batch = config.batch_size
+        if config.rehearses and config.method_class.joins_passes:
+            batch += min(config.effective_replay_batch_size, config.buffer_size)
+        peak = pass_peak(spec.body, spec.input_shape, batch=batch, item_bytes=_item_bytes(config))
     except NotStatedError:
         return None
     return {"activations": peak.kept_bytes, "working_space": peak.peak_bytes - peak.kept_bytes}

@@ -6,6 +6,7 @@ from sparcl_ref.methods.der import DER
 from sparcl_ref.methods.derpp import DERpp
 from sparcl_ref.methods.er import ER
 from sparcl_ref.methods.er_ace import ERACE
+from sparcl_ref.methods.er_las import ERLAS
 from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
@@ -24,6 +25,7 @@ METHODS: Registry[type[Method]] = Registry(
         "der": DER,
         "derpp": DERpp,
         "er-ace": ERACE,
+        "er-las": ERLAS,
         "agem": AGEM,
         "ewc": EWC,
         "oewc": OnlineEWC,

@@ -59,6 +59,8 @@ class Method:
     rehearses: ClassVar[bool] = False
     #: Who fills the buffer: the trainer after each step, or the method at the end of each task.
     fills: ClassVar[Literal["steps", "tasks"]] = "steps"
+    #: Whether new and replayed samples of a step make one pass, whose gradient cannot be told apart.
+    joins_passes: ClassVar[bool] = False
     #: Whether the method decides itself over which classes its losses go, so that the run's head has no say.
     own_head: ClassVar[bool] = False
     #: Independent draws from the buffer in each step.
