@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sparcl_ref.alignment import ALIGNMENTS
 from sparcl_ref.masks import BUDGETS, exact
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import MODELS
@@ -53,6 +54,9 @@ class Config:
         "softmax of the loss on new samples: over all logits (full), over the task's own (single), "
         "or single for SparCL and full otherwise (auto)",
         choices=("auto", "full", "single"),
+    )
+    align: str = setting(
+        "none", "what is done to the classifier after each task: wa is weight aligning", choices=ALIGNMENTS
     )
     buffer_size: int = setting(200, "samples in the rehearsal buffer", at_least=0)
     replay_batch_size: int | None = setting(None, "samples per draw from the buffer; unset: batch-size", at_least=1)
@@ -197,6 +201,7 @@ class Config:
         """What tables call the run: the method, its sparsity, and whatever is not as usual."""
         title = self.method_class.title
         extras = [] if self.head == "auto" else [f"{self.head} head"]
+        extras += [] if self.align == "none" else [self.align.upper()]
         if self.sparsity is not None:
             sparsity = f"{self.sparsity:.2f}" if round(self.sparsity, 2) == self.sparsity else str(self.sparsity)
             title = f"SparCL-{title} {sparsity.removeprefix('0') if self.sparsity else '0'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,8 @@ def check_state(expected: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         Naming each setting that differs, or the first part that is lacking or of another shape.
     """
     mine, theirs = (state.get("belongs_to") or {} for state in (expected, given))
+    if theirs:  # what a state of an earlier version does not know of was at its default
+        theirs = {item.name: item.default for item in fields(Config) if item.name in mine} | theirs
     names = dict.fromkeys([*mine, *theirs])
     other = [
         f"{name} {theirs.get(name)} there, {mine.get(name)} here"
@@ -62,5 +65,5 @@ def check_state(expected: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     ]
     if other:
         raise ValueError(f"the state belongs to another run ({'; '.join(other)}); build the trainer as that one was")
-    if problem := unlike(expected, given):
+    if problem := unlike({name: part for name, part in expected.items() if name != "belongs_to"}, given):
         raise ValueError(f"the state cannot be taken over: {problem}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparcl_ref.alignment import align
 from sparcl_ref.config import Config
 from sparcl_ref.divergence import first_not_finite
 from sparcl_ref.draws import Decisions, Draws, Place
@@ -35,8 +36,9 @@ class Trainer:
 
     The order of a task: the method's `begin_task`; before each epoch the policy's mask actions; in each step the mask
     actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the buffer,
-    the misclassification counts; after an epoch data removal; at the end the method's `end_task` and the evaluation of
-    all tasks by its `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
+    the misclassification counts; after an epoch data removal; at the end the method's `end_task`, the classifier's
+    alignment, and the evaluation of all tasks by the method's `predict`. Every pass over data is told to `on_pass`,
+    which enters it in the ledger.
 
     `sparcl_ref.experiment.build` makes one. ``stream`` has the tasks to learn and to be evaluated on, ``generators``
     the named streams and the method's own as "method", ``draws`` the decisions to take instead of drawing them.
@@ -215,6 +217,8 @@ class Trainer:
     def _end_task(self) -> Event:
         event = self._event()
         self.method.end_task(self._task_data)
+        past = [label for task in self.stream.training[: self.cursor.task - 1] for label in task.classes]
+        align(self.model, self.config.align, old=past, new=self._task.classes)
         self._evaluate()
         self.cursor.due = "done" if self.cursor.task == len(self.stream.training) else "begin_task"
         return event

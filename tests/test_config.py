@@ -37,6 +37,7 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("augmentation", "flip", r"--augmentation must be one of none, crop_flip, got 'flip'", {}),
     ("model", "vgg", r"--model must be one of mlp, convnet, resnet18, resnet20, got 'vgg'", {}),
     ("width", 0, r"--width must be at least 1, got 0", {}),
+    ("align", "both", r"--align must be one of none, wa, got 'both'", {}),
     ("method", "none", r"--method must be one of sgd, joint, er, der, derpp, .*, got 'none'", {}),
     ("head", "both", r"--head must be one of auto, full, single, got 'both'", {}),
     ("alpha", -0.1, r"--alpha must be at least 0, got -0\.1", {}),
@@ -232,7 +233,7 @@ def test_whole_numbers_pass_as_numbers() -> None:
 def test_defaults_are_the_methods() -> None:
     config = Config()
     published = {
-        "method": "derpp", "alpha": 0.1, "beta": 0.5, "lr": 0.03, "lr_schedule": "constant",
+        "method": "derpp", "align": "none", "alpha": 0.1, "beta": 0.5, "lr": 0.03, "lr_schedule": "constant",
         "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "batch_size": 32, "epochs": 50, "head": "auto",
         "importance_alpha": 0.5, "importance_beta": 1.0, "importance_samples": 256, "delta_k": 5, "p_inter": 0.01,
         "p_intra": 0.005, "budgets": "uniform", "ddr_rho": 0.3, "ddr_cutoff": 4, "dgm_q": None, "dgm_interval": 30,

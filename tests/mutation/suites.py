@@ -17,6 +17,7 @@ SCOPE = (
 
 #: The longest prefix of a changed file's path decides.
 FIRST = {
+    "sparcl_ref/alignment.py": ("tests/test_alignment.py",),
     "sparcl_ref/layers": ("tests/layers",),
     "sparcl_ref/layers/base.py": ("tests/layers/test_base.py", "tests/layers"),
     "sparcl_ref/layers/batchnorm.py": ("tests/layers/test_batchnorm.py",),
