@@ -35,10 +35,10 @@ class Trainer:
     """Runs one configuration event by event; between any two events its `state` can be taken and restored.
 
     The order of a task: the method's `begin_task`; before each epoch the policy's mask actions; in each step the mask
-    actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the buffer,
-    the misclassification counts; after an epoch data removal; at the end the method's `end_task`, the classifier's
-    alignment, and the evaluation of all tasks by the method's `predict`. Every pass over data is told to `on_pass`,
-    which enters it in the ledger.
+    actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the
+    method's `after_update` and a second update if it asks for one, the buffer, the misclassification counts; after an
+    epoch data removal; at the end the method's `end_task`, the classifier's alignment, and the evaluation of all tasks
+    by the method's `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
 
     `sparcl_ref.experiment.build` makes one. ``stream`` has the tasks to learn and to be evaluated on, ``generators``
     the named streams and the method's own as "method", ``draws`` the decisions to take instead of drawing them.
@@ -180,8 +180,10 @@ class Trainer:
         self.method.after_backward(step)
         if self.regime is not None and self.regime.after_backward(cursor.step, step):
             self.ledger.record_scores(self.model)
-        self.optimizer.step(self._lr())
-        self.ledger.record_update(self.model)
+        self._update()
+        if self.method.after_update(batch, step, draws=draws):
+            self._check_finite(step, batch)
+            self._update()
         if self.buffer is not None and self.method.fills == "steps":
             ranks = self.buffer.presented + np.arange(len(indices))
             event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
@@ -194,6 +196,10 @@ class Trainer:
         if cursor.step == len(batches):
             cursor.due = "end_epoch"
         return event
+
+    def _update(self) -> None:
+        self.optimizer.step(self._lr())
+        self.ledger.record_update(self.model)
 
     def _end_epoch(self) -> Event:
         cursor = self.cursor

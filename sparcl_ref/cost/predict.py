@@ -70,12 +70,13 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
         costs = pass_costs(spec, counts)
         table.add_pass(kind, of_head(costs) if head else costs, number, backward=backward)
     if not spec.unknown:
-        table.overhead_macs["optimizer"] = sum(plan.steps * _update_macs(spec, config, plan.counts) for plan in plans)
+        table.overhead_macs["optimizer"] = sum(plan.updates * _update_macs(spec, config, plan.counts) for plan in plans)
         table.overhead_macs["mask_updates"] = MACS_PER_SCORE * sum(plan.scored for plan in plans)
+    method = config.method_class
     by_value = config.budgets == "global" or not config.rules.counts or config.policy_class.by_step
     return Prediction(
         table=table,
-        nominal=config.sparse and (by_value or config.method_class.freezes),
+        nominal=(config.sparse and (by_value or method.freezes)) or method.by_chance(config.method_settings),
         steps=sum(plan.steps for plan in plans),
         pass_samples=samples.total(),
         epochs=plans,

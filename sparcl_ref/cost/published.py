@@ -20,9 +20,6 @@ from sparcl_ref.cost.predict import predict
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.methods import METHODS
 
-#: Forward passes of a step of the methods that exist in print only, as `Method.paper_forwards` of the others.
-FORWARDS = {"fdr": 3}
-
 DATASETS: dict[str, dict[str, Any]] = {
     "Split CIFAR-10": {"shape": (3, 32, 32), "classes": 10, "tasks": (10_000,) * 5, "epochs": 50, "delta_k": 5},
     # Stages of 10 epochs are inferred: only a mean data fraction of .775 gives the printed figures at 100 epochs.
@@ -46,7 +43,7 @@ class Cell:
     title : str
         The method as printed.
     method : str
-        A key of ``METHODS`` or of `FORWARDS`.
+        A key of ``METHODS``.
     sparsity : float or None
     printed : str
         With its printed number of decimals.
@@ -123,10 +120,11 @@ def compare(cell: Cell) -> dict[str, Any]:
         }
         rule = "4 B x (2 x convolution outputs x batch + (1 - s) P + (1 - s_g) P)"
     else:
-        readings = {reading: _paper_flops(cell, spec, config, reading) / cell.unit for reading in paper.READINGS}
+        tasks = DATASETS[cell.dataset]["tasks"]
+        counted = {way: cast("int", paper.train_flops(spec, config, tasks, reading=way)) for way in paper.READINGS}
+        readings = {way: flops / cell.unit for way, flops in counted.items()}
         ours = readings["half_of_dw"]
-        known = cell.method in METHODS
-        exact = {"exact": predict(spec, config, DATASETS[cell.dataset]["tasks"]).train_flops if known else None}
+        exact = {"exact": predict(spec, config, tasks).train_flops}
         rule = _rule(cell)
     return {
         "table": cell.table,
@@ -165,11 +163,11 @@ def _spec(dataset: str) -> ModelSpec:
 
 
 def _config(cell: Cell) -> Config:
-    """The run behind a cell; methods that exist in print only are given the schedule of fine-tuning."""
+    """The run behind a cell."""
     data = DATASETS[cell.dataset]
     return Config(
         model="resnet18",
-        method=cell.method if cell.method in METHODS else "sgd",
+        method=cell.method,
         sparsity=cell.sparsity,
         epochs=data["epochs"],
         delta_k=data["delta_k"],
@@ -179,18 +177,8 @@ def _config(cell: Cell) -> Config:
     )
 
 
-def _forwards(method: str) -> int:
-    return paper.paper_forwards(METHODS[method]) if method in METHODS else FORWARDS[method]
-
-
-def _paper_flops(cell: Cell, spec: ModelSpec, config: Config, reading: str) -> int:
-    flops = cast("int", paper.train_flops(spec, config, DATASETS[cell.dataset]["tasks"], reading=reading))
-    # In print only, and dense: priced as fine-tuning with another number of forward passes.
-    return flops * (_forwards(cell.method) + 2) // (_forwards(config.method) + 2)
-
-
 def _rule(cell: Cell) -> str:
-    forwards = _forwards(cell.method)
+    forwards = paper.paper_forwards(METHODS[cell.method])
     unit = "forward FLOPs x samples x epochs"
     if cell.sparsity is None:
         return f"{forwards} + 2 forwards: {forwards + 2} x {unit}"

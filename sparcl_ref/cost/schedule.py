@@ -31,8 +31,8 @@ class EpochPlan:
         From 1.
     samples : int
         Remaining samples of the task.
-    steps : int
-        Updates.
+    steps, updates : int
+        Updates, without and with those that replayed samples make of their own.
     scored : int
         Living weights that get a score, at a mask action that asks for gradients and at each refresh.
     counts : Counts
@@ -48,6 +48,7 @@ class EpochPlan:
     epoch: int
     samples: int
     steps: int
+    updates: int
     scored: int
     counts: Counts
     passes: tuple[MaskedPasses, ...]
@@ -125,6 +126,10 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
             refreshes, refresh_current, refresh_replay = 0, 0, 0
             if config.sparse and config.dgm:
                 refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
+            again = 0
+            if method.updates_again(config.method_settings):
+                again = steps - (held(task) == 0) if replay else 0  # an empty buffer has something from step 2 on
+                refresh_replay = 0  # what is replayed then passes under the new gradient masks
             gated = masks
             beside += own("epoch", task, samples, gated, steps=steps)
             presented += current
@@ -135,6 +140,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 epoch=epoch,
                 samples=samples,
                 steps=steps,
+                updates=steps + again,
                 scored=scored + refreshes * sum(masks.usual.active.values()),
                 counts=masks.usual,
                 passes=(

@@ -8,6 +8,7 @@ from sparcl_ref.methods.er import ER
 from sparcl_ref.methods.er_ace import ERACE
 from sparcl_ref.methods.er_las import ERLAS
 from sparcl_ref.methods.ewc import EWC
+from sparcl_ref.methods.fdr import FDR
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.joint import Joint
 from sparcl_ref.methods.lwf import LwF
@@ -30,6 +31,7 @@ METHODS: Registry[type[Method]] = Registry(
         "ewc": EWC,
         "oewc": OnlineEWC,
         "lwf": LwF,
+        "fdr": FDR,
     },
     base=Method,
 )

@@ -37,8 +37,8 @@ class Method:
     """A way to learn from a stream: its `observe` computes the gradients of one step.
 
     The trainer calls the hooks in this order, and can be resumed before each of its events: at a task's begin
-    `begin_task`; in each step `observe`, `after_backward`, then gradient masks, the update and the buffer; at a task's
-    end `end_task`, then `predict` on all tasks. `predict` is asked once before the first task, too.
+    `begin_task`; in each step `observe`, `after_backward`, then gradient masks, the update, `after_update` and the
+    buffer; at a task's end `end_task`, then `predict` on all tasks. `predict` is asked once before the first task, too.
 
     Parameters
     ----------
@@ -105,6 +105,16 @@ class Method:
         raise NotImplementedError
 
     @classmethod
+    def by_chance(cls, settings: Any) -> bool:
+        """Whether the number of samples in the buffer depends on draws, so that what a run costs is known nearly."""
+        return False
+
+    @classmethod
+    def updates_again(cls, settings: Any) -> bool:
+        """Whether replayed samples make an update of their own, in `after_update`."""
+        return False
+
+    @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
         """Bytes that the method holds at most beside network and buffer, by what they are; see its `state`."""
         return {}
@@ -117,6 +127,13 @@ class Method:
 
     def after_backward(self, step: Observation) -> None:
         """Change the gradients of a step, as a projection does, before gradient masks silence some of them."""
+
+    def after_update(self, batch: Batch, step: Observation, *, draws: Sequence[np.ndarray] | None = None) -> bool:
+        """Set the gradients of a second update, under the gradient masks as they are, and say whether there is one.
+
+        Losses and draws are added to ``step``; ``draws`` are as for `observe`.
+        """
+        return False
 
     def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
         """Scores of shape (N, classes) for normalised images (N, C, H, W); the highest of a row is the answer.

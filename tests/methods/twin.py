@@ -71,6 +71,10 @@ class Twin:
         """Set every gradient."""
         self.backward(self.loss(x, y, old))
 
+    def second(self, old: list[Samples]) -> bool:
+        """Set the gradients of a second update, if there is one."""
+        return False
+
     def loss(self, x: torch.Tensor, y: torch.Tensor, old: list[Samples]) -> torch.Tensor:
         return self.current(x, y)
 
@@ -118,6 +122,7 @@ class Twin:
     def follow(self, event: Event, held: Samples | None) -> None:
         """Do what the run has just done; ``held`` was in the buffer before."""
         task = self.trainer.stream.training[max(0, event.task - 1)]
+        self.held = held
         self.classes, self.number, dataset = task.classes, event.task, self.trainer.dataset
         self.refresh = bool(self.config.sparse and self.config.dgm and event.step % self.config.dgm_interval == 0)
         if event.kind in ("begin_task", "end_task"):
@@ -134,12 +139,18 @@ class Twin:
             x, y = self.images(dataset.train_x[event.indices]), torch.tensor(dataset.train_y[event.indices])
             self.net.train()
             self.step(x, y, old)
-            for name, value in self.values.items():
-                mask = self.parameters[name].effective_grad_mask
-                if mask is not None:
-                    value.grad[~torch.tensor(mask)] = 0.0
-            self.descent.step()
-            self.clear_dead()
+            self.update()
+            self.refresh = False  # gradient masks have been chosen by now
+            if self.second(old):
+                self.update()
+
+    def update(self) -> None:
+        for name, value in self.values.items():
+            mask = self.parameters[name].effective_grad_mask
+            if mask is not None:
+                value.grad[~torch.tensor(mask)] = 0.0
+        self.descent.step()
+        self.clear_dead()
 
     def clear_dead(self) -> None:
         with torch.no_grad():

@@ -1,0 +1,122 @@
+"""FDR, function distance regularisation (Benjamin et al., ICLR 2019): stay near what was said of stored samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.methods.quotas import even_shares, keep_and_add
+from sparcl_ref.methods.records import Batch, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.replay import Samples
+from sparcl_ref.settings import OwnSettings, setting
+
+
+def function_distance(logits: np.ndarray, stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """||p - p'||_2 of each sample, not squared, with p and p' the softmaxes of both; and the gradient of their mean.
+
+    With u = (p - p') / ||p - p'||, or 0 where both agree, it is p (u - sum_c p_c u_c) / n.
+    """
+
+    def softmax(z: np.ndarray) -> np.ndarray:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        shares: np.ndarray = e / e.sum(axis=1, keepdims=True)
+        return shares
+
+    p = softmax(logits)
+    difference = p - softmax(stored)
+    distance = np.linalg.norm(difference, axis=1)
+    unit = np.divide(difference, distance[:, None], out=np.zeros_like(p), where=distance[:, None] > 0)
+    return distance, p * (unit - (p * unit).sum(axis=1, keepdims=True)) / len(p)
+
+
+def quota(form: str, capacity: int, task: int) -> int:
+    """Samples of each task that may stay, and of the new one that are recorded, after task number ``task``."""
+    return capacity // (max(1, task - 1) if form == "mammoth" else task)
+
+
+class FDR(RehearsalMethod):
+    """L = CE~(B) + a mean over B' of `function_distance` to the logits recorded at the end of the samples' task.
+
+    ``form = paper`` [F where silent]: one update; logits recorded in eval mode; after t tasks each has capacity // t
+    samples, the first of a random order. ``form = mammoth`` [V], the code behind the published figures: two updates a
+    batch, of CE and then of the distance, without a coefficient; logits recorded in train mode; the quota is
+    capacity // (t - 1), so that task 2 cuts nothing, and new samples enter by the reservoir's rule, counted from those
+    that were kept: shares are even on average only. Its recording of augmented inputs is left out.
+    """
+
+    title = "FDR"
+    draws_per_step = 1
+    paper_forwards = 3
+    fills = "tasks"
+
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        alpha: float = setting(0.3, "coefficient of the distance; mammoth's form has none", at_least=0)
+        form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
+
+    @classmethod
+    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+        if settings.form == "paper":
+            return sum(even_shares(capacity, sizes))
+        return min(capacity, sum(min(quota("mammoth", capacity, t), size) for t, size in enumerate(sizes, start=1)))
+
+    @classmethod
+    def by_chance(cls, settings: Any) -> bool:
+        return bool(settings.form == "mammoth")
+
+    @classmethod
+    def updates_again(cls, settings: Any) -> bool:
+        return bool(settings.form == "mammoth")
+
+    @classmethod
+    def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
+        if occasion.moment == "end_task":
+            share = quota(settings.form, occasion.capacity, occasion.task)
+            yield Passes("recording", min(share, occasion.size), backward=False)
+
+    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
+        step = self._learn(batch)
+        if self.settings.form == "paper" and self.remembers(batch):
+            self._approach(step, draws, weight=self.settings.alpha)
+        return self._finish(step)
+
+    def after_update(self, batch: Batch, step: Observation, *, draws: Sequence[np.ndarray] | None = None) -> bool:
+        if self.settings.form == "paper" or not self.remembers(batch):
+            return False
+        self.model.zero_grads()
+        self._approach(step, draws, weight=1.0)
+        return True
+
+    def _approach(self, step: Observation, draws: Sequence[np.ndarray] | None, *, weight: float) -> None:
+        old = self._recall(step, draws)
+        self._rehearse(step, "distance", old, lambda z: function_distance(z, old.logits), weight=weight)
+
+    def end_task(self, data: TaskData) -> None:
+        assert self.own_rng is not None
+        form = self.settings.form
+        share = quota(form, self.buffer.capacity, data.task.number)
+        order = self.own_rng.permutation(len(data))[:share]
+        if form == "paper":
+            parts = [self._record(data, part, "eval") for part in _chunks(order, data.batch_size)]
+            nothing = np.zeros((0, self.model.classes), dtype=data.dtype)
+            keep_and_add(self.buffer, data, order, np.concatenate([nothing, *parts]))
+            return
+        held = self.buffer.content()
+        tasks = range(1, data.task.number)
+        kept = np.concatenate([np.zeros(0, int), *(np.flatnonzero(held.tasks == task)[:share] for task in tasks)])
+        self.buffer.hold(Samples(*(array[kept] for array in held)))
+        for part in _chunks(order, data.batch_size):
+            batch, logits = data.take(part), self._record(data, part, "train")
+            self.buffer.add(batch.images, batch.labels, logits, task=batch.task, rng=self.own_rng)
+
+    def _record(self, data: TaskData, positions: np.ndarray, mode: Any) -> np.ndarray:
+        self.on_pass("recording", len(positions), backward=False)
+        return self.model.forward(data.take(positions).x, mode=mode)
+
+
+def _chunks(order: np.ndarray, size: int) -> list[np.ndarray]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
