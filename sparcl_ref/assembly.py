@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, describe_model
 from sparcl_ref.layers import Dropout
 from sparcl_ref.methods import Method
-from sparcl_ref.models import Network, build_model
+from sparcl_ref.models import Network, build_model, initialise
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
@@ -134,4 +135,5 @@ def build_method(
         parts |= {"buffer": buffer, "rng": generators["replay"]}
         parts["replay_batch_size"] = config.effective_replay_batch_size
         parts["replay_from_task"] = config.rules.replay_from_task
+    parts["fresh"] = functools.partial(initialise, draw=config.rules.initialise)
     return config.method_class(model, head=config.effective_head, own_rng=generators["method"], **parts)

@@ -177,13 +177,8 @@ class Trainer:
         draws = self.decisions.slots(self.place, self.method.draws_per_step) if remembers else None
         event.observation = step = self.method.observe(batch, draws=draws)
         self._check_finite(step, batch)
-        self.method.after_backward(step)
-        if self.regime is not None and self.regime.after_backward(cursor.step, step):
-            self.ledger.record_scores(self.model)
-        self._update()
-        if self.method.after_update(batch, step, draws=draws):
-            self._check_finite(step, batch)
-            self._update()
+        if self.method.learns:
+            self._descend(batch, step, draws)
         if self.buffer is not None and self.method.fills == "steps":
             ranks = self.buffer.presented + np.arange(len(indices))
             event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
@@ -196,6 +191,16 @@ class Trainer:
         if cursor.step == len(batches):
             cursor.due = "end_epoch"
         return event
+
+    def _descend(self, batch: Batch, step: Observation, draws: Sequence[np.ndarray] | None) -> None:
+        """From the gradients of a step to new weights."""
+        self.method.after_backward(step)
+        if self.regime is not None and self.regime.after_backward(self.cursor.step, step):
+            self.ledger.record_scores(self.model)
+        self._update()
+        if self.method.after_update(batch, step, draws=draws):
+            self._check_finite(step, batch)
+            self._update()
 
     def _update(self) -> None:
         self.optimizer.step(self._lr())

@@ -75,14 +75,14 @@ def train_flops(
 
     Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`, rounded half up. Expansion
     between tasks, probe passes and the start without a buffer are not charged. None if a layer does not say its
-    multiply-adds.
+    multiply-adds, or the method does not learn by steps.
 
     Raises
     ------
     ValueError
         If the reading of gradient masks is none of `READINGS`.
     """
-    if spec.forward_macs is None:
+    if spec.forward_macs is None or not config.method_class.learns:
         return None
     weights, gradients = Fraction(1), None
     if config.sparsity is not None:

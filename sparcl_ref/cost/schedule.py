@@ -130,9 +130,12 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
             if method.updates_again(config.method_settings):
                 again = steps - (held(task) == 0) if replay else 0  # an empty buffer has something from step 2 on
                 refresh_replay = 0  # what is replayed then passes under the new gradient masks
+            shown = current
+            if not method.learns:
+                current = replay = refreshes = refresh_current = refresh_replay = 0
             gated = masks
             beside += own("epoch", task, samples, gated, steps=steps)
-            presented += current
+            presented += shown
             if epoch == config.epochs:
                 beside += own("end_task", task, samples, gated)
             yield EpochPlan(
@@ -140,7 +143,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 epoch=epoch,
                 samples=samples,
                 steps=steps,
-                updates=steps + again,
+                updates=steps + again if method.learns else 0,
                 scored=scored + refreshes * sum(masks.usual.active.values()),
                 counts=masks.usual,
                 passes=(

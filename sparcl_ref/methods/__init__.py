@@ -10,6 +10,7 @@ from sparcl_ref.methods.er_las import ERLAS
 from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.fdr import FDR
 from sparcl_ref.methods.fine_tuning import FineTuning
+from sparcl_ref.methods.gdumb import GDumb
 from sparcl_ref.methods.joint import Joint
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
@@ -32,6 +33,7 @@ METHODS: Registry[type[Method]] = Registry(
         "oewc": OnlineEWC,
         "lwf": LwF,
         "fdr": FDR,
+        "gdumb": GDumb,
     },
     base=Method,
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
 from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
-from sparcl_ref.models import Network
+from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
 
 #: Maps logits to per-sample losses and the gradient of their mean.
@@ -49,6 +49,8 @@ class Method:
         whatever else the method's `passes` names.
     own_rng : numpy.random.Generator, optional
         A random stream of the method's own, for draws that are none of the usual ones.
+    fresh : callable
+        Draws a network's parameters anew, as the run's rules say.
     **own
         The method's own settings, see `Settings`.
     """
@@ -69,6 +71,8 @@ class Method:
     paper_forwards: ClassVar[int | None] = None
     #: Whether entries of parameters are frozen on the way, so that what a run will cost is known only nearly.
     freezes: ClassVar[bool] = False
+    #: Whether steps train the network; if not they compute nothing, and the network learns at the end of tasks.
+    learns: ClassVar[bool] = True
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False
     #: Whether `predict` answers differently when it is told the task, so that Task-IL asks anew.
@@ -81,6 +85,7 @@ class Method:
         head: str = "full",
         on_pass: OnPass = lambda kind, samples, **how: None,
         own_rng: np.random.Generator | None = None,
+        fresh: Callable[[Network, np.random.Generator], None] = lambda model, rng: initialise(model, rng, he_normal),
         **own: Any,
     ):
         if head not in ("full", "single"):
@@ -89,6 +94,7 @@ class Method:
         self.head = head
         self.on_pass = on_pass
         self.own_rng = own_rng
+        self.fresh = fresh
         self.settings: Any = self.Settings(**own)
 
     @classmethod

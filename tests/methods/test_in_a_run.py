@@ -26,7 +26,8 @@ def variants() -> dict[str, dict[str, Any]]:
     for name, kind in METHODS.items():
         forms = [f.metadata["choices"] for f in dataclasses.fields(kind.Settings) if f.name == "form"]
         for form in forms[0] if forms else [None]:
-            found[f"{name} {form}" if form else name] = {"method": name, **({"form": form} if form else {})}
+            short = {f.name: 2 for f in dataclasses.fields(kind.Settings) if f.name == "buffer_passes"}
+            found[f"{name} {form}" if form else name] = {"method": name, **short, **({"form": form} if form else {})}
     return found
 
 

@@ -109,7 +109,7 @@ def test_observe_never_updates(name, monkeypatch) -> None:
         np.testing.assert_equal(method.buffer.state(), memory)
     tracked = [int(array) for name, array in net.named_buffers() if name.endswith("num_batches_tracked")]
     assert tracked == [modes.count("train")] * 2  # every pass of a step moves the running statistics
-    assert set(modes) == {"train"}
+    assert set(modes) == ({"train"} if kind.learns else set())
 
 
 @names
@@ -163,7 +163,8 @@ def test_every_pass_is_told_to_the_ledger(name) -> None:
     kind, net = METHODS[name], tiny.network(batchnorm=False)
     method = rehearsal(kind, net, on_pass=on_pass) if kind.rehearses else kind(net, on_pass=on_pass)
     method.observe(new_batch(5))
-    assert passes == [("current", 5), *[("replay", 4)] * kind.draws_per_step]
+    expected = [("current", 5), *[("replay", 4)] * kind.draws_per_step]
+    assert passes == (expected if kind.learns else [])
 
 
 @names

@@ -1,0 +1,144 @@
+"""GDumb (Prabhu et al., ECCV 2020): store a balanced few, and learn from scratch on them alone.
+
+It learns nothing from the stream, so that whatever a rehearsal method of equal memory achieves beyond it is what it
+gained from the stream.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.losses import correct, cross_entropy
+from sparcl_ref.methods.balance import greedy_balance
+from sparcl_ref.methods.base import all_living
+from sparcl_ref.methods.cutmix import box, cutmix
+from sparcl_ref.methods.records import Batch, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.optimizers import SGD
+from sparcl_ref.replay import Samples
+from sparcl_ref.settings import OwnSettings, setting
+
+
+def rate(epoch: int, *, highest: float, lowest: float) -> float:
+    """A tenth of the highest rate in epoch 1, the highest in epoch 2; then a cosine to the lowest with restarts.
+
+    The first cycle lasts one epoch, each further one twice as long as the one before (Loshchilov and Hutter 2017).
+    """
+    if epoch <= 2:
+        return highest / 10 if epoch == 1 else highest
+    cycle = (epoch - 2).bit_length() - 1
+    place, length = epoch - 2 - 2**cycle, 2**cycle
+    return lowest + (highest - lowest) * (1 + math.cos(math.pi * place / length)) / 2
+
+
+def clip(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
+    """All arrays times limit / (norm of all together + 1e-6), if that is below 1."""
+    norm = math.sqrt(sum(float(np.sum(g.astype(np.float64) ** 2)) for g in gradients))
+    share = limit / (norm + 1e-6)
+    return [share * g for g in gradients] if share < 1 else list(gradients)
+
+
+class GDumb(RehearsalMethod):
+    """After each task: a new network, trained by CE on the buffer alone.
+
+    SGD with momentum .9, weight decay 1e-6, batches of 16, `rate` from .05 to 5e-4, the norm of the gradient clipped
+    at 10; CutMix of a batch with probability .5, alpha 1 [V, the authors' code]. Images are not augmented otherwise.
+    ``form = paper``: `greedy_balance`. ``form = mammoth`` [V]: a reservoir instead, CutMix of every batch, and training
+    after the last task only, so that its accuracy matrix has one row that means something. The trainer's steps compute
+    nothing; one epoch of them is enough. Updates on the buffer are not among the overheads that are counted.
+    """
+
+    title = "GDumb"
+    fills = "tasks"
+    learns = False
+    own_head = True
+
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        buffer_passes: int = setting(256, "epochs over the buffer after a task", at_least=1)
+        form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
+
+    def __init__(self, *args: Any, **rest: Any):
+        super().__init__(*args, **rest)
+        drawn = {prefix for prefix, layer in self.model.named_layers() if layer.fan_in is not None}
+        arrays = self.model.state_dict().items()
+        #: What no initialisation draws, such as batch-norm's, as it was built.
+        self.built = {name: array for name, array in arrays if name.rpartition(".")[0] not in drawn}
+
+    @classmethod
+    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+        return min(capacity, sum(sizes))
+
+    @classmethod
+    def by_chance(cls, settings: Any) -> bool:
+        return True  # a class with fewer samples than its share leaves slots empty
+
+    @classmethod
+    def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
+        last = occasion.task == occasion.tasks
+        if occasion.moment == "end_task" and (last or settings.form == "paper"):
+            held = min(occasion.capacity, occasion.held + occasion.size)
+            yield Passes("scratch", settings.buffer_passes * held, living=True)
+
+    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
+        nothing = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
+        self.model.zero_grads()
+        return Observation(
+            logits=nothing, correct=correct(nothing, batch.labels), current_grads=self.model.take_grads()
+        )
+
+    def end_task(self, data: TaskData) -> None:
+        assert self.own_rng is not None
+        self._store(data, self.own_rng)
+        if self.settings.form == "paper" or data.task.number == data.tasks:
+            with all_living(self.model):
+                self._train(data, self.own_rng)
+
+    def _store(self, data: TaskData, rng: np.random.Generator) -> None:
+        new = data.take(rng.permutation(len(data)))
+        logits = np.zeros((len(data), self.model.classes), dtype=data.dtype)
+        if self.settings.form == "mammoth":
+            self.buffer.add(new.images, new.labels, logits, task=new.task, rng=rng)
+            return
+        held = self.buffer.content()
+        kept = greedy_balance(held.labels, new.labels, self.buffer.capacity, rng)
+        offered = Samples(new.images, new.labels, logits, np.full(len(data), new.task))
+        self.buffer.hold(Samples(*(np.concatenate(pair)[kept] for pair in zip(held, offered, strict=True))))
+
+    def _train(self, data: TaskData, rng: np.random.Generator) -> None:
+        self.fresh(self.model, rng)
+        self.model.load_state_dict(self.model.state_dict() | self.built)
+        memory = self.buffer.content()
+        x = data.dataset.normalise(memory.images, data.dtype)
+        descent = SGD(self.model.parameters(), momentum=0.9, weight_decay=1e-6)
+        for epoch in range(1, self.settings.buffer_passes + 1):
+            order = rng.permutation(len(x))
+            for start in range(0, len(x), 16):
+                part = order[start : start + 16]
+                self._descend(x[part], memory.labels[part], rng)
+                descent.step(rate(epoch, highest=0.05, lowest=5e-4))
+            self.on_pass("scratch", len(x))
+        for parameter in self.model.parameters():
+            parameter.slots.clear()
+        self.model.zero_grads()
+
+    def _descend(self, x: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> None:
+        """The clipped gradient on a batch, perhaps mixed."""
+        others, own = labels, 1.0
+        if self.settings.form == "mammoth" or rng.random() < 0.5:
+            partner, (height, width) = rng.permutation(len(x)), x.shape[2:]
+            place = box(1 - rng.beta(1, 1), height, width, int(rng.integers(height)), int(rng.integers(width)))
+            x, own = cutmix(x, partner, place)
+            others = labels[partner]
+        self.model.zero_grads()
+        logits = self.model.forward(x, mode="train")
+        dlogits = own * cross_entropy(logits, labels)[1]
+        if own < 1:
+            dlogits += (1 - own) * cross_entropy(logits, others)[1]
+        self.model.backward(dlogits, need_dx=False)
+        self.model.set_grads(clip(self.model.take_grads(), 10.0))
