@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -125,7 +126,10 @@ class Trainer:
 
     @property
     def _task(self) -> Task:
-        return self.stream.training[self.cursor.task - 1]
+        task = self.stream.training[self.cursor.task - 1]
+        if not self.method.merges:
+            return task
+        return dataclasses.replace(task, train_index=np.union1d(task.train_index, self.method.merged()))
 
     @property
     def _task_data(self) -> TaskData:
@@ -243,7 +247,8 @@ class Trainer:
             return probe_gradients(self.model, parameters, self.decisions.prepare(images), labels, loss, **settings)
 
         first = self.cursor.remaining[:samples]
-        single_head = functools.partial(cross_entropy, classes=self._task.classes)
+        # What is merged has labels of other tasks.
+        single_head = functools.partial(cross_entropy, classes=None if self.method.merges else self._task.classes)
         current = gradients(self.dataset.train_x[first], self.dataset.train_y[first], single_head)
         if self.buffer is None:
             return current, [np.zeros_like(grad) for grad in current]

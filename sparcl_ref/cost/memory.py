@@ -15,6 +15,7 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.peak import pass_peak
+from sparcl_ref.cost.schedule import held_after
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
 from sparcl_ref.methods import Extent
@@ -130,8 +131,18 @@ def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str
 
 def _archive(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, int]:
     """What the method holds beside network and buffer, dense whatever the engine."""
-    extent = Extent(spec.parameters, spec.buffer_entries, spec.classes, tuple(task_sizes), _item_bytes(config))
-    return dict(config.method_class.archive_bytes(config.method_settings, extent))
+    method, sizes = config.method_class, tuple(task_sizes)
+    by_tasks = method.rehearses and method.fills == "tasks"
+    extent = Extent(
+        parameters=spec.parameters,
+        statistics=spec.buffer_entries,
+        classes=spec.classes,
+        features=spec.layers[-1].weight_shape[-1] if spec.layers else 0,
+        sizes=sizes,
+        held=tuple(held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)) if by_tasks else (),
+        item_bytes=_item_bytes(config),
+    )
+    return dict(method.archive_bytes(config.method_settings, extent))
 
 
 def _passing(spec: ModelSpec, config: Config) -> dict[str, int] | None:

@@ -14,7 +14,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
-from sparcl_ref.methods import Moment, Occasion, Passes
+from sparcl_ref.methods import Filling, Moment, Occasion, Passes
 from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
 
 #: Passes, and the masks that they see.
@@ -86,6 +86,12 @@ def clipped_ramp(limit: int, start: int, stride: int, count: int) -> int:
     return rising * start + stride * rising * (rising - 1) // 2 + limit * (count - rising)
 
 
+def held_after(config: Config, task_sizes: Sequence[int]) -> int:
+    """Samples in the buffer after tasks of these sizes, of a method that fills it at the end of each."""
+    filling = Filling(config.buffer_size, config.batch_size, config.classes_per_task)
+    return config.method_class.held_after(config.method_settings, task_sizes, filling)
+
+
 def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Iterator[EpochPlan]:
     """The epochs of a run, in order, given each task's training samples: a single number for joint training."""
     if not task_sizes or min(task_sizes) < 1:
@@ -96,19 +102,23 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
 
     def held(task: int) -> int:
         if method.rehearses and method.fills == "tasks":
-            return method.held_after(config.method_settings, task_sizes[: task - 1], **shared)
+            return held_after(config, task_sizes[: task - 1])
         return min(presented, capacity)
 
+    def merged(task: int) -> int:
+        return task_sizes[task - 1] + (held(task) if method.merges else 0)
+
     def own(moment: Moment, task: int, samples: int, masks: AtSparsity, *, steps: int = 0) -> list[MaskedPasses]:
-        size = task_sizes[task - 1]
-        occasion = Occasion(moment, task, len(task_sizes), samples, steps, size, held(task), **shared)
+        size, kept = merged(task), held(task + 1) if method.fills == "tasks" else held(task)
+        occasion = Occasion(moment, task, len(task_sizes), samples, steps, size, held(task), kept, **shared)
         found = method.passes(config.method_settings, occasion)
         return [(passes, masks.ungated if passes.living else masks.usual) for passes in found]
 
     masks_at = cache(partial(counts_at, spec, config))
     masks = masks_at(exact(config.sparsity or 0))
     gated = AtSparsity(masks.ungated, masks.ungated)  # before the first refresh no gradient mask is set
-    for task, size in enumerate(task_sizes, start=1):
+    for task in range(1, len(task_sizes) + 1):
+        size = merged(task)
         before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
             probe: list[MaskedPasses] = []

@@ -11,10 +11,11 @@ from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.fdr import FDR
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.gdumb import GDumb
+from sparcl_ref.methods.icarl import ICaRL
 from sparcl_ref.methods.joint import Joint
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
-from sparcl_ref.methods.records import Batch, Extent, Moment, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
 
@@ -34,6 +35,7 @@ METHODS: Registry[type[Method]] = Registry(
         "lwf": LwF,
         "fdr": FDR,
         "gdumb": GDumb,
+        "icarl": ICaRL,
     },
     base=Method,
 )
@@ -47,6 +49,7 @@ __all__ = [
     "Batch",
     "DERpp",
     "Extent",
+    "Filling",
     "FineTuning",
     "Joint",
     "Method",

@@ -13,7 +13,7 @@ import numpy as np
 
 from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.quotas import even_shares, keep_and_add
-from sparcl_ref.methods.records import Batch, Observation, TaskData
+from sparcl_ref.methods.records import Batch, Filling, Observation, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.settings import OwnSettings, setting
 
@@ -59,10 +59,10 @@ class AGEM(RehearsalMethod):
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
     @classmethod
-    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+    def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         if settings.form == "mammoth":
-            return min(capacity, sum(min(batch_size, size) for size in sizes))
-        return sum(even_shares(capacity, sizes))
+            return min(filling.capacity, sum(min(filling.batch_size, size) for size in sizes))
+        return sum(even_shares(filling.capacity, sizes))
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         step = self._learn(batch)

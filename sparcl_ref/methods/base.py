@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
-from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
 
@@ -73,6 +73,8 @@ class Method:
     freezes: ClassVar[bool] = False
     #: Whether steps train the network; if not they compute nothing, and the network learns at the end of tasks.
     learns: ClassVar[bool] = True
+    #: Whether the epochs of a task go through samples of earlier ones, too: those that `merged` names.
+    merges: ClassVar[bool] = False
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False
     #: Whether `predict` answers differently when it is told the task, so that Task-IL asks anew.
@@ -106,7 +108,7 @@ class Method:
         return ()
 
     @classmethod
-    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+    def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         """Samples in the buffer after tasks of these sizes, where the method fills it at the end of each."""
         raise NotImplementedError
 
@@ -140,6 +142,10 @@ class Method:
         Losses and draws are added to ``step``; ``draws`` are as for `observe`.
         """
         return False
+
+    def merged(self) -> np.ndarray:
+        """Indices of training samples of earlier tasks that are learned with those of the task; fixed during a task."""
+        return np.zeros(0, dtype=np.int64)
 
     def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
         """Scores of shape (N, classes) for normalised images (N, C, H, W); the highest of a row is the answer.

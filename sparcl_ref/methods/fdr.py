@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.methods.quotas import even_shares, keep_and_add
-from sparcl_ref.methods.records import Batch, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.replay import Samples
 from sparcl_ref.settings import OwnSettings, setting
@@ -59,10 +59,13 @@ class FDR(RehearsalMethod):
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
     @classmethod
-    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
+    def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         if settings.form == "paper":
-            return sum(even_shares(capacity, sizes))
-        return min(capacity, sum(min(quota("mammoth", capacity, t), size) for t, size in enumerate(sizes, start=1)))
+            return sum(even_shares(filling.capacity, sizes))
+        return min(
+            filling.capacity,
+            sum(min(quota("mammoth", filling.capacity, t), size) for t, size in enumerate(sizes, start=1)),
+        )
 
     @classmethod
     def by_chance(cls, settings: Any) -> bool:

@@ -17,7 +17,7 @@ from sparcl_ref.losses import correct, cross_entropy
 from sparcl_ref.methods.balance import greedy_balance
 from sparcl_ref.methods.base import all_living
 from sparcl_ref.methods.cutmix import box, cutmix
-from sparcl_ref.methods.records import Batch, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import Samples
@@ -71,8 +71,8 @@ class GDumb(RehearsalMethod):
         self.built = {name: array for name, array in arrays if name.rpartition(".")[0] not in drawn}
 
     @classmethod
-    def held_after(cls, settings: Any, sizes: Sequence[int], *, capacity: int, batch_size: int) -> int:
-        return min(capacity, sum(sizes))
+    def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
+        return min(filling.capacity, sum(sizes))
 
     @classmethod
     def by_chance(cls, settings: Any) -> bool:
@@ -82,8 +82,7 @@ class GDumb(RehearsalMethod):
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         last = occasion.task == occasion.tasks
         if occasion.moment == "end_task" and (last or settings.form == "paper"):
-            held = min(occasion.capacity, occasion.held + occasion.size)
-            yield Passes("scratch", settings.buffer_passes * held, living=True)
+            yield Passes("scratch", settings.buffer_passes * occasion.kept, living=True)
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         nothing = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)

@@ -122,9 +122,11 @@ class Occasion:
     steps : int
         Updates of the epoch; 0 outside one.
     size : int
-        Of the task before any removal: what `TaskData.batches` gives.
+        Of the task before any removal, with what is merged: what `TaskData.batches` gives.
     held : int
         Samples in the buffer at that moment; of an epoch, when it begins.
+    kept : int
+        Samples in it after the task, where the method fills it; else as ``held``.
     capacity : int
         Slots of the buffer; 0 without one.
     batch_size : int
@@ -138,6 +140,7 @@ class Occasion:
     steps: int
     size: int
     held: int
+    kept: int
     capacity: int
     batch_size: int
 
@@ -165,6 +168,15 @@ class Passes:
 
 
 @dataclass(frozen=True)
+class Filling:
+    """What decides how far a buffer is filled that takes samples at the end of each task."""
+
+    capacity: int
+    batch_size: int
+    classes_per_task: int
+
+
+@dataclass(frozen=True)
 class Extent:
     """What the memory of a method is measured by.
 
@@ -174,8 +186,12 @@ class Extent:
         Trainable entries of the network, and entries of running statistics.
     classes : int
         Width of the head.
+    features : int
+        Inputs of the classifier.
     sizes : tuple of int
         Samples of each task; empty where they are not known.
+    held : tuple of int
+        Samples in the buffer before the first task and after each, where the method fills it; else empty.
     item_bytes : int
         Of a number in the network's dtype.
     """
@@ -183,5 +199,7 @@ class Extent:
     parameters: int
     statistics: int
     classes: int
+    features: int
     sizes: tuple[int, ...]
+    held: tuple[int, ...]
     item_bytes: int

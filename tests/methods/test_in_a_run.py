@@ -11,6 +11,7 @@ import pytest
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, held_memory
 from sparcl_ref.cost.predict import predict
+from sparcl_ref.cost.schedule import held_after
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import METHODS
@@ -70,8 +71,7 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
     kind = config.method_class
     assert expected.nominal == kind.by_chance(config.method_settings)
     if kind.rehearses and kind.fills == "tasks" and not expected.nominal:
-        shared = {"capacity": config.buffer_size, "batch_size": config.batch_size}
-        assert held == {t: kind.held_after(config.method_settings, sizes[:t], **shared) for t in range(len(sizes) + 1)}
+        assert held == {tasks: held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)}
     memory = held_memory(describe(trainer.model), config, task_sizes=sizes)
     usual = {"weights", "gradients", "optimizer", "masks", "buffer", "batch", "activations", "working_space"}
     kept = sum(size for part, size in memory.parts.items() if part not in usual)

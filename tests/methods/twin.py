@@ -131,6 +131,12 @@ class Twin:
             self.refresh = True  # the method's own gradients are those of all living weights
             getattr(self, event.kind)()
         elif event.kind == "begin_epoch":
+            for change in event.mask_changes:
+                for name, flat in change.indices.items():  # what dies and is born again at once starts at 0
+                    value = self.values[name]
+                    for tensor in (value.data, self.descent.state[value].get("momentum_buffer")):
+                        if change.kind == "shrink" and tensor is not None:
+                            tensor.view(-1)[torch.tensor(flat)] = 0.0
             self.clear_dead()
         elif event.kind == "step":
             assert event.indices is not None
