@@ -19,6 +19,7 @@ from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
 from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods import Batch, Method, Observation, RehearsalMethod, TaskData
+from sparcl_ref.methods.classifier import classifier_of
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD, learning_rate
 from sparcl_ref.regime import SparCL, mask_of
@@ -67,6 +68,8 @@ class Trainer:
         self.buffer, self.regime = buffer, regime
         self.decisions = Decisions(config, stream.dataset, generators, Draws() if draws is None else draws)
         self.rules = config.rules
+        if config.align != "none":
+            classifier_of(model)  # refused before the run, not after its first task
         method.on_pass = self.on_pass
         if isinstance(method, RehearsalMethod):
             method.prepare = lambda images: self.decisions.replayed(self.place, images)

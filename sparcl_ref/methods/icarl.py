@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.methods.binary import binary_cross_entropy, sigmoid
-from sparcl_ref.methods.classifier import features
+from sparcl_ref.methods.classifier import classifier_of, features
 from sparcl_ref.methods.herding import herd, nearness, normalised
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
@@ -44,6 +44,7 @@ class ICaRL(RehearsalMethod):
 
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
+        classifier_of(self.model)  # refused before the run, not after its first task
         #: Class to indices of its exemplars among the training samples, in the order of herding.
         self.exemplars: dict[int, np.ndarray] = {}
         self.recorded = np.zeros((0, 0))

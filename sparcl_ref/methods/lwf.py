@@ -63,6 +63,7 @@ class LwF(Method):
 
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
+        classifier_of(self.model)  # refused before the run, not after its first task
         self.old: list[int] = []
         self.recorded = np.zeros((0, 0))
 

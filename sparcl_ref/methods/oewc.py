@@ -42,6 +42,22 @@ class OnlineEWC(EWC):
         fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
+    def __init__(self, *args: Any, **rest: Any):
+        super().__init__(*args, **rest)
+        if self.settings.form == "mammoth":
+            self._check_single_images()
+
+    def _check_single_images(self) -> None:
+        """Refuse before the run what would fail at the end of the first task."""
+        image = np.zeros((1, *self.model.input_shape), dtype=self.model.parameters()[0].value.dtype)
+        try:
+            self.model.forward(image, mode="probe")
+        except ValueError as error:
+            raise ValueError(
+                f"--form mammoth of oewc passes single images in train mode, which this network cannot take ({error}); "
+                "choose --form paper, or larger images"
+            ) from error
+
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
         return {"fisher": 2 * extent.parameters * extent.item_bytes}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from sparcl_ref.experiment import build
 from sparcl_ref.methods.ewc import Anchor, fisher_penalty
 from sparcl_ref.methods.fisher import probabilities, squared_gradients
 from sparcl_ref.methods.oewc import faded
 from sparcl_ref.randomness import own_stream
 from tests import tiny
 from tests.helpers import assert_close, finite_difference
-from tests.methods.twin import REGIMES, Twin, assert_equal_for_30_steps, assert_same_bits, run_of
+from tests.methods.twin import BASE, REGIMES, Twin, assert_equal_for_30_steps, assert_same_bits, run_of, small_dataset
 
 WAYS = {
     "ewc-sampled": {"method": "ewc"},
@@ -165,3 +168,10 @@ def test_sampled_labels_are_as_frequent_as_they_are_likely() -> None:
     x = net.dataset.normalise(net.dataset.train_x, np.float64)
     p = np.array([probabilities(z) for z in net.model.forward(x, mode="eval")])
     np.testing.assert_allclose(bias[0], (p * (1 - p)).mean(axis=0), rtol=0.6, atol=0.02)
+
+
+def test_a_network_that_cannot_take_single_images_is_refused_before_the_run() -> None:
+    config = dataclasses.replace(BASE, model="resnet18", width=2)
+    with pytest.raises(ValueError, match=r"--form mammoth of oewc passes single images.*choose --form paper"):
+        build(dataclasses.replace(config, method="oewc", form="mammoth"), small_dataset())
+    build(dataclasses.replace(config, method="oewc"), small_dataset())

@@ -13,10 +13,13 @@ from torch.nn import functional
 
 from sparcl_ref.experiment import build
 from sparcl_ref.methods.classifier import classifier_of, features
-from sparcl_ref.methods.lwf import distillation
+from sparcl_ref.methods.icarl import ICaRL
+from sparcl_ref.methods.lwf import LwF, distillation
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.randomness import own_stream
+from sparcl_ref.trainer import Trainer
 from tests.helpers import assert_close, assert_positive_zero, finite_difference
+from tests.methods.common import rehearsal
 from tests.methods.twin import BASE, REGIMES, Twin, assert_equal_for_30_steps, assert_same_bits, run_of, small_dataset
 
 FORMS = ("paper", "mammoth")
@@ -133,3 +136,13 @@ def test_a_network_that_does_not_end_in_a_classifier_is_refused() -> None:
     other = Network("other", model.body, input_shape=(1, 8, 8), classes=7)
     with pytest.raises(ValueError, match="other: the last layer must be Linear with 7 outputs"):
         classifier_of(other)
+    config = dataclasses.replace(BASE, method="sgd", model="mlp")
+    trainer = build(config, small_dataset())
+    for method in (LwF, ICaRL):
+        with pytest.raises(ValueError, match="other: the last layer must be Linear"):
+            rehearsal(method, other) if method.rehearses else method(other)
+    with pytest.raises(ValueError, match="other: the last layer must be Linear"):
+        Trainer(
+            dataclasses.replace(config, align="wa"), trainer.stream, other, trainer.method, trainer.optimizer,
+            ledger=trainer.ledger, generators=trainer.generators,
+        )  # fmt: skip
