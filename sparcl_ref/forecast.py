@@ -31,7 +31,7 @@ class Forecast:
     train_flops, memory_bytes : dict of str to int or None
         By convention: "paper", "exact", for memory also "exact_sparse_engine"; None where a layer does not say its own.
     nominal : bool
-        Whether masks depend on values, so that the exact count of a run may differ.
+        Whether masks or the buffer depend on values, so that the exact count of a run may differ.
     savings : dict
         What each part adds or saves, by convention, see `sparcl_ref.cost.breakdown`.
     removals : list of dict

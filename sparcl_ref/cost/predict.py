@@ -23,7 +23,8 @@ class Prediction:
         As a run's ledger will hold it at the end.
     nominal : bool
         Whether the masks depend on values, so that a run may differ: with budgets shared by all layers, with rules that
-        keep what passes a threshold instead of a number, and with policies that move within an epoch.
+        keep what passes a threshold instead of a number, and with policies that move within an epoch; or what the
+        buffer holds depends on draws, or on how many samples each class has.
     steps, pass_samples : int
         Updates, and samples of all passes (current, replay, probe, a method's own).
     epochs : tuple of EpochPlan

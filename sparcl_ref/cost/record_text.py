@@ -70,7 +70,7 @@ def _phase_table(record: dict[str, Any]) -> str:
 
 def _total_lines(record: dict[str, Any]) -> str:
     totals = record["train_flops"]
-    nominal = " (nominal: the masks depend on values)" if record["nominal"] else ""
+    nominal = " (nominal: masks or the buffer depend on values)" if record["nominal"] else ""
     lines = [
         f"train FLOPs, exact convention: {_figure(totals['exact'], '.4e')}{nominal}",
         f"train FLOPs, paper convention: {_figure(totals['paper'], '.4e')}",

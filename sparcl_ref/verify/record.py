@@ -194,7 +194,16 @@ def _longest_sum(trainer: Trainer) -> int:
     return max(batch * height * width, fan_in)
 
 
+#: Methods whose losses and passes the rule book explains.
+DESCRIBED = ("sgd", "er", "der", "derpp")
+
+
 def _check_recordable(config: Config) -> None:
+    if config.method not in DESCRIBED or config.align != "none":
+        raise ValueError(
+            f"record: a trace describes the passes of {', '.join(DESCRIBED)}, without --align; got {config.method} "
+            f"with --align {config.align}"
+        )
     taken = {"profile": "paper", "mix": "", "structure": "irregular", "importance": "cwi", "augmentation": "none"}
     plain = Config.from_json(config.to_json() | taken)
     if not config.sparse or config != plain or config.engine == "numba":

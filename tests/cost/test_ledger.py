@@ -67,6 +67,15 @@ def test_a_method_has_passes_of_its_own_kind():
         assert each.table.train_macs == 6 * one
 
 
+def test_a_pass_of_the_classifier_alone_needs_no_gradient_of_its_input():
+    model, ledger = small_model(), FlopLedger()
+    ledger.record_pass("warmup", 7, model, head=True)
+    last = describe(model).layers[-1]
+    for direction, macs in (("forward", last.weights), ("dx", 0), ("dw", last.weights)):
+        row = ledger.table.macs[f"{direction}_warmup"]
+        assert {name: count for name, count in row.items() if count} == ({last.name: 7 * macs} if macs else {})
+
+
 def test_updates_cost_what_the_rule_says():
     assert update_rule() == (0, 1)  # w - lr g, where there is a g
     assert update_rule(weight_decay=0.1) == (2, 0)

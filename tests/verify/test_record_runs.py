@@ -126,6 +126,15 @@ def test_what_cannot_be_recorded_is_refused(tmp_path, changes):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("changes", [{"method": "er-ace"}, {"method": "fdr"}, {"align": "wa"}], ids=str)
+def test_methods_that_no_rule_describes_are_refused(tmp_path, changes):
+    with pytest.raises(
+        ValueError, match="record: a trace describes the passes of sgd, er, der, derpp, without --align"
+    ):
+        record(tmp_path / "run.npz", dataclasses.replace(SHORT, **changes), dataset=canonical_dataset())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_hangs_on_rounding_is_refused_and_leaves_no_file(tmp_path):
     """Weights of one value whose gradients are exactly zero: equal here, and one rounding apart elsewhere."""
     initial = canonical_initial()
