@@ -201,6 +201,7 @@ class Config:
         """What tables call the run: the method, its sparsity, and whatever is not as usual."""
         title = self.method_class.title
         extras = [] if self.head == "auto" else [f"{self.head} head"]
+        extras += self.method_class.remarks(self.method_settings)
         extras += [] if self.align == "none" else [self.align.upper()]
         if self.sparsity is not None:
             sparsity = f"{self.sparsity:.2f}" if round(self.sparsity, 2) == self.sparsity else str(self.sparsity)
@@ -273,5 +274,7 @@ def _stranger(name: str, method: str, policy: str) -> str:
     """Why a setting is refused that neither the run nor its method or policy knows."""
     for kind, registry, chosen in (("method", METHODS, method), ("policy", POLICIES, policy)):
         if owners := own_settings(registry).get(name):
-            return f"{flag(name)} is a setting of the {kind} {' and '.join(owners)}; {chosen} has none of that name"
+            *others, last = owners
+            named = f"{', '.join(others)} and {last}" if others else last
+            return f"{flag(name)} is a setting of the {kind} {named}; {chosen} has none of that name"
     return f"there is no setting {name!r}; see --help for all settings"

@@ -353,7 +353,7 @@ def test_a_file_of_an_earlier_version_is_read() -> None:
     [
         (
             {"method": "er", "alpha": 0.1},
-            r"--alpha is a setting of the method der and derpp.*; er has none of that name",
+            r"--alpha is a setting of the method der, derpp.*; er has none of that name",
         ),
         ({"er_weight": 1.0}, r"--er-weight is a setting of the method er\b.*; derpp has none"),
         ({"policy": "static", "p_inter": 0.1}, r"--p-inter is a setting of the policy tdm; static has none"),

@@ -20,7 +20,8 @@ class Part:
     Attributes
     ----------
     name : str
-        "new data", "replay", "TDM" ("static mask" where masks never move), "DDR" or "DGM".
+        "new data", "replay" ("own passes" of a method without a buffer), "TDM" ("static mask" where masks never
+        move), "DDR" or "DGM".
     change_flops : int or None
         What it adds; negative where it saves. None if a layer does not say its multiply-adds.
     total_flops : int or None
@@ -63,6 +64,8 @@ def _stages(config: Config) -> list[tuple[str, Config]]:
     stages = [("new data", dense if config.method_class.joint else dataclasses.replace(dense, method="sgd"))]
     if config.rehearses:
         stages.append(("replay", dense))
+    elif config.method not in ("sgd", "joint"):
+        stages.append(("own passes", dense))
     if config.sparse:
         stages.append((config.policy_class.title, dataclasses.replace(config, ddr=False, dgm=False)))
         if config.ddr:

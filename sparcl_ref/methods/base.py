@@ -108,6 +108,12 @@ class Method:
         return ()
 
     @classmethod
+    def remarks(cls, settings: Any) -> list[str]:
+        """What tables say beside the title where settings make it another method: a form that is not the paper's."""
+        form = getattr(settings, "form", "paper")
+        return [] if form == "paper" else [form]
+
+    @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         """Samples in the buffer after tasks of these sizes, where the method fills it at the end of each."""
         raise NotImplementedError

@@ -67,6 +67,10 @@ class ERACE(RehearsalMethod):
         er_weight: float = setting(1.0, "coefficient of the replay loss", at_least=0)
         ce_set: str = setting("present", "classes that new samples are compared with", choices=CE_SETS)
 
+    @classmethod
+    def remarks(cls, settings: Any) -> list[str]:
+        return [] if settings.ce_set == "present" else [f"classes {settings.ce_set}"]
+
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
         self.seen = np.zeros(0, dtype=np.int64)

@@ -133,6 +133,10 @@ def test_replay_compares_the_classes_seen_and_no_others() -> None:
 
 def test_it_decides_over_the_head_itself() -> None:
     assert Config(method="er-ace", sparsity=0.5).effective_head == "full"
+    assert [Config(method="er-ace", ce_set=name).title for name in ("present", "all")] == [
+        "ER-ACE",
+        "ER-ACE (classes all)",
+    ]
     with pytest.raises(ValueError, match=r"--head must be auto for the method er-ace.*got single"):
         Config(method="er-ace", head="single")
 

@@ -68,6 +68,7 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
     assert table.state()["macs"] == trainer.ledger.table.state()["macs"]
     assert table == trainer.ledger.table
     assert expected.train_flops["exact"] == trainer.ledger.train_flops
+    assert expected.savings["exact"][-1]["total_flops"] == expected.train_flops["exact"]
     kind = config.method_class
     assert expected.nominal == kind.by_chance(config.method_settings)
     if kind.rehearses and kind.fills == "tasks" and not expected.nominal:
@@ -90,6 +91,10 @@ def leaves(value, path=""):
     else:
         for key, item in items:
             yield from leaves(item, f"{path}/{key}")
+
+
+def test_every_variant_has_a_name_of_its_own() -> None:
+    assert len({Config(**variant).title for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
 @pytest.mark.parametrize("name", SPARSE)
