@@ -106,7 +106,7 @@ def compare(cell: Cell) -> dict[str, Any]:
         ``table, method, sparsity, dataset, quantity, unit, printed``; ``ours`` (in units of the print, `paper`
         convention), ``difference`` (ours - printed), ``agrees`` (whether rounding ours to the printed decimals gives
         the print), ``rule``; ``readings``, ours under each way to charge gradient masks; and ``exact``, in the same
-        unit, for methods that exist here, else None.
+        unit.
     """
     spec, config = _spec(cell.dataset), _config(cell)
     readings: dict[str, float] = {}
