@@ -180,9 +180,9 @@ def train(train_x, train_y, tasks, **changes):
                 wrong[at] += z.argmax(1) != y
                 yield "step", w, mask, buffer
 
-            # DDR: after a stage that another epoch follows, what was learned best leaves.
+            # DDR: after a stage of delta_k epochs what was learned best leaves.
             stage, rest = divmod(epoch, c["delta_k"])
-            if rest == 0 and epoch < c["epochs"] and stage <= c["cutoff"]:
+            if rest == 0 and stage <= c["cutoff"]:
                 left = left[hardest(wrong, left_after(len(everything), stage, c))]
         yield "task", w, mask, buffer
 
