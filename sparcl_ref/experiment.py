@@ -17,6 +17,7 @@ from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
+from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 
@@ -131,4 +132,5 @@ def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Resu
         engine=expected.engine,
         mask_layer=None if largest is None else largest.name,
         mask_shape=() if largest is None else largest.value.shape,
+        learner=learner_of(trainer),
     )

@@ -116,7 +116,7 @@ def write_run(
     contents = [text.encode, lambda: _csv(epochs), lambda: _npz(masks) if masks else None]
     for name, content in zip(DATA, contents, strict=True):
         try:
-            _put(directory / name, content())
+            put(directory / name, content())
         except Exception as error:
             lost.append(f"{name} ({getattr(error, 'strerror', None) or one_line(error)})")
     # Whatever an earlier run has drawn would stand beside data that it does not show.
@@ -128,7 +128,7 @@ def write_run(
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
-        _put(directory / "report.html", render(summary, figures, files).encode())
+        put(directory / "report.html", render(summary, figures, files).encode())
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
@@ -158,11 +158,11 @@ def _draw(
             with _noting(warnings, f"figures/{sketch.name}.png was not written"):
                 drawn.append(draw(sketch))
                 (directory / "figures").mkdir(exist_ok=True)
-                _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
+                put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
     return drawn
 
 
-def _put(path: Path, content: bytes | None) -> None:
+def put(path: Path, content: bytes | None) -> None:
     """Give a file its content at once, or take it away for None; what was there stays if that fails."""
     if content is None:
         path.unlink(missing_ok=True)
