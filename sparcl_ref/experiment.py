@@ -13,6 +13,7 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
@@ -90,6 +91,7 @@ def train(
         If a loss or gradient is NaN or infinite.
     """
     start = time.perf_counter()
+    forget_peak()
     dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
@@ -129,6 +131,8 @@ def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Resu
         data_removed=[row | {"saved_flops": saved.get((row["task"], row["stage"]))} for row in removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
+        peak_memory_bytes=peak_bytes(),
+        expected={"seconds": expected.seconds, "peak_memory_bytes": expected.peak_memory_bytes},
         engine=expected.engine,
         mask_layer=None if largest is None else largest.name,
         mask_shape=() if largest is None else largest.value.shape,

@@ -55,6 +55,10 @@ class Result:
     wall_seconds: float
     #: What computed the layers: "numpy" or "numba".
     engine: str = "numpy"
+    #: The most memory that the process held, libraries and data set included; None where the system does not say.
+    peak_memory_bytes: int | None = None
+    #: ``seconds`` and ``peak_memory_bytes`` as forecast by a trial; None without one.
+    expected: dict[str, float | None] = field(default_factory=lambda: {"seconds": None, "peak_memory_bytes": None})
     #: Parameter whose mask ``history.mask_alive`` shows, None for a dense method; and its shape.
     mask_layer: str | None = None
     mask_shape: tuple[int, ...] = ()
@@ -63,6 +67,8 @@ class Result:
     learner: Learner | None = field(default=None, compare=False, repr=False)
     #: The file of its weights, for `sparcl_ref.load`, if there is one.
     weights: str | None = None
+    #: What went wrong beside the training, a line each.
+    notes: tuple[str, ...] = ()
 
     @property
     def class_il_matrix(self) -> np.ndarray:
@@ -134,6 +140,14 @@ class Result:
             "savings": self.savings,
             "data_removed": self.data_removed,
             "wall_seconds": self.wall_seconds,
+            # What no repetition gives to the bit stands here and in wall_seconds.
+            "on_this_machine": {
+                "seconds": {"forecast": self.expected["seconds"], "measured": self.wall_seconds},
+                "peak_memory_bytes": {
+                    "forecast": self.expected["peak_memory_bytes"],
+                    "measured": self.peak_memory_bytes,
+                },
+            },
             "engine": self.engine,
             "weights": self.weights,
             "config": self.config.to_json(),
@@ -167,12 +181,15 @@ class Result:
                 history.mask_alive = [np.packbits(alive) for alive in mask["alive"]]
             for matrix in (history.class_il_matrix, history.task_il_matrix):
                 metrics.checked_matrix(matrix)
+            here = record.get("on_this_machine") or {}
             return cls(
                 name=record["name"],
+                expected={key: (here.get(key) or {}).get("forecast") for key in ("seconds", "peak_memory_bytes")},
+                peak_memory_bytes=(here.get("peak_memory_bytes") or {}).get("measured"),
                 config=Config.from_json(record["config"]),
                 class_order=tuple(record["class_order"]),
                 history=history,
-                data_removed=history.data_removed,
+                data_removed=[dict(row) for row in record.get("data_removed", ())],
                 mask_layer=None if mask is None else mask["layer"],
                 mask_shape=() if mask is None else tuple(mask["shape"]),
                 **{key: record[key] for key in ("train_flops", "memory_bytes", "wall_seconds", "steps")},

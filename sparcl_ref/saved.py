@@ -111,19 +111,23 @@ class Learner:
         columns = self._choice(task, classes)
         return columns[self.logits(images)[:, columns].argmax(axis=1)]
 
+    def content(self) -> bytes:
+        """What `save` writes."""
+        arrays = {"about": np.frombuffer(json.dumps(self.about).encode(), np.uint8)}
+        arrays |= {f"weights/{name}": array for name, array in self.network.state_dict().items()}
+        masks = {parameter.name: parameter.mask for parameter in self.network.parameters()}
+        arrays |= {f"masks/{name}": np.packbits(mask) for name, mask in masks.items() if mask is not None}
+        file = io.BytesIO()
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+        return file.getvalue()
+
     def save(self, path: str | Path) -> None:
         """Write an .npz file that `load` reads; it appears whole or not at all. OSError if it cannot be written."""
         from sparcl_ref.report.write import put
 
-        arrays = {"about": np.frombuffer(json.dumps(self.about).encode(), np.uint8)}
-        arrays |= {f"weights/{name}": array for name, array in self.network.state_dict().items()}
-        masked = [parameter for parameter in self.network.parameters() if parameter.mask is not None]
-        arrays |= {f"masks/{parameter.name}": np.packbits(parameter.mask) for parameter in masked}
-        file = io.BytesIO()
-        np.savez(file, **arrays)  # type: ignore[arg-type]
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, file.getvalue())
+        put(path, self.content())
 
     def __str__(self) -> str:
         about = self.about
@@ -136,8 +140,8 @@ class Learner:
             raise TypeError(f"images must be a NumPy array, got {type(images).__name__}")
         fits = images.dtype == np.uint8 if stored == "uint8" else images.dtype in (np.float32, np.float64)
         if not fits:
-            wanted = "uint8, 0..255" if stored == "uint8" else f"{stored}, scaled as the data set's"
-            raise TypeError(f"images must be of {wanted}, as those trained on; got {images.dtype}")
+            wanted = "uint8, 0..255" if stored == "uint8" else f"{stored}, scaled as those of the data set"
+            raise TypeError(f"images must be of {wanted}; got {images.dtype}")
         if images.ndim == 3 and shape[0] == 1:
             images = images[:, None]
         if images.shape[1:] != shape:

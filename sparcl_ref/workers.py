@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
 import platform
@@ -13,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -42,9 +44,14 @@ _progress: Any = None
 
 
 def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Added) -> None:
-    """Set up a worker process: its handles, its BLAS threads, what was registered in the parent, and its end."""
+    """Set up a worker process: its handles, and what `prepare_process` does."""
     global _stop, _progress
     _stop, _progress = stop, progress
+    prepare_process(threads, things)
+
+
+def prepare_process(threads: int, things: extensions.Added) -> None:
+    """Set up a process that trains: its BLAS threads, what was registered in the parent, and its end."""
     # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(limits=threads)
@@ -56,7 +63,7 @@ def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Add
     end_with_parent()
 
 
-def _train_in_worker(config: Config, expected: Forecast) -> Result:
+def _train_in_worker(config: Config, expected: Forecast, weights: Path | None) -> Result:
     def report(event: Event) -> None:
         if _stop.is_set():
             raise Stopped
@@ -66,7 +73,19 @@ def _train_in_worker(config: Config, expected: Forecast) -> Result:
     with warnings.catch_warnings():
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
-        return train(config, on_event=report, expected=expected)
+        result = train(config, on_event=report, expected=expected)
+    return result if weights is None else with_weights(result, weights)
+
+
+def with_weights(result: Result, path: Path) -> Result:
+    """The result with its network in a file instead of in memory; if that cannot be written, a note says why."""
+    assert result.learner is not None
+    try:
+        result.learner.save(path)
+    except OSError as error:
+        note = f"the weights of {result.name}, seed {result.config.seed}, were not written ({error.strerror or error})"
+        return dataclasses.replace(result, learner=None, notes=(*result.notes, note))
+    return dataclasses.replace(result, learner=None, weights=f"{path.parent.name}/{path.name}")
 
 
 def versions() -> dict[str, str]:
@@ -82,12 +101,14 @@ def train_all(
     *,
     jobs: int = 1,
     threads: int = 1,
+    weights: Sequence[Path] | None = None,
     on_epoch: Callable[[int], None] = lambda count: None,
 ) -> list[Result | Exception]:
     """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
 
     Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``on_epoch`` is called with
-    the number of epochs finished since the last call. Results are in the order of ``configs``.
+    the number of epochs finished since the last call. Results are in the order of ``configs``; what each has trained is
+    written to its path of ``weights``, if there are any, as soon as it has ended.
 
     A run that fails, because a number is no longer finite or its settings do not fit, gives its exception in place of a
     result; the others go on.
@@ -108,7 +129,8 @@ def train_all(
         initargs=(stop, progress, threads, extensions.added()),
     ) as pool:
         futures = [
-            pool.submit(_train_in_worker, config, expected) for config, expected in zip(configs, forecasts, strict=True)
+            pool.submit(_train_in_worker, *each)
+            for each in zip(configs, forecasts, [None] * len(configs) if weights is None else weights, strict=True)
         ]
         try:
             _wait_for(futures, progress, on_epoch)

@@ -44,8 +44,8 @@ def check_writable(directory: str | Path) -> None:
                 path.mkdir()
                 created.append(path)
         taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
-        if (directory / "figures").exists() and not (directory / "figures").is_dir():
-            taken.append("figures in it is no folder")
+        folders = [directory / name for name in ("figures", "weights")]
+        taken += [f"{folder.name} in it is no folder" for folder in folders if folder.exists() and not folder.is_dir()]
         problem = next(iter(taken), None)
         with tempfile.TemporaryFile(dir=directory):
             pass
