@@ -186,7 +186,7 @@ class Result:
                 name=record["name"],
                 expected={key: (here.get(key) or {}).get("forecast") for key in ("seconds", "peak_memory_bytes")},
                 peak_memory_bytes=(here.get("peak_memory_bytes") or {}).get("measured"),
-                config=Config.from_json(record["config"]),
+                config=Config.from_json({**record["config"]}),
                 class_order=tuple(record["class_order"]),
                 history=history,
                 data_removed=[dict(row) for row in record.get("data_removed", ())],

@@ -20,17 +20,19 @@ from sparcl_ref import extensions
 from sparcl_ref.config import Config
 from sparcl_ref.cost.timing import Clock, median_seconds
 from sparcl_ref.cost.work import Moment, Work
-from sparcl_ref.evaluation import EVALUATION_BATCH
+from sparcl_ref.evaluation import EVALUATION_BATCH, accuracy_rows
 from sparcl_ref.experiment import build
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.saved import learner_of
-from sparcl_ref.streams import Dataset, load_dataset
+from sparcl_ref.streams import Dataset, Task, load_dataset
 from sparcl_ref.text import one_line
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.workers import WorkerDiedError, prepare_process
 
 #: Steps to time: so many at least, and on until this share of the run's steps, or so many seconds, have gone by.
 STEPS, SHARE, SECONDS = 4, 0.01, 2.0
+#: The most test images that are predicted.
+TEST_IMAGES = 4 * EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
@@ -97,21 +99,19 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
     first = median_seconds(trainer.advance, 1, clock, warm=False)
     step = step_seconds(trainer, first, work, clock)
     refresh = median_seconds(lambda: again(trainer, 0), 2, clock, warm=False) if work.refreshes else 0.0
-    test_images = min(EVALUATION_BATCH, max(len(task.test_index) for task in trainer.stream.tasks))
-    evaluated = median_seconds(lambda: evaluate(trainer, test_images), 2, clock) / test_images
+    evaluated = evaluation_seconds(trainer, clock)
     adjustments = tuple(
         median_seconds(functools.partial(adjust, trainer, moment), 1, clock, warm=False)
         for moment, _ in work.adjustments
     )
     own = own_pass_seconds(trainer, clock) if work.own_samples else 0.0
-    asked = 2 if trainer.method.predicts_by_task else 1
     peak = peak_bytes()
     snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
     return Trial(
         start=built + max(0.0, first - step),
         step=step,
         refresh=refresh,
-        evaluation=evaluated * sum(len(task.test_index) for task in trainer.stream.tasks) * asked,
+        evaluation=evaluated * sum(len(task.test_index) for task in trainer.stream.tasks),
         adjustments=adjustments,
         own_sample=own / config.batch_size,
         own_forward=evaluated,
@@ -150,10 +150,23 @@ def step_seconds(trainer: Trainer, first: float, work: Work, clock: Clock) -> fl
     return statistics.median(times)
 
 
-def evaluate(trainer: Trainer, count: int) -> None:
-    """Predict so many test images, as an evaluation does at once."""
-    images = trainer.dataset.test_x[np.arange(count)]
-    trainer.method.predict(trainer.dataset.normalise(images, trainer.decisions.dtype), task=None)
+def evaluation_seconds(trainer: Trainer, clock: Clock) -> float:
+    """Of a test image: a few batches are predicted, after a step of training as in the run.
+
+    An engine that makes room for another size of batch takes longer for the first.
+    """
+    index = max((task.test_index for task in trainer.stream.tasks), key=len)[:TEST_IMAGES]
+    few = Task(1, trainer.stream.class_order, index, index)
+    stream = dataclasses.replace(trainer.stream, tasks=(few,))
+
+    def evaluate() -> None:
+        accuracy_rows(trainer.method, stream, trainer.decisions.dtype)
+
+    times = []
+    for _ in range(2):
+        again(trainer, 0)
+        times.append(median_seconds(evaluate, 1, clock, warm=False))
+    return statistics.median(times) / len(index)
 
 
 def adjust(trainer: Trainer, moment: Moment) -> None:

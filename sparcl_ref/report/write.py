@@ -81,7 +81,7 @@ def write_run(
     """Write all that is to be kept of a run: the data, then the figures and the page.
 
     Each file appears whole or not at all, and one that fails takes no other with it. Results of an earlier run in the
-    directory are replaced, or removed where this run has no counterpart; other files stay.
+    directory, weights too, are replaced, or removed where this run has no counterpart; other files stay.
 
     Parameters
     ----------
@@ -119,10 +119,12 @@ def write_run(
             put(directory / name, content())
         except Exception as error:
             lost.append(f"{name} ({getattr(error, 'strerror', None) or one_line(error)})")
-    # Whatever an earlier run has drawn would stand beside data that it does not show.
-    for name in DRAWN:
+    # Whatever an earlier run has drawn or trained would stand beside data that it does not belong to.
+    kept = {record.get("weights") for record in summary["methods"]}
+    trained = [path for path in directory.glob("weights/*.npz") if f"weights/{path.name}" not in kept]
+    for path in (*(directory / name for name in DRAWN), *trained):
         with suppress(OSError):
-            (directory / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     figures = _draw(directory, summary["methods"], masks, warnings)
     with _noting(warnings, "report.html was not written"):
         from sparcl_ref.report.page import render
