@@ -25,7 +25,7 @@ def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int) -> str:
     sums = _machine(whole.seconds, whole.peak_memory_bytes, whole.disk_bytes)
     rows.append(("in all", f"{len(items)}", in_units(whole.train_flops, 1e9, 2), *sums))
     table = columns(("a run of", "runs", "train GFLOPs", "seconds", "memory, MB", "disk, MB"), rows)
-    return f"{table}\nin all: {jobs} at a time. GFLOPs are exact; seconds and memory are those of a short trial.\n"
+    return f"{table}\nin all: {jobs} at a time. GFLOPs are exact; seconds and memory from a short trial.\n"
 
 
 def outcome_text(records: Sequence[Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
 
 if TYPE_CHECKING:
+    from sparcl_ref.result import Result
     from sparcl_ref.trainer import Trainer
 
 FORMAT, VERSION = "weights of sparcl_ref", 1
@@ -199,6 +200,17 @@ def learner_of(trainer: Trainer) -> Learner:
 def save_weights(path: str | Path, trainer: Trainer) -> None:
     """Write what a trainer has trained so far, see `Learner.save`."""
     learner_of(trainer).save(path)
+
+
+def with_weights(result: Result, path: Path) -> Result:
+    """The result with its network in a file instead of in memory; if that cannot be written, a note says why."""
+    assert result.learner is not None
+    try:
+        result.learner.save(path)
+    except OSError as error:
+        note = f"the weights of {result.name}, seed {result.config.seed}, were not written ({error.strerror or error})"
+        return replace(result, learner=None, notes=(*result.notes, note))
+    return replace(result, learner=None, weights=f"{path.parent.name}/{path.name}")
 
 
 def file_names(entries: Iterable[tuple[str, int]]) -> list[str]:

@@ -208,6 +208,8 @@ def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) ->
     ------
     WorkerDiedError
         If the process ended without an answer.
+    MemoryError
+        If a run does not fit into this machine.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -216,8 +218,7 @@ def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) ->
     process.start()
     there.close()
     try:
-        answer: tuple[float, list[Trial]] = here.recv()
-        return answer
+        answer: tuple[float, list[Trial]] | MemoryError = here.recv()
     except EOFError:
         raise WorkerDiedError(
             "a trial of the runs died without an answer (killed, or out of memory?); ask for less"
@@ -225,6 +226,9 @@ def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) ->
     finally:
         process.terminate()
         process.join()
+    if isinstance(answer, MemoryError):
+        raise answer
+    return answer
 
 
 def _answer(
@@ -247,6 +251,9 @@ def _answer(
             try:
                 trial = tried(config, work, dataset)
                 found.append(dataclasses.replace(trial, start=trial.start + loading))
+            except MemoryError as error:
+                pipe.send(error)
+                return
             except Exception as error:  # whatever it is, it is the run that has to say it, and what it leaves behind
                 found.append(Trial(failure=one_line(error)))
     with contextlib.suppress(BrokenPipeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import multiprocessing
 import os
 import platform
@@ -26,6 +25,7 @@ from sparcl_ref.forecast import Forecast
 from sparcl_ref.history import Event
 from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
+from sparcl_ref.saved import with_weights
 
 #: Seconds between two looks at the progress queue.
 POLL_SECONDS = 0.1
@@ -75,17 +75,6 @@ def _train_in_worker(config: Config, expected: Forecast, weights: Path | None) -
         warnings.simplefilter("ignore", UserWarning)
         result = train(config, on_event=report, expected=expected)
     return result if weights is None else with_weights(result, weights)
-
-
-def with_weights(result: Result, path: Path) -> Result:
-    """The result with its network in a file instead of in memory; if that cannot be written, a note says why."""
-    assert result.learner is not None
-    try:
-        result.learner.save(path)
-    except OSError as error:
-        note = f"the weights of {result.name}, seed {result.config.seed}, were not written ({error.strerror or error})"
-        return dataclasses.replace(result, learner=None, notes=(*result.notes, note))
-    return dataclasses.replace(result, learner=None, weights=f"{path.parent.name}/{path.name}")
 
 
 def versions() -> dict[str, str]:
