@@ -33,6 +33,8 @@ from sparcl_ref.workers import WorkerDiedError, prepare_process
 STEPS, SHARE, SECONDS = 4, 0.01, 2.0
 #: The most test images that are predicted.
 TEST_IMAGES = 4 * EVALUATION_BATCH
+#: The most sizes of test batches that are tried.
+SIZES = 8
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         for moment, _ in work.adjustments
     )
     own = own_pass_seconds(trainer, clock) if work.own_samples else 0.0
+    visit_batch_sizes(trainer)
     peak = peak_bytes()
     snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
     return Trial(
@@ -156,17 +159,30 @@ def evaluation_seconds(trainer: Trainer, clock: Clock) -> float:
     An engine that makes room for another size of batch takes longer for the first.
     """
     index = max((task.test_index for task in trainer.stream.tasks), key=len)[:TEST_IMAGES]
-    few = Task(1, trainer.stream.class_order, index, index)
-    stream = dataclasses.replace(trainer.stream, tasks=(few,))
-
-    def evaluate() -> None:
-        accuracy_rows(trainer.method, stream, trainer.decisions.dtype)
-
     times = []
     for _ in range(2):
         again(trainer, 0)
-        times.append(median_seconds(evaluate, 1, clock, warm=False))
+        times.append(median_seconds(functools.partial(evaluate, trainer, index), 1, clock, warm=False))
     return statistics.median(times) / len(index)
+
+
+def evaluate(trainer: Trainer, index: np.ndarray) -> None:
+    """Measure accuracy on some test images."""
+    few = dataclasses.replace(trainer.stream, tasks=(Task(1, trainer.stream.class_order, index, index),))
+    accuracy_rows(trainer.method, few, trainer.decisions.dtype)
+
+
+def visit_batch_sizes(trainer: Trainer) -> None:
+    """Take a batch of each size that the run will have, so that an engine holds what it will hold of each."""
+    last = -(-len(trainer.cursor.remaining) // trainer.config.batch_size) - 1
+    again(trainer, 0 if trainer.rules.drop_last else last)
+    sizes = [
+        size
+        for task in trainer.stream.tasks
+        for size in (min(EVALUATION_BATCH, len(task.test_index)), len(task.test_index) % EVALUATION_BATCH)
+    ]
+    for size in list(dict.fromkeys(filter(None, sizes)))[-SIZES:]:
+        evaluate(trainer, np.arange(size))
 
 
 def adjust(trainer: Trainer, moment: Moment) -> None:

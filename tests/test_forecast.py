@@ -183,3 +183,23 @@ def test_pixels_of_four_bytes_weigh_four_times_as_much_in_the_buffer(digits) -> 
     )
     pixels = 64 * (1000 + SMALL.batch_size)
     assert four - one == 3 * pixels
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_memory_is_held_within_a_tenth_of_the_forecast(engine, tmp_path) -> None:
+    """Of a process, not of this one: libraries, data set, network, buffer, and what an engine keeps for reuse."""
+    rng = np.random.default_rng(0)
+    sizes = {"train": 2000, "test": 700}
+    arrays = {f"{part}_x": rng.integers(0, 256, (size, 1, 28, 28), np.uint8) for part, size in sizes.items()}
+    # Tasks of unequal size: their last batches differ.
+    arrays |= {f"{part}_y": np.minimum(np.arange(size) % 11, 3) for part, size in sizes.items()}
+    np.savez(tmp_path / "noise.npz", **arrays)
+    arguments = [
+        *["--dataset", str(tmp_path / "noise.npz"), "--model", "convnet", "--width", "32", "--engine", engine],
+        *["--sparsity", "0.9", "--epochs", "2", "--delta-k", "2", "--no-ddr", "--out", str(tmp_path / "out")],
+    ]
+    assert run.main(arguments) == 0
+    (record,) = json.loads((tmp_path / "out" / "summary.json").read_text())["methods"]
+    memory = record["on_this_machine"]["peak_memory_bytes"]
+    assert memory["forecast"] == pytest.approx(memory["measured"], rel=0.1)
