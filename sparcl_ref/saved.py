@@ -1,14 +1,7 @@
-"""What a run has trained, to predict with and to keep: weights, masks, and what an image becomes before the network.
-
-A file is an .npz archive without pickle: ``about`` is JSON in UTF-8, ``weights/NAME`` the network's `state_dict` under
-PyTorch's names, ``masks/NAME`` the living entries of a masked parameter as packed bits.
-"""
+"""What a run has trained, to predict with and to keep, and what an image becomes before the network sees it."""
 
 from __future__ import annotations
 
-import io
-import itertools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,22 +12,18 @@ import numpy as np
 
 from sparcl_ref.evaluation import EVALUATION_BATCH
 from sparcl_ref.methods import Method
-from sparcl_ref.models import MODELS, Network
+from sparcl_ref.models import Network
 from sparcl_ref.streams.dataset import normalised
 from sparcl_ref.streams.files import user_path
-from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
+from sparcl_ref.weights_file import decoded, encoded
 
 if TYPE_CHECKING:
     from sparcl_ref.result import Result
     from sparcl_ref.trainer import Trainer
 
-FORMAT, VERSION = "weights of sparcl_ref", 1
-#: What ``about`` must have to be loaded, and of which kind.
-REQUIRED: dict[str, type] = {
-    "name": str, "model": str, "dtype": str, "image_dtype": str, "classes": int, "input_shape": list, "tasks": list,
-    "class_order": list, "scale": float, "mean": list, "std": list, "own_predict": bool,
-}  # fmt: skip
+#: Characters of a file's name that are kept, its end: some systems take 255 bytes.
+LONGEST = 60
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +102,8 @@ class Learner:
         return columns[self.logits(images)[:, columns].argmax(axis=1)]
 
     def content(self) -> bytes:
-        """What `save` writes."""
-        arrays = {"about": np.frombuffer(json.dumps(self.about).encode(), np.uint8)}
-        arrays |= {f"weights/{name}": array for name, array in self.network.state_dict().items()}
-        masks = {parameter.name: parameter.mask for parameter in self.network.parameters()}
-        arrays |= {f"masks/{name}": np.packbits(mask) for name, mask in masks.items() if mask is not None}
-        file = io.BytesIO()
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        return file.getvalue()
+        """What `save` writes, see `sparcl_ref.weights_file`."""
+        return encoded(self.about, self.network)
 
     def save(self, path: str | Path) -> None:
         """Write an .npz file that `load` reads; it appears whole or not at all. OSError if it cannot be written."""
@@ -172,8 +155,6 @@ def learner_of(trainer: Trainer) -> Learner:
     """What a trainer has trained so far; it shares the trainer's network."""
     config, dataset = trainer.config, trainer.dataset
     about = {
-        "format": FORMAT,
-        "version": VERSION,
         "name": config.title,
         "seed": config.seed,
         "method": config.method,
@@ -223,7 +204,7 @@ def file_names(entries: Iterable[tuple[str, int]]) -> list[str]:
     """
     given: list[str] = []
     for name, seed in entries:
-        stem = re.sub(r"[^\w.+]+", "-", f"{name} seed {seed}".lower()).strip("-.")
+        stem = re.sub(r"[^\w.+]+", "-", f"{name} seed {seed}".lower())[-LONGEST:].strip("-.")
         number, chosen = 2, f"{stem}.npz"
         while chosen in given:
             number, chosen = number + 1, f"{stem}-{number}.npz"
@@ -243,56 +224,17 @@ def load(path: str | Path, *, engine: str = "numpy") -> Learner:
     Raises
     ------
     ValueError
-        In one line with the file's name: if it cannot be read, is damaged, is no file of this kind or version, or needs
-        a model that nobody has registered.
+        In one line with the file's name, as `sparcl_ref.weights_file.decoded`.
     """
     from sparcl_ref.assembly import with_engine
 
     if engine not in ("numpy", "numba"):
         raise ValueError(f"engine must be numpy or numba, got {engine!r}")
-    arrays = read_npz(user_path(path))
+    about, network = decoded(user_path(path))
+    learner = Learner(about, network)
     try:
-        about = json.loads(bytes(arrays.pop("about")))
-        if about["format"] != FORMAT:
-            raise ValueError(about["format"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not weights that a run has written; take one of DIR/weights/*.npz") from error
-    if about.get("version") != VERSION:
-        raise ValueError(f"{path}: weights of version {about.get('version')}, and this package reads {VERSION}")
-    if wrong := [key for key, kind in REQUIRED.items() if type(about.get(key)) is not kind]:
-        raise ValueError(f"{path}: damaged: {', '.join(wrong)} missing or of another kind")
-    try:
-        network = _network(about, arrays)
-        learner = Learner(about, with_engine(engine, network)[0])
         # Whatever else in the file does not fit together fails on a first image.
         learner.logits(np.zeros((1, *about["input_shape"]), about["image_dtype"]))
     except Exception as error:
         raise ValueError(f"{path}: cannot be loaded ({one_line(error)})") from error
-    return learner
-
-
-def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-    """The network that a file describes; arrays are set before any is touched, so that a wrong size costs no memory."""
-    every = list(range(about["classes"]))
-    if not sorted(about["class_order"]) == sorted(itertools.chain(*about["tasks"])) == every:
-        raise ValueError("class order and tasks do not hold each class once")
-    if np.dtype(about["dtype"]) not in (np.float32, np.float64):
-        raise ValueError(f"dtype {about['dtype']}")
-    if not np.isfinite([about["scale"], *about["mean"], *about["std"]]).all() or min(about["std"]) <= 0:
-        raise ValueError("its normalisation is not finite or divides by 0")
-    extra = {} if about.get("width") is None else {"width": about["width"]}
-    shape, dtype = tuple(about["input_shape"]), np.dtype(about["dtype"])
-    network = MODELS.find(about["model"])(input_shape=shape, classes=about["classes"], dtype=dtype, **extra)
-    parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "masks": {}}
-    for key, array in arrays.items():
-        part, _, name = key.partition("/")
-        parts[part][name] = array
-    network.load_state_dict(parts["weights"])
-    parameters = {parameter.name: parameter for parameter in network.parameters()}
-    for name, bits in parts["masks"].items():
-        parameter = parameters[name]
-        size = parameter.value.size
-        if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):
-            raise ValueError(f"the mask of {name} must be {-(-size // 8)} bytes, got {bits.shape} of {bits.dtype}")
-        parameter.set_mask(np.unpackbits(bits, count=size).astype(bool).reshape(parameter.value.shape))
-    return network
+    return Learner(about, with_engine(engine, network)[0])
