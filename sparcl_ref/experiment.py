@@ -73,6 +73,8 @@ def train(
 ) -> Result:
     """Run a configuration from start to end.
 
+    The result says the most memory that the process held meanwhile; on Linux the kernel's count of it begins anew.
+
     Parameters
     ----------
     config : Config
