@@ -183,15 +183,17 @@ def save_weights(path: str | Path, trainer: Trainer) -> None:
     learner_of(trainer).save(path)
 
 
-def with_weights(result: Result, path: Path) -> Result:
-    """The result with its network in a file instead of in memory; if that cannot be written, a note says why."""
-    assert result.learner is not None
+def with_weights(result: Result, path: Path | None) -> Result:
+    """The result without its network, which is written to ``path`` if there is one; a note says why if it cannot be."""
+    bare = replace(result, learner=None)
+    if path is None or result.learner is None:
+        return bare
     try:
         result.learner.save(path)
     except OSError as error:
         note = f"the weights of {result.name}, seed {result.config.seed}, were not written ({error.strerror or error})"
-        return replace(result, learner=None, notes=(*result.notes, note))
-    return replace(result, learner=None, weights=f"{path.parent.name}/{path.name}")
+        return replace(bare, notes=(*result.notes, note))
+    return replace(bare, weights=f"{path.parent.name}/{path.name}")
 
 
 def file_names(entries: Iterable[tuple[str, int]]) -> list[str]:

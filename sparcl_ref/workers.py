@@ -74,7 +74,7 @@ def _train_in_worker(config: Config, expected: Forecast, weights: Path | None) -
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
         result = train(config, on_event=report, expected=expected)
-    return result if weights is None else with_weights(result, weights)
+    return with_weights(result, weights)
 
 
 def versions() -> dict[str, str]:

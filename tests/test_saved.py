@@ -18,7 +18,7 @@ from sparcl_ref import Config, load, train
 from sparcl_ref.experiment import build
 from sparcl_ref.methods import METHODS, FineTuning
 from sparcl_ref.result import Result
-from sparcl_ref.saved import file_names, save_weights
+from sparcl_ref.saved import file_names, save_weights, with_weights
 from sparcl_ref.streams import Dataset, load_dataset
 
 SMALL = Config(
@@ -186,6 +186,19 @@ def test_a_trainer_can_be_saved_on_its_way(digits, tmp_path) -> None:
     network = load(tmp_path / "w.npz").network
     for one, other in zip(network.parameters(), trainer.model.parameters(), strict=True):
         assert one.value.tobytes() == other.value.tobytes()
+
+
+def test_a_result_gives_its_network_to_a_file_or_says_why_not(result, tmp_path) -> None:
+    kept = with_weights(result, tmp_path / "weights" / "one.npz")
+    assert (kept.learner, kept.weights, kept.notes) == (None, "weights/one.npz", ())
+    assert load(tmp_path / "weights" / "one.npz").about["name"] == result.name
+    assert (with_weights(result, None).learner, with_weights(result, None).weights) == (None, None)
+    (tmp_path / "file").write_text("in the way")
+    lost = with_weights(result, tmp_path / "file" / "one.npz")
+    assert (lost.learner, lost.weights) == (None, None)
+    (note,) = lost.notes
+    assert note.startswith("the weights of SparCL-DER++ .50 (no DDR), seed 0, were not written (")
+    assert lost.class_il_accuracy == result.class_il_accuracy
 
 
 def test_predicting_needs_nothing_but_numpy(saved) -> None:
