@@ -13,10 +13,12 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
+from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 
@@ -71,6 +73,8 @@ def train(
 ) -> Result:
     """Run a configuration from start to end.
 
+    The result says the most memory that the process held meanwhile; on Linux the kernel's count of it begins anew.
+
     Parameters
     ----------
     config : Config
@@ -89,6 +93,7 @@ def train(
         If a loss or gradient is NaN or infinite.
     """
     start = time.perf_counter()
+    forget_peak()
     dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
@@ -128,7 +133,10 @@ def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Resu
         data_removed=[row | {"saved_flops": saved.get((row["task"], row["stage"]))} for row in removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
+        peak_memory_bytes=peak_bytes(),
+        expected={"seconds": expected.seconds, "peak_memory_bytes": expected.peak_memory_bytes},
         engine=expected.engine,
         mask_layer=None if largest is None else largest.name,
         mask_shape=() if largest is None else largest.value.shape,
+        learner=learner_of(trainer),
     )

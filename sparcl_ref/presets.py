@@ -23,6 +23,21 @@ _TINY: dict[str, Any] = {
 _DERPP = {**_TINY, "method": "derpp"}
 _SPARSE_75, _SPARSE_95 = {**_DERPP, "sparsity": 0.75}, {**_DERPP, "sparsity": 0.95}
 
+#: The whole of Split Fashion-MNIST: on two cores, hours.
+_FASHION: dict[str, Any] = {
+    "dataset": "fashion-mnist",
+    "classes_per_task": 2,
+    "model": "convnet",
+    "width": 64,
+    "epochs": 5,
+    "batch_size": 32,
+    "lr": 0.03,
+    "delta_k": 2,
+    "ddr_cutoff": 2,
+    "buffer_size": 200,
+}
+_FASHION_DERPP = {**_FASHION, "method": "derpp"}
+
 #: Preset name to the settings of each run, in the order of the table.
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
     "tiny": (
@@ -51,6 +66,15 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {**_SPARSE_75, "ddr": False},
         {**_SPARSE_75, "dgm": False},
         {**_SPARSE_75, "policy": "static", "ddr": False, "dgm": False},
+    ),
+    "fashion-mnist": (
+        {**_FASHION, "method": "sgd"},
+        {**_FASHION, "method": "er"},
+        {**_FASHION_DERPP, "head": "full"},
+        {**_FASHION_DERPP, "head": "single"},
+        {**_FASHION_DERPP, "sparsity": 0.9},
+        {**_FASHION_DERPP, "sparsity": 0.95},
+        {**_FASHION_DERPP, "sparsity": 0.95, "policy": "static"},
     ),
 }
 

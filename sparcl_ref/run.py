@@ -21,7 +21,7 @@ from sparcl_ref.run_folder import check_folder, reserved_folder
 from sparcl_ref.text import columns, one_line
 
 if TYPE_CHECKING:
-    from sparcl_ref.forecast import Forecast
+    from sparcl_ref.forecast import Forecast, InAll
     from sparcl_ref.result import Result
     from sparcl_ref.streams import Dataset
 
@@ -120,43 +120,51 @@ def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]
     return [known[key] for key in keys]
 
 
-def measured_seconds(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], datasets: dict[str, Dataset], *, threads: int
-) -> list[float]:
-    """Seconds of each run, from a few passes of each kind measured with that many threads."""
-    from threadpoolctl import threadpool_limits
-
-    from sparcl_ref.forecast import estimated_seconds
+def with_trials(
+    configs: Sequence[Config], forecasts: Sequence[Forecast], *, threads: int, jobs: int
+) -> tuple[list[Forecast], InAll]:
+    """The forecasts with what a trial of each run says of this machine, and what all take together."""
+    from sparcl_ref.forecast import in_all, with_trial
+    from sparcl_ref.trial import trials
 
     priced = dict(zip(configs, forecasts, strict=True))
-
-    def measured(config: Config) -> float:
-        if priced[config].engine == "numba":
-            prepare_numba(config.dtype, threads)
-        return estimated_seconds(priced[config], config, datasets[config.dataset])
-
-    with threadpool_limits(limits=threads):
-        return once_for_all_seeds(measured, configs)
+    compiled = {config.dtype for config in configs if priced[config].engine == "numba"}
+    compile_seconds = sum(prepare_numba(dtype, threads) for dtype in sorted(compiled))
+    once = once_for_all_seeds(lambda config: config, configs)
+    distinct = list(dict.fromkeys(once))
+    start, found = trials(distinct, [priced[config].work for config in distinct], threads=threads)
+    by_config = dict(zip(distinct, found, strict=True))
+    for config, trial in by_config.items():
+        if trial.failure:
+            print(f"{PROGRAM}: warning: no time for {config.title}: {trial.failure}", file=sys.stderr)
+    items = [with_trial(item, by_config[key]) for item, key in zip(forecasts, once, strict=True)]
+    return items, in_all(items, jobs=jobs, start_seconds=start, compile_seconds=compile_seconds)
 
 
 @functools.cache
-def prepare_numba(dtype: str, threads: int) -> None:
-    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while."""
+def prepare_numba(dtype: str, threads: int) -> float:
+    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while.
+
+    Returns its seconds.
+    """
     import numba
 
     from sparcl_ref import fast
 
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
-    print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
+    seconds = fast.prepare(dtype)
+    print(f"{seconds:.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
+    return seconds
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.extensions import REGISTRIES
-    from sparcl_ref.forecast import forecast_text
+    from sparcl_ref.forecast_text import forecast_text
     from sparcl_ref.report import drawing_problem
     from sparcl_ref.result import Result
+    from sparcl_ref.saved import file_names
 
     options = parse(arguments)
     if options.list:
@@ -169,22 +177,22 @@ def execute(arguments: Sequence[str]) -> int:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
     datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
-    seconds = measured_seconds(configs, forecasts, datasets, threads=threads)
+    forecasts, whole = with_trials(configs, forecasts, threads=threads, jobs=jobs)
+    priced = forecast_text(forecasts, whole, jobs=jobs)
     notes = sys.stderr if options.json else sys.stdout
     if options.estimate:
-        text = forecast_text(forecasts, seconds, jobs=jobs)
-        if options.json:
-            rows = zip(forecasts, seconds, strict=True)
-            text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
-        print(text)
+        record = {"runs": [dataclasses.asdict(item) for item in forecasts], "in_all": dataclasses.asdict(whole)}
+        print(json.dumps(record) if options.json else priced)
         return 0
     with reserved_folder(options.out, name) as directory:
         print(echo(configs, name, jobs, threads, directory), file=notes)
-        print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
+        print("\n" + priced, file=notes, flush=True)
         remarks = [line for config in configs for line in config.warnings()]
         for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-        ended = list(zip(configs, trained(configs, forecasts, jobs=jobs, threads=threads), strict=True))
+        weights = [directory / "weights" / name for name in file_names((item.title, item.seed) for item in configs)]
+        done = trained(configs, forecasts, jobs=jobs, threads=threads, weights=weights)
+        ended = list(zip(configs, done, strict=True))
         results = [item for _, item in ended if isinstance(item, Result)]
         failed = [(config, item) for config, item in ended if isinstance(item, Exception)]
         if results:
@@ -204,7 +212,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def trained(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int
+    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int, weights: Sequence[Path]
 ) -> list[Result | Exception]:
     """Run all, with a bar on stderr: the result of each, or what ended it."""
     from tqdm import tqdm
@@ -215,7 +223,7 @@ def trained(
     pause = 0.1 if sys.stderr.isatty() else 10
     epochs = sum(item.epochs for item in forecasts)
     with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-        return train_all(configs, forecasts, jobs=jobs, threads=threads, on_epoch=bar.update)
+        return train_all(configs, forecasts, jobs=jobs, threads=threads, weights=weights, on_epoch=bar.update)
 
 
 def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
@@ -239,14 +247,16 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
 
 def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
     """Write the run's folder and print the table."""
+    from sparcl_ref.forecast_text import outcome_text
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
+    notes = [line for result in results for line in result.notes]
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
     failure = None
     try:
-        for line in write_run(directory, summary, rows, masks):
+        for line in (*notes, *write_run(directory, summary, rows, masks)):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
     except OSError as error:
         failure = error
@@ -256,11 +266,12 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
         order = "another for each seed, see summary.json"
         print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
         print(format_table(aggregate(summary["methods"])), flush=True)
+        print(f"\n{outcome_text(summary['methods'])}", flush=True)
     if failure is not None:
         raise failure
     if not options.json:
         print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
-        print("summary.json, metrics.csv, masks.npz and the figures.")
+        print("summary.json, metrics.csv, masks.npz, the figures, and weights/ for sparcl_ref.load.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

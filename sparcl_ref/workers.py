@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -24,6 +25,7 @@ from sparcl_ref.forecast import Forecast
 from sparcl_ref.history import Event
 from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
+from sparcl_ref.saved import with_weights
 
 #: Seconds between two looks at the progress queue.
 POLL_SECONDS = 0.1
@@ -42,9 +44,14 @@ _progress: Any = None
 
 
 def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Added) -> None:
-    """Set up a worker process: its handles, its BLAS threads, what was registered in the parent, and its end."""
+    """Set up a worker process: its handles, and what `prepare_process` does."""
     global _stop, _progress
     _stop, _progress = stop, progress
+    prepare_process(threads, things)
+
+
+def prepare_process(threads: int, things: extensions.Added) -> None:
+    """Set up a process that trains: its BLAS threads, what was registered in the parent, and its end."""
     # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(limits=threads)
@@ -56,7 +63,7 @@ def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Add
     end_with_parent()
 
 
-def _train_in_worker(config: Config, expected: Forecast) -> Result:
+def _train_in_worker(config: Config, expected: Forecast, weights: Path | None) -> Result:
     def report(event: Event) -> None:
         if _stop.is_set():
             raise Stopped
@@ -66,7 +73,8 @@ def _train_in_worker(config: Config, expected: Forecast) -> Result:
     with warnings.catch_warnings():
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
-        return train(config, on_event=report, expected=expected)
+        result = train(config, on_event=report, expected=expected)
+    return with_weights(result, weights)
 
 
 def versions() -> dict[str, str]:
@@ -82,12 +90,14 @@ def train_all(
     *,
     jobs: int = 1,
     threads: int = 1,
+    weights: Sequence[Path] | None = None,
     on_epoch: Callable[[int], None] = lambda count: None,
 ) -> list[Result | Exception]:
     """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
 
     Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``on_epoch`` is called with
-    the number of epochs finished since the last call. Results are in the order of ``configs``.
+    the number of epochs finished since the last call. Results are in the order of ``configs``; what each has trained is
+    written to its path of ``weights``, if there are any, as soon as it has ended.
 
     A run that fails, because a number is no longer finite or its settings do not fit, gives its exception in place of a
     result; the others go on.
@@ -108,7 +118,8 @@ def train_all(
         initargs=(stop, progress, threads, extensions.added()),
     ) as pool:
         futures = [
-            pool.submit(_train_in_worker, config, expected) for config, expected in zip(configs, forecasts, strict=True)
+            pool.submit(_train_in_worker, *each)
+            for each in zip(configs, forecasts, [None] * len(configs) if weights is None else weights, strict=True)
         ]
         try:
             _wait_for(futures, progress, on_epoch)

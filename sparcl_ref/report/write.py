@@ -44,8 +44,8 @@ def check_writable(directory: str | Path) -> None:
                 path.mkdir()
                 created.append(path)
         taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
-        if (directory / "figures").exists() and not (directory / "figures").is_dir():
-            taken.append("figures in it is no folder")
+        folders = [directory / name for name in ("figures", "weights")]
+        taken += [f"{folder.name} in it is no folder" for folder in folders if folder.exists() and not folder.is_dir()]
         problem = next(iter(taken), None)
         with tempfile.TemporaryFile(dir=directory):
             pass
@@ -81,7 +81,7 @@ def write_run(
     """Write all that is to be kept of a run: the data, then the figures and the page.
 
     Each file appears whole or not at all, and one that fails takes no other with it. Results of an earlier run in the
-    directory are replaced, or removed where this run has no counterpart; other files stay.
+    directory, weights too, are replaced, or removed where this run has no counterpart; other files stay.
 
     Parameters
     ----------
@@ -116,19 +116,21 @@ def write_run(
     contents = [text.encode, lambda: _csv(epochs), lambda: _npz(masks) if masks else None]
     for name, content in zip(DATA, contents, strict=True):
         try:
-            _put(directory / name, content())
+            put(directory / name, content())
         except Exception as error:
             lost.append(f"{name} ({getattr(error, 'strerror', None) or one_line(error)})")
-    # Whatever an earlier run has drawn would stand beside data that it does not show.
-    for name in DRAWN:
+    # Whatever an earlier run has drawn or trained would stand beside data that it does not belong to.
+    kept = {record.get("weights") for record in summary["methods"]}
+    trained = [path for path in directory.glob("weights/*.npz") if f"weights/{path.name}" not in kept]
+    for path in (*(directory / name for name in DRAWN), *trained):
         with suppress(OSError):
-            (directory / name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     figures = _draw(directory, summary["methods"], masks, warnings)
     with _noting(warnings, "report.html was not written"):
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
-        _put(directory / "report.html", render(summary, figures, files).encode())
+        put(directory / "report.html", render(summary, figures, files).encode())
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
@@ -158,11 +160,11 @@ def _draw(
             with _noting(warnings, f"figures/{sketch.name}.png was not written"):
                 drawn.append(draw(sketch))
                 (directory / "figures").mkdir(exist_ok=True)
-                _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
+                put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
     return drawn
 
 
-def _put(path: Path, content: bytes | None) -> None:
+def put(path: Path, content: bytes | None) -> None:
     """Give a file its content at once, or take it away for None; what was there stays if that fails."""
     if content is None:
         path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,12 +132,19 @@ class Dataset:
         if images.shape[1:] != self.input_shape:
             expected = ", ".join(map(str, self.input_shape))
             raise ValueError(f"{self.name}: expected images of shape (N, {expected}), got {images.shape}")
-        mean, std = (np.array(values, dtype=dtype).reshape(1, -1, 1, 1) for values in (self.mean, self.std))
-        values = images.astype(dtype)
-        values *= dtype.type(self.scale)
-        values -= mean
-        values /= std
-        return values
+        return normalised(images, scale=self.scale, mean=self.mean, std=self.std, dtype=dtype)
+
+
+def normalised(
+    images: np.ndarray, *, scale: float, mean: Sequence[float], std: Sequence[float], dtype: np.dtype
+) -> np.ndarray:
+    """``(images * scale - mean) / std`` per channel, in the arithmetic of ``dtype``, float32 or float64."""
+    means, stds = (np.array(values, dtype=dtype).reshape(1, -1, 1, 1) for values in (mean, std))
+    values = images.astype(dtype)
+    values *= dtype.type(scale)
+    values -= means
+    values /= stds
+    return values
 
 
 def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
