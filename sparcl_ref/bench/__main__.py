@@ -54,7 +54,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.json there, and figures")
     parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing; print a bench.json as Markdown")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.table is not None:
+        parser.refuse_beside(options, "table")
+    return options
 
 
 def request_from(options: argparse.Namespace) -> Request:
@@ -80,8 +83,10 @@ def as_table(path: Path) -> str:
     from sparcl_ref.bench.page import markdown
 
     try:
-        return markdown(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return markdown(json.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise Refused(f"--table: {path} cannot be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise Refused(f"--table: {path} is not a bench.json written by --out ({error!r})") from error
 
 

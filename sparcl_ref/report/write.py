@@ -128,10 +128,17 @@ def write_run(
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
-        _put(directory / "report.html", render(summary, figures, files).encode())
+        _put(directory / "report.html", render(summary, figures, files).encode(errors="backslashreplace"))
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
+
+
+def files_of_run(directory: str | Path) -> list[str]:
+    """Which of the files of a run a directory has, the page first; figures by their folder."""
+    directory = Path(directory)
+    found = [name for name in (DRAWN[-1], *DATA) if (directory / name).is_file()]
+    return found + (["figures"] if any((directory / name).is_file() for name in DRAWN[:-1]) else [])
 
 
 @contextmanager
