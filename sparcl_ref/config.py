@@ -33,8 +33,8 @@ _LACKING = {
     "dgm": "with --no-dgm",
     "rehearses": "for a method without a rehearsal buffer",
 }
-#: Epochs of a task and stages of data removal: what a run does in each is counted one by one.
-_MOST_EPOCHS = 1_000_000
+#: Epochs of a task, and stages of data removal: what a run does in each is counted one by one before it starts.
+_MOST_EPOCHS, _MOST_STAGES = 100_000, 1000
 
 
 @dataclass(frozen=True, init=False)
@@ -99,7 +99,7 @@ class Config:
         1.0, "weight of the buffer's gradient in the importance", at_least=0, needs=_SPARSE
     )
     ddr_rho: float = setting(0.3, "fraction of a task's samples removed in the end", at_least=0, at_most=1, needs=_DDR)
-    ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1, most=_MOST_EPOCHS, needs=_DDR)
+    ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1, most=_MOST_STAGES, needs=_DDR)
     dgm_q: float | None = setting(
         None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)", needs=_DGM
     )
@@ -251,11 +251,13 @@ class Config:
         Raises
         ------
         ValueError
-            If a key is unknown or a value has the wrong type.
+            If it is no mapping, a key is unknown, or a value has the wrong type.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a configuration is read from settings by name, got {type(values).__name__}")
         values = dict(values)
         if "tdm" in values:
-            values["policy"] = "tdm" if values.pop("tdm") else "static"
+            values["policy"] = "tdm" if plain("tdm", values.pop("tdm"), (bool,)) else "static"
         common = {item.name for item in filter(is_setting, dataclasses.fields(cls))}
         mine: set[str] = set()
         for registry, key in ((METHODS, "method"), (POLICIES, "policy")):

@@ -29,8 +29,8 @@ from sparcl_ref.text import columns, folded, terminal_width
 
 PROGRAM = "sparcl_ref.flops"
 OTHER_OUT = "choose another --out"
-#: Sizes of a sample and classes, and tasks: more than anyone has, and few enough to be counted one by one.
-MOST_SIZE, MOST_TASKS = 1_000_000, 10_000
+#: Numbers in a sample, classes, tasks: more than anyone has, and few enough to be counted.
+MOST_NUMBERS, MOST_CLASSES, MOST_TASKS = 10**8, 10**6, 1000
 
 EPILOG = """\
 examples:
@@ -47,8 +47,10 @@ def shape(text: str) -> tuple[int, int, int]:
         channels, height, width = (int(part) for part in text.split(","))
     except ValueError:
         channels = height = width = 0
-    if not 1 <= min(channels, height, width) <= max(channels, height, width) <= MOST_SIZE:
-        raise argparse.ArgumentTypeError(f"expected three sizes in 1..{MOST_SIZE:,} such as 3,32,32, got {text!r}")
+    if min(channels, height, width) < 1:
+        raise argparse.ArgumentTypeError(f"expected three sizes of at least 1 such as 3,32,32, got {text!r}")
+    if channels * height * width > MOST_NUMBERS:
+        raise argparse.ArgumentTypeError(f"expected sizes of at most {MOST_NUMBERS:,} numbers together, got {text!r}")
     return channels, height, width
 
 
@@ -118,7 +120,7 @@ def request(options: argparse.Namespace) -> Request:
     for name in ("dataset", "class_order", "classes_per_task"):
         if name in settings_from(options):
             raise ValueError(f"{flag(name)} does not go with --shape, --classes, --tasks and --task-size; choose one")
-    require_counts(options, classes=MOST_SIZE, tasks=MOST_TASKS, task_size=MOST)
+    require_counts(options, classes=MOST_CLASSES, tasks=MOST_TASKS, task_size=MOST)
     sizes = (options.task_size,) * options.tasks
     if config.batch_size > options.task_size:
         raise ValueError(f"--batch-size must not exceed a task's {options.task_size} samples, got {config.batch_size}")

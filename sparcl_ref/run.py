@@ -20,7 +20,7 @@ from sparcl_ref.echo import echo
 from sparcl_ref.presets import PRESETS, configurations, idle, over_seeds
 from sparcl_ref.run_folder import check_folder, reserved_folder
 from sparcl_ref.stored_runs import MOST_THREADS, load_stored_runs
-from sparcl_ref.text import columns, one_line, terminal_width
+from sparcl_ref.text import columns, folded, one_line, terminal_width
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast
@@ -87,7 +87,7 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     return stored.name, configurations(entries, overrides), options.threads or stored.threads
 
 
-def check(configs: Sequence[Config], *, jobs: int) -> tuple[dict[str, Dataset], list[Forecast]]:
+def check(configs: Sequence[Config], *, jobs: int = 1) -> tuple[dict[str, Dataset], list[Forecast]]:
     """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
     from sparcl_ref.extensions import added
     from sparcl_ref.forecast import forecast
@@ -251,7 +251,8 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     if failure is not None:
         raise failure
     if not options.json:
-        print(f"\n{summary['wall_seconds']:.0f} s in all. In {directory}: {', '.join(files_of_run(directory))}.")
+        done = f"{summary['wall_seconds']:.0f} s in all. In {directory}: {', '.join(files_of_run(directory))}."
+        print("\n" + folded(done, terminal_width()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -94,7 +94,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     ''
     """
     plain = {name.lower().replace("_", "-"): name for name in known}
-    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), plain, n=1)
     return f"; did you mean {plain[near[0]]!r}?" if near else ""
 
 

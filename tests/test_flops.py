@@ -142,7 +142,7 @@ BAD = {
     "--epochs 0": "--epochs must be at least 1, got 0",
     "--layer conv9 --no-time": "convnet has no layer 'conv9'; it has conv1, conv2, conv3, linear",
     "--model vgg": "invalid choice: 'vgg'",
-    "--shape 3,32": "expected three sizes in 1..1,000,000 such as 3,32,32, got '3,32'",
+    "--shape 3,32": "expected three sizes of at least 1 such as 3,32,32, got '3,32'",
     "--shape 3,32,0": "got '3,32,0'",
     "--shape a,b,c": "got 'a,b,c'",
     "--shape 3,32,32 --classes 4": "needs --tasks, --task-size too",
