@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sparcl_ref import Config, flops, run
 from sparcl_ref import __main__ as door
-from sparcl_ref import flops, run
 from sparcl_ref.bench import __main__ as bench
+from sparcl_ref.presets import idle
 from sparcl_ref.verify import __main__ as verify
 
 COMMANDS = {"run": run, "flops": flops, "bench": bench, "verify": verify, "": door}
@@ -316,3 +317,38 @@ def test_a_file_of_wrong_arrays_is_refused_by_name(name, folder, capsys):
     np.savez(folder / "mine.npz", **four(**changes), allow_pickle=True)
     line = refused(capsys, "run", ["--dataset", "mine.npz", "--batch-size", "8", "--width", "4", "--epochs", "1"])
     assert says in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--delta-k 3", "--delta-k has no effect without --sparsity"),
+        ("--no-dgm --p-inter 0.02", "--p-inter has no effect without --sparsity"),
+        (
+            "--method sgd --replay-batch-size 3",
+            "--replay-batch-size has no effect for a method without a rehearsal buffer",
+        ),
+        ("--sparsity 0.9 --no-ddr --ddr-rho 0.5", "--ddr-rho has no effect with --no-ddr"),
+        ("--sparsity 0.9 --no-dgm --dgm-interval 9", "--dgm-interval has no effect with --no-dgm"),
+        ("--epochs 9 --epochs 8", "--epochs is given 2 times; the last one counts"),
+        ("--ddr --no-ddr --sparsity 0.9", "--ddr is given 2 times; the last one counts"),
+    ],
+)
+def test_what_only_another_setting_makes_idle_is_warned_of(arguments, says, capsys):
+    assert flops.main([*arguments.split(), "--no-time"]) == 0
+    assert f"warning: {says}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", ["--sparsity 0.9 --delta-k 3", "--buffer-size 9 --replay-batch-size 3", "--lr 0.1"]
+)
+def test_what_matters_is_not_warned_of(arguments, capsys):
+    assert flops.main([*arguments.split(), "--no-time"]) == 0
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_override_matters_if_it_does_in_one_of_the_runs():
+    dense, sparse = Config(), Config(sparsity=0.9)
+    assert idle([dense, sparse], ["delta_k", "p_inter"]) == []
+    assert idle([dense], ["lr", "alpha", "delta_k"]) == ["--delta-k has no effect without --sparsity"]
+    assert idle([Config(method="sgd"), Config(method="joint")], ["buffer_size"])
