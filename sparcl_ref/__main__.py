@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sparcl_ref import __version__
 from sparcl_ref.command_line import REFUSED, main_guard
+from sparcl_ref.text import did_you_mean
 
 PROGRAM = "sparcl-ref"
 #: Word to the module whose `main` it calls, and what that does.
@@ -52,7 +53,8 @@ def dispatch(arguments: Sequence[str]) -> int:
         return 0
     if word not in COMMANDS:
         wrong = f"unknown command {word!r}" if word else "no command given"
-        print(f"{PROGRAM}: {wrong}; choose from {', '.join(COMMANDS)} (see --help)", file=sys.stderr)
+        hint = did_you_mean(word, COMMANDS)
+        print(f"{PROGRAM}: {wrong}; choose from {', '.join(COMMANDS)}{hint} (see --help)", file=sys.stderr)
         return REFUSED
     return importlib.import_module(COMMANDS[word][0]).main(rest)
 

@@ -106,6 +106,8 @@ def train(
 
 
 def _loaded(config: Config, dataset: Dataset | None) -> Dataset:
+    if not isinstance(config, Config):
+        raise TypeError(f"config must be a Config, such as Config(method='er'), got {type(config).__name__}")
     if dataset is None:
         return load_dataset(config.dataset)
     if not isinstance(dataset, Dataset):

@@ -67,7 +67,7 @@ def load_plugins(plugins: Iterable[str]) -> None:
             sys.path.append(str(path.resolve().parent))
         try:
             module = importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script that ends the process is no plugin
             raise ValueError(f"--plugin {plugin}: {type(error).__name__}: {one_line(error)}") from error
         if path.suffix == ".py" and Path(module.__file__ or "").resolve() != path.resolve():
             raise ValueError(f"--plugin {plugin}: {name} is the name of another module; rename the file")

@@ -11,7 +11,7 @@ from sparcl_ref.report.table import group_by_entry
 from sparcl_ref.text import columns
 
 
-def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int) -> str:
+def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int, width: int | None = None) -> str:
     """What the runs will take: a row for the runs of a name, of which the longest is given, and their sum."""
     by_name: dict[str, list[Forecast]] = {}
     for item in items:
@@ -24,7 +24,7 @@ def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int) -> str:
         rows.append((name, f"{len(alike)}", flops, *_machine(most.seconds, most.peak_memory_bytes, disk)))
     sums = _machine(whole.seconds, whole.peak_memory_bytes, whole.disk_bytes)
     rows.append(("in all", f"{len(items)}", in_units(whole.train_flops, 1e9, 2), *sums))
-    table = columns(("a run of", "runs", "train GFLOPs", "seconds", "memory, MB", "disk, MB"), rows)
+    table = columns(("a run of", "runs", "train GFLOPs", "seconds", "memory, MB", "disk, MB"), rows, width=width)
     return f"{table}\nin all: {jobs} at a time. GFLOPs are exact; seconds and memory from a short trial.\n"
 
 

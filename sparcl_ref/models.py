@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,8 @@ class Network(Layer):
             If a name is missing or unknown, a shape differs, or something is no finite real number; nothing is changed
             then.
         """
+        if not isinstance(arrays, Mapping):
+            raise TypeError(f"{self.name}: a state is a mapping of names to arrays, got {type(arrays).__name__}")
         targets = dict(self._named_arrays())
         if missing := sorted(targets.keys() - arrays.keys()):
             names = ", ".join(missing)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from sparcl_ref.config import Config
+from sparcl_ref.config import Config, flag
 
 #: Split digits in a minute: ten short epochs instead of fifty, adjustments every second one.
 _TINY: dict[str, Any] = {
@@ -90,6 +90,17 @@ def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any])
     if overrides.keys() - {name for config in configs for name in config.to_json()}:
         Config(**{**entries[0], **overrides})  # says which method or policy the setting belongs to
     return list(dict.fromkeys(configs))
+
+
+def idle(configs: Iterable[Config], overrides: Iterable[str]) -> list[str]:
+    """Overrides that matter in none of the runs, with the reason, one line each."""
+    configs = list(configs)
+    lines = []
+    for name in overrides:
+        reasons = {config.why_idle(name) for config in configs if name in config.to_json()}
+        if "" not in reasons:
+            lines.append(f"{flag(name)} has no effect {min(reasons, default='in any of these runs')}")
+    return lines
 
 
 def over_seeds(configs: Iterable[Config], seeds: int) -> list[Config]:

@@ -96,8 +96,8 @@ class ReservoirBuffer:
         classes: int,
         logits_dtype: DTypeLike,
     ):
-        if capacity < 1:
-            raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
+        if not isinstance(capacity, int | np.integer) or capacity < 1:
+            raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity!r}")
         slot = slot_dtype(image_shape, image_dtype, classes, logits_dtype)
         self.nbytes = capacity * slot.itemsize
         require_memory(f"a buffer of {capacity} samples", self.nbytes)

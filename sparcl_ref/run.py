@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
-from sparcl_ref.presets import PRESETS, configurations, over_seeds
+from sparcl_ref.echo import echo
+from sparcl_ref.presets import PRESETS, configurations, idle, over_seeds
 from sparcl_ref.run_folder import check_folder, reserved_folder
-from sparcl_ref.text import columns, one_line
+from sparcl_ref.stored_runs import MOST_THREADS, load_stored_runs
+from sparcl_ref.text import columns, folded, one_line, terminal_width
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast, InAll
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from sparcl_ref.streams import Dataset
 
 PROGRAM = "sparcl_ref.run"
+#: Repetitions and worker processes: more than anyone has, and few enough to be listed.
+MOST_SEEDS, MOST_JOBS = 1000, 4096
 
 EPILOG = """\
 examples:
@@ -59,57 +63,43 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.overwrite and options.out is None:
+        parser.error("--overwrite goes with --out, which names the run to replace")
+    return options
 
 
 def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
     overrides = command_line.settings_from(options)
-    for name in ("seeds", "jobs", "threads"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
+    command_line.require_counts(options, seeds=MOST_SEEDS, jobs=MOST_JOBS, threads=MOST_THREADS)
     if options.config is None:
         name = options.preset or "run"
         configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
         return name, over_seeds(configs, options.seeds or 1), options.threads or 1
     if options.seeds is not None:
         raise ValueError("--seeds does not go with --config, which names every run and its seed; leave one out")
-    from sparcl_ref.report import load_summary
-
-    stored = load_summary(options.config)["config"]
-    try:
-        name, threads, runs = stored["name"], stored["threads"], stored["runs"]
-    except KeyError as error:
-        raise ValueError(f"{options.config}: its config lacks {error}; was the file written by this command?") from None
-    entries = [Config.from_json(entry).to_json() for entry in runs]
+    stored = load_stored_runs(options.config)
+    entries = list(stored.entries)
     if {"profile", "mix"} & overrides.keys():
         # The stored value is what the stored rules had made of it; other rules have their own.
         entries = [{**entry, "p_intra": None} for entry in entries]
-    return name, configurations(entries, overrides), options.threads or threads
+    return stored.name, configurations(entries, overrides), options.threads or stored.threads
 
 
-def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
-    """The effective configuration: what all runs share, and how many differ from it."""
-    first, *others = (config.to_json() for config in configs)
-    shared = {key: value for key, value in first.items() if all((key, value) in each.items() for each in others)}
-    varied = dict.fromkeys(key for values in (first, *others) for key in values if key not in shared)
-    lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
-    lines.append("  " + ", ".join(f"{key}={value}" for key, value in shared.items() if value is not None))
-    if varied:
-        lines.append(f"  differing between runs: {', '.join(varied)}")
-    return "\n".join(lines)
-
-
-def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
+def check(configs: Sequence[Config], *, jobs: int = 1) -> tuple[dict[str, Dataset], list[Forecast]]:
     """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
     from sparcl_ref.extensions import added
     from sparcl_ref.forecast import forecast
+    from sparcl_ref.run_memory import require_memory_for_runs, run_parts
     from sparcl_ref.streams import load_dataset
 
     added()  # refuses what workers could not be told of
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    return datasets, once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
+    forecasts = once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
+    needs = once_for_all_seeds(lambda config: run_parts(config, datasets[config.dataset]), configs)
+    require_memory_for_runs(needs, jobs=jobs)
+    return datasets, forecasts
 
 
 def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]) -> list[Answer]:
@@ -175,19 +165,21 @@ def execute(arguments: Sequence[str]) -> int:
     name, configs, threads = refusing(lambda: plan(options))
     if not options.estimate:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
-    datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
+    datasets, forecasts = refusing(lambda: check(configs, jobs=jobs))
     forecasts, whole = with_trials(configs, forecasts, threads=threads, jobs=jobs)
-    priced = forecast_text(forecasts, whole, jobs=jobs)
+    width = terminal_width()
+    priced = forecast_text(forecasts, whole, jobs=jobs, width=width)
     notes = sys.stderr if options.json else sys.stdout
     if options.estimate:
         record = {"runs": [dataclasses.asdict(item) for item in forecasts], "in_all": dataclasses.asdict(whole)}
         print(json.dumps(record) if options.json else priced)
         return 0
     with reserved_folder(options.out, name) as directory:
-        print(echo(configs, name, jobs, threads, directory), file=notes)
+        print(echo(configs, name, jobs=jobs, threads=threads, directory=directory, width=width), file=notes)
         print("\n" + priced, file=notes, flush=True)
         remarks = [line for config in configs for line in config.warnings()]
+        remarks += idle(configs, command_line.settings_from(options))
         for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
         weights = [directory / "weights" / name for name in file_names((item.title, item.seed) for item in configs)]
@@ -248,7 +240,7 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
 def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
     """Write the run's folder and print the table."""
     from sparcl_ref.forecast_text import outcome_text
-    from sparcl_ref.report import aggregate, format_table, write_run
+    from sparcl_ref.report import aggregate, files_of_run, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
@@ -265,13 +257,13 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
     else:
         order = "another for each seed, see summary.json"
         print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
-        print(format_table(aggregate(summary["methods"])), flush=True)
+        print(format_table(aggregate(summary["methods"]), width=min(terminal_width(), 80)), flush=True)
         print(f"\n{outcome_text(summary['methods'])}", flush=True)
     if failure is not None:
         raise failure
     if not options.json:
-        print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
-        print("summary.json, metrics.csv, masks.npz, the figures, and weights/ for sparcl_ref.load.")
+        done = f"{summary['wall_seconds']:.0f} s in all. In {directory}: {', '.join(files_of_run(directory))}."
+        print("\n" + folded(done, terminal_width()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

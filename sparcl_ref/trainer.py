@@ -66,7 +66,7 @@ class Trainer:
         self.rules = config.rules
         method.on_pass = self.on_pass
         if isinstance(method, RehearsalMethod):
-            method.prepare = lambda images: self.decisions.replayed(self.place, images)
+            method.prepare = self.prepare_replayed
         self.cursor = Cursor()
         self.history = History()
         self._epoch_totals = EpochTotals()
@@ -112,6 +112,10 @@ class Trainer:
     def on_pass(self, kind: str, samples: int, *, backward: bool = True) -> None:
         """Enter a pass in the ledger, with the masks as they are now."""
         self.ledger.record_pass(kind, samples, self.model, backward=backward)
+
+    def prepare_replayed(self, images: np.ndarray) -> np.ndarray:
+        """What a method's network sees of images from the buffer, at this place of the run."""
+        return self.decisions.replayed(self.place, images)
 
     @property
     def place(self) -> Place:

@@ -327,12 +327,3 @@ def test_help_has_an_example(capsys):
     code, out, _ = here(capsys, "--help")
     assert code == 0
     assert "python -m sparcl_ref.run --tiny" in out
-
-
-@pytest.mark.parametrize("arguments", [("--width", "100000000"), ("--epochs", str(10**12)), ("--epochs", str(10**20))])
-def test_what_no_machine_can_hold_fails_in_one_line(arguments, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    code, _, err = here(capsys, *arguments, "--estimate")
-    assert code == 1
-    assert "too large for this machine" in err
-    assert err.count("\n") == 1

@@ -417,3 +417,21 @@ def test_numbers_that_round_to_zero_end_no_run(dataset):
         trainer = build(config, dataset)
         for _ in trainer.events():
             pass
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "sgd", "sparsity": None}, {"method": "er", "engine": "numba"}], ids=str
+)
+@pytest.mark.parametrize("duplicate", [lambda trainer: pickle.loads(pickle.dumps(trainer)), copy.deepcopy])
+def test_a_copy_of_a_trainer_is_a_run_of_its_own_with_the_same_bits(dataset, changes, duplicate):
+    config = dataclasses.replace(SMALL, augmentation="none", **changes)
+    trainer = build(config, dataset)
+    for _ in range(9):
+        trainer.advance()
+    twin = duplicate(trainer)
+    for _ in trainer.events():
+        pass
+    assert not twin.done
+    for _ in twin.events():
+        pass
+    assert_same_state(trainer, twin)

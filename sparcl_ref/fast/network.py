@@ -26,7 +26,7 @@ class FastNetwork(Network):
     RuntimeError
         If Numba has been told not to compile.
     ValueError
-        If a layer expects another shape than the one before it gives.
+        If a layer expects another shape than the one before it gives, or no layer has a parameter.
     """
 
     def __init__(self, model: Network):
@@ -35,6 +35,10 @@ class FastNetwork(Network):
                 "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
                 "the numpy engine"
             )
+        if not isinstance(model, Network):
+            raise TypeError(f"the compiled engine takes a Network, got {type(model).__name__}")
+        if not model.parameters():
+            raise ValueError(f"{model.name}: a network without parameters has nothing to compile; use it as it is")
         channels, rows, columns = model.input_shape
         super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype

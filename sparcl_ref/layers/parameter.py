@@ -55,7 +55,7 @@ class Parameter:
     def __init__(self, name: str, value: np.ndarray, *, sparsifiable: bool = False):
         self.name = name
         self.value = value
-        self._grad: np.ndarray | DeferredGradient = np.zeros_like(value)
+        self._grad: np.ndarray | DeferredGradient = np.zeros(value.shape, value.dtype)
         self.sparsifiable = sparsifiable
         self.slots: dict[str, np.ndarray] = {}
         self._mask: np.ndarray | None = None

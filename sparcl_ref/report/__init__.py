@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from sparcl_ref.report.summary import load_summary
 from sparcl_ref.report.table import Row, aggregate, format_table
-from sparcl_ref.report.write import check_writable, drawing_problem, load_masks, write_run
+from sparcl_ref.report.write import check_writable, drawing_problem, files_of_run, load_masks, write_run
 
 __all__ = [
     "Row",
     "aggregate",
     "check_writable",
     "drawing_problem",
+    "files_of_run",
     "format_table",
     "load_masks",
     "load_summary",

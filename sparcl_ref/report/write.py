@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparcl_ref.report.summary import FIGURE_NAMES, to_json
+from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def write_run(
     OSError
         If data could not be written, named in one line; all else has been tried by then.
     """
-    if not summary["methods"]:
+    if not summary.get("methods"):
         raise ValueError("there is nothing to write: the summary holds no records under 'methods'")
     directory, text = Path(directory), to_json(summary)
     directory.mkdir(parents=True, exist_ok=True)
@@ -130,10 +131,18 @@ def write_run(
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
-        put(directory / "report.html", render(summary, figures, files).encode())
+        put(directory / "report.html", render(summary, figures, files).encode(errors="backslashreplace"))
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
+
+
+def files_of_run(directory: str | Path) -> list[str]:
+    """Which of the files of a run a directory has, the page first; figures and weights by their folders."""
+    directory = Path(directory)
+    found = [name for name in (DRAWN[-1], *DATA) if (directory / name).is_file()]
+    drawn = ["figures"] if any((directory / name).is_file() for name in DRAWN[:-1]) else []
+    return found + drawn + (["weights"] if any((directory / "weights").glob("*.npz")) else [])
 
 
 @contextmanager
@@ -204,16 +213,28 @@ def load_masks(path: str | Path) -> dict[str, dict[str, Any]]:
     """Read masks.npz back: "name#seed" to a mask's record.
 
     That has "layer" (str), "shape" (list), "labels" (list of (task, epoch)) and "alive" (bool, (snapshots, weights)).
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or is not what `write_run` wrote, in one line that names it.
     """
-    masks = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in [name.removesuffix("/layer") for name in file.files if name.endswith("/layer")]:
-            shape = file[f"{key}/shape"].tolist()
-            bits = np.unpackbits(file[f"{key}/alive_bits"], axis=1, count=int(np.prod(shape)))
-            masks[key] = {
-                "layer": str(file[f"{key}/layer"]),
-                "shape": shape,
-                "labels": [(int(task), int(epoch)) for task, epoch in file[f"{key}/labels"]],
-                "alive": bits.astype(bool),
-            }
-    return masks
+    arrays = read_npz(Path(path))
+    try:
+        return {
+            key: _mask(*(arrays[f"{key}/{part}"] for part in ("layer", "shape", "labels", "alive_bits")))
+            for key in [name.removesuffix("/layer") for name in arrays if name.endswith("/layer")]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the masks of a run ({one_line(error)})") from error
+
+
+def _mask(layer: np.ndarray, shape: np.ndarray, labels: np.ndarray, alive_bits: np.ndarray) -> dict[str, Any]:
+    """A mask's record from the arrays that `_npz` made of it."""
+    bits = np.unpackbits(alive_bits, axis=1, count=int(np.prod(shape)))
+    return {
+        "layer": str(layer),
+        "shape": shape.tolist(),
+        "labels": [(int(task), int(epoch)) for task, epoch in labels],
+        "alive": bits.astype(bool),
+    }

@@ -69,11 +69,12 @@ def ddr_sizes(samples: int, *, rho: float = 0.3, cutoff: int = 4) -> list[int]:
     >>> ddr_sizes(10000)
     [10000, 9250, 8500, 7750, 7000]
     """
-    if not 0 <= exact(rho) <= 1:
+    share = exact(rho)
+    if not 0 <= share <= 1:
         raise ValueError(f"ddr_sizes: rho must lie in 0..1, got {rho}")
     if cutoff < 1:
         raise ValueError(f"ddr_sizes: cutoff must be at least 1, got {cutoff}")
-    return [samples - round_half_up(exact(rho) * samples * stage / cutoff) for stage in range(cutoff + 1)]
+    return [samples - round_half_up(share * samples * stage / cutoff) for stage in range(cutoff + 1)]
 
 
 def stages_reached(*, epochs: int, delta_k: int, cutoff: int) -> int:

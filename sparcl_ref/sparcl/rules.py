@@ -18,6 +18,7 @@ from sparcl_ref.models import he_normal, pytorch_default
 from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl import ddr, decisions, released, structured, tdm
 from sparcl_ref.sparcl.rule import Rule
+from sparcl_ref.text import did_you_mean
 
 
 def _rule(number: int, paper: str, code: str, changes: str) -> Any:
@@ -163,18 +164,20 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
     Raises
     ------
     ValueError
-        If a profile or field is unknown.
+        If a profile or field is unknown, or a field taken twice.
     """
     names = [item.name for item in dataclasses.fields(Rules)]
     chosen = {}
     for part in filter(None, (part.strip() for part in mix.split(","))):
         name, _, source = part.partition("=")
         if name not in names:
-            raise ValueError(f"unknown rule {name!r}; choose among {', '.join(names)}")
+            raise ValueError(f"unknown rule {name!r}; choose among {', '.join(names)}{did_you_mean(name, names)}")
         if source not in PROFILES:
             raise ValueError(
                 f"rule {name} must come from {' or '.join(PROFILES)}, as in {name}=released; got {source!r}"
             )
+        if name in chosen:
+            raise ValueError(f"the mix takes rule {name} twice; choose one source for it")
         chosen[name] = getattr(PROFILES[source], name)
     return dataclasses.replace(PROFILES.find(profile), **chosen)
 

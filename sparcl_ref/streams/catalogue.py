@@ -13,6 +13,7 @@ from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
 from sparcl_ref.streams.files import user_path, why_unreadable
 from sparcl_ref.streams.mnist import MNIST
 from sparcl_ref.streams.npz import read_data_set
+from sparcl_ref.text import did_you_mean
 
 Loader = Callable[[], Dataset]
 
@@ -68,6 +69,7 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
     if reason:
         raise ValueError(
             f"data set {given!r}: give one of {', '.join(DATASETS)}, or the path of an .npz file; {reason}"
+            f"{did_you_mean(given, DATASETS)}"
         )
     arrays = read_data_set(path)
     try:

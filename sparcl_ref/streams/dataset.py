@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,11 @@ class Dataset:
     std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        for key, kind in (("classes", numbers.Integral), ("scale", numbers.Real)):
+            if not isinstance(getattr(self, key), kind):
+                raise TypeError(
+                    f"{key} must be a{' whole' if key == 'classes' else ''} number, got {getattr(self, key)!r}"
+                )
         for part in ("train", "test"):
             images, labels = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
             _check_images(f"{part}_x", images)

@@ -81,7 +81,7 @@ def split(dataset: Dataset, *, classes_per_task: int, class_order: Sequence[int]
         If the classes do not divide evenly into tasks, or the order is no permutation of the labels.
     """
     order = _permutation(class_order, dataset.classes)
-    if classes_per_task < 1 or dataset.classes % classes_per_task:
+    if not isinstance(classes_per_task, int | np.integer) or classes_per_task < 1 or dataset.classes % classes_per_task:
         raise ValueError(
             f"{dataset.name}: {dataset.classes} classes do not divide into tasks of {classes_per_task}; "
             f"choose a divisor of {dataset.classes}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard, refusing, writing
+from sparcl_ref.text import folded, terminal_width
 from sparcl_ref.verify.report import Finding
 from sparcl_ref.verify.runner import TIMEOUT
 
@@ -144,7 +145,11 @@ def run_list(options: argparse.Namespace) -> int:
     pairs = _selected(options)[2]
     functions = {function.name: function for _, function in pairs}.values()
     cases = [case for case, _ in pairs]
-    print(json.dumps(as_records(functions, cases)) if options.json else format_listing(functions, cases))
+    print(
+        json.dumps(as_records(functions, cases))
+        if options.json
+        else folded(format_listing(functions, cases), terminal_width())
+    )
     return 0
 
 

@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparcl_ref.report import aggregate, check_writable, drawing_problem, load_masks, load_summary, write, write_run
+from sparcl_ref.report import (
+    aggregate,
+    check_writable,
+    drawing_problem,
+    files_of_run,
+    load_masks,
+    load_summary,
+    write,
+    write_run,
+)
 from sparcl_ref.report.figures import illustrations
 from sparcl_ref.report.figures.illustrations import Illustration, Picture, Sketch
 from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
@@ -306,3 +315,13 @@ def test_the_public_names_are_there():
 
     assert all(hasattr(report, name) for name in report.__all__)
     assert aggregate is report.aggregate
+
+
+def test_only_files_that_are_there_are_named(tmp_path):
+    assert files_of_run(tmp_path) == []
+    summary, epochs, _ = example.run(seeds=1)
+    write_run(tmp_path, summary, epochs, {})
+    assert files_of_run(tmp_path) == ["report.html", "summary.json", "metrics.csv", "figures"]
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "masks.npz").write_bytes(b"masks")
+    assert files_of_run(tmp_path) == ["summary.json", "metrics.csv", "masks.npz", "figures"]

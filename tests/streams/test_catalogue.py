@@ -113,7 +113,7 @@ def test_load_dataset_says_why_there_is_no_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     for name, reason in {
-        "digit": "there is no such file",
+        "digit": "there is no such file; did you mean 'digits'?",
         str(tmp_path / "mine.npz"): "there is no such file",
         "": "this name is empty",
         ".": "it is a folder",
