@@ -57,6 +57,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
+    command_line.add_data_option(parser)
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
     return parser.parse_args(arguments)
@@ -157,11 +158,13 @@ def execute(arguments: Sequence[str]) -> int:
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import drawing_problem
     from sparcl_ref.result import Result
+    from sparcl_ref.streams.catalogue import catalogue_text
 
     options = parse(arguments)
     if options.list:
         kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
         print(columns(("kind", "names"), [(kind, ", ".join(names)) for kind, names in kinds], left=2))
+        print("\n" + catalogue_text())
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))

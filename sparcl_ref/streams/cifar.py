@@ -88,7 +88,7 @@ CIFAR10 = KnownDataset(
     name="cifar10",
     title="CIFAR-10",
     origin='A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009',
-    licence="none stated; the authors ask to be cited",
+    licence="none stated",
     train=50_000,
     test=10_000,
     input_shape=IMAGE_SHAPE,
@@ -97,6 +97,7 @@ CIFAR10 = KnownDataset(
     mean=(0.4914, 0.4822, 0.4465),  # the figures in common use for continual learning
     std=(0.2470, 0.2435, 0.2615),
     places=("cifar-10-batches-bin", "cifar-10-batches-py*", "cifar-10-batches-py*/cifar-10-batches-py"),
+    source="https://www.cs.toronto.edu/~kriz/cifar.html",
     files=files,
     read=read,
 )

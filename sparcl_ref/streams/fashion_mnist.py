@@ -15,4 +15,5 @@ FASHION_MNIST = dataclasses.replace(
     mean=(0.28604,),
     std=(0.35302,),
     places=("fashion-mnist", "FashionMNIST/raw"),  # Debian's and Keras', torchvision's
+    source="apt-get install dataset-fashion-mnist, or https://github.com/zalandoresearch/fashion-mnist",
 )

@@ -95,6 +95,7 @@ MNIST = KnownDataset(
     mean=(0.1307,),  # the figures in common use
     std=(0.3081,),
     places=("mnist", "MNIST/raw", "mnist.npz"),  # ours, torchvision's, Keras'
+    source="https://ossci-datasets.s3.amazonaws.com/mnist/",
     files=files,
     read=read,
 )

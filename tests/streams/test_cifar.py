@@ -357,7 +357,7 @@ def test_load_cifar10_names_the_folder_of_records_that_are_no_data_set(tmp_path)
 
 def test_load_dataset_says_what_cifar10_needs(monkeypatch):
     monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
-    with pytest.raises(ValueError, match=r"contains cifar-10-batches-bin or cifar-10-batches-py\* or "):
+    with pytest.raises(ValueError, match=r"^cifar10: no cifar-10-batches-bin or cifar-10-batches-py\* or "):
         load_dataset("cifar10")
 
 
