@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sparcl_ref.registry import Registry
 from sparcl_ref.streams.cifar import CIFAR10
+from sparcl_ref.streams.cifar100 import CIFAR100, CIFAR100_COARSE
 from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.digits import DIGITS
 from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
@@ -19,7 +20,7 @@ from sparcl_ref.text import columns
 Loader = Callable[[], Dataset]
 
 DATASETS: Registry[Loader] = Registry(
-    "data set", {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10)}
+    "data set", {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10, CIFAR100, CIFAR100_COARSE)}
 )
 
 

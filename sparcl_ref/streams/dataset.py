@@ -167,7 +167,8 @@ def mean_and_std(images: np.ndarray, *, scale: float) -> tuple[tuple[float, ...]
             raise ValueError(f"channel {c} of train_x is {least} everywhere; remove it: it carries no information")
         n = images[:, c].size
         if images.dtype == np.uint8:
-            counts = np.add.reduce([np.bincount(block.ravel(), minlength=256) for block in blocks]).tolist()
+            each = (np.bincount(block.ravel(), minlength=256) for block in blocks)
+            counts = sum(each, np.zeros(256, np.int64)).tolist()
             total = sum(value * count for value, count in enumerate(counts))
             squares = sum(value**2 * count for value, count in enumerate(counts))
             mean, variance = total / n, (n * squares - total**2) / n**2

@@ -29,7 +29,7 @@ def registered():
 
 def test_a_data_set_from_outside_is_known_by_name(registered):
     assert load_dataset("toy").input_shape == (2, 3, 4)
-    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", "toy"]
+    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "cifar100-coarse", "toy"]
     with pytest.raises(
         ValueError, match=r"^data set 'toi': give one of digits, .*, toy, or the path of an \.npz file; "
     ):
@@ -158,7 +158,7 @@ def test_load_dataset_says_why_there_is_no_data_set(tmp_path, monkeypatch):
     }.items():
         with pytest.raises(ValueError, match="give one of") as caught:
             load_dataset(name)
-        names = "digits, mnist, fashion-mnist, cifar10"
+        names = "digits, mnist, fashion-mnist, cifar10, cifar100, cifar100-coarse"
         assert str(caught.value) == f"data set {name!r}: give one of {names}, or the path of an .npz file; {reason}"
 
 
