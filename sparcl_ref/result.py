@@ -47,9 +47,10 @@ class Result:
         return metrics.average_accuracy(np.array(self.history.class_il_matrix))
 
     @property
-    def task_il_accuracy(self) -> float:
-        """The same, argmax over each task's own classes."""
-        return metrics.average_accuracy(np.array(self.history.task_il_matrix))
+    def task_il_accuracy(self) -> float | None:
+        """The same, argmax over each task's own classes; None where tasks have none of their own."""
+        matrix = self.history.task_il_matrix
+        return metrics.average_accuracy(np.array(matrix)) if matrix else None
 
     def record(self) -> dict[str, Any]:
         """The run as JSON values: an entry of ``methods`` in summary.json."""
@@ -62,7 +63,7 @@ class Result:
             "seed": self.config.seed,
             "class_order": list(self.class_order),
             "class_il_matrix": self.history.class_il_matrix,
-            "task_il_matrix": self.history.task_il_matrix,
+            "task_il_matrix": self.history.task_il_matrix or None,
             "class_il_accuracy": self.class_il_accuracy,
             "task_il_accuracy": self.task_il_accuracy,
             "forgetting": metrics.forgetting(class_il),

@@ -235,6 +235,8 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
             "test": len(dataset.test_x),
             "shape": list(dataset.input_shape),
             "classes": dataset.classes,
+            "stream": results[0].config.stream,
+            "validation": results[0].config.validation,
         },
         "methods": [result.record() for result in results],
     }
@@ -259,6 +261,8 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
         order = "another for each seed, see summary.json"
         print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
         print(format_table(aggregate(summary["methods"])), flush=True)
+        if part := summary["dataset"]["validation"]:
+            print(f"Accuracies are those on {part:g} of the training images, set aside for validation.")
     if failure is not None:
         raise failure
     if not options.json:

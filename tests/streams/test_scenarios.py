@@ -1,0 +1,179 @@
+"""How a data set becomes tasks of all classes, and what a run of them measures and refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparcl_ref import Config, build, load_dataset, run, train
+from sparcl_ref.forecast import forecast
+from sparcl_ref.report import aggregate, format_table
+from sparcl_ref.streams import SCENARIOS, Dataset, Plan, Scenario, domain_incremental, joint
+from sparcl_ref.streams.permuted import PERMUTED, PixelOrder
+from sparcl_ref.streams.rotated import ROTATED, Rotation
+from tests import strategies
+
+SMALL = {"model": "mlp", "width": 8, "epochs": 3, "batch_size": 64, "engine": "numpy", "domains": 3}
+SPARSE = Config(method="derpp", sparsity=0.5, delta_k=2, ddr_cutoff=1, stream="permuted", **SMALL)
+
+
+def plan(seed=0, domains=3):
+    return Plan(classes_per_task=2, class_order=tuple(range(10)), domains=domains, rng=np.random.default_rng(seed))
+
+
+@given(strategies.seeds(), st.integers(1, 4), st.integers(1, 6), st.integers(1, 6), st.integers(1, 3))
+def test_a_permutation_moves_every_pixel_to_one_place(seed, n, height, width, channels):
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(height * width)
+    images = rng.integers(0, 256, (n, channels, height, width)).astype(np.uint8)
+    moved = PixelOrder(order)(images)
+    assert (moved.shape, moved.dtype) == (images.shape, images.dtype)
+    for i, source in enumerate(order.tolist()):
+        np.testing.assert_array_equal(
+            moved[:, :, i // width, i % width], images[:, :, source // width, source % width], strict=True
+        )
+    # A bijection: the inverse order brings all back.
+    np.testing.assert_array_equal(PixelOrder(np.argsort(order))(moved), images, strict=True)
+
+
+@given(strategies.seeds(), st.integers(0, 4), st.integers(1, 7), st.sampled_from([np.uint8, np.float32, np.float64]))
+def test_quarter_turns_move_pixels_without_changing_them(seed, turns, side, dtype):
+    images = np.random.default_rng(seed).integers(0, 256, (2, 3, side, side)).astype(dtype)
+    turned = Rotation(90.0 * turns)(images)
+    assert turned.dtype == dtype
+    # NumPy turns counter-clockwise. Cosines of quarter turns are 0 to 1e-16, and pixels at the edge fall outside by
+    # as much, where ndimage sees 0 and mixes it in with that weight: whole numbers are right once rounded.
+    np.testing.assert_allclose(turned, np.rot90(images, turns, axes=(2, 3)), rtol=0, atol=1e-3)
+
+
+def test_between_pixels_values_are_interpolated_linearly():
+    image = np.zeros((1, 1, 5, 5))
+    image[0, 0, 2, 3] = 1.0
+    turned = Rotation(45.0)(image)[0, 0]
+    # The pixel at (-1, 1) comes from (0, sqrt 2): it lies sqrt(2) - 1 beside the bright one.
+    assert turned[1, 3] == pytest.approx(2 - np.sqrt(2), rel=1e-12)
+    # Those at (0, 1) and (-1, 0) come from (sin, cos) and (-sin, cos): away by 1 - sin and sin in the two directions.
+    expected = np.sqrt(0.5) * (1 - np.sqrt(0.5))
+    assert [turned[2, 3], turned[1, 2]] == pytest.approx([expected, expected], rel=1e-12)
+
+
+@pytest.mark.parametrize("scenario", [PERMUTED, ROTATED])
+def test_every_task_has_all_images_and_classes(scenario):
+    digits = load_dataset("digits")
+    stream = scenario.make(digits, plan())
+    assert not stream.class_incremental
+    assert not scenario.class_incremental
+    assert [task.number for task in stream.tasks] == [1, 2, 3]
+    assert stream.training is stream.tasks
+    n = len(digits.train_x)
+    for t, task in enumerate(stream.tasks):
+        assert task.classes == tuple(range(10))
+        assert task.train_index.tolist() == list(range(t * n, (t + 1) * n))
+        np.testing.assert_array_equal(stream.dataset.train_y[task.train_index], digits.train_y, strict=True)
+        np.testing.assert_array_equal(stream.dataset.test_y[task.test_index], digits.test_y, strict=True)
+        transform = stream.dataset.train_x.transforms[t]
+        np.testing.assert_array_equal(stream.dataset.train_x[task.train_index], transform(digits.train_x))
+        np.testing.assert_array_equal(stream.dataset.test_x[task.test_index], transform(digits.test_x))
+    together = joint(stream)
+    assert together.training[0].train_index.tolist() == list(range(3 * n))
+    assert together.tasks is stream.tasks
+    assert not together.class_incremental
+
+
+@given(strategies.seeds())
+def test_orders_and_angles_come_from_the_scenarios_generator(seed):
+    digits = load_dataset("digits")
+    orders = [transform.order for transform in PERMUTED.make(digits, plan(seed)).dataset.train_x.transforms]
+    rng = np.random.default_rng(seed)
+    assert [order.tolist() for order in orders] == [rng.permutation(64).tolist() for _ in range(3)]
+    angles = [transform.degrees for transform in ROTATED.make(digits, plan(seed)).dataset.train_x.transforms]
+    assert angles == np.random.default_rng(seed).uniform(0, 180, 3).tolist()
+
+
+def test_seeds_and_methods_see_what_they_should():
+    def orders(**changed):
+        stream = build(dataclasses.replace(SPARSE, **changed)).stream
+        return [transform.order.tolist() for transform in stream.dataset.train_x.transforms]
+
+    assert orders() == orders(method="er", sparsity=None)
+    assert orders() != orders(seed=1)
+    assert len(orders(domains=None)) == 5
+
+
+@pytest.mark.parametrize("stream", ["permuted", "rotated"])
+@pytest.mark.parametrize("validation", [None, 0.3])
+def test_a_sparse_run_costs_what_was_forecast_and_measures_no_task_il(stream, validation):
+    config = dataclasses.replace(SPARSE, stream=stream, validation=validation)
+    assert config.effective_head == "full"
+    expected = forecast(config, load_dataset("digits"))
+    result = train(config)
+    assert result.train_flops["exact"] == expected.train_flops["exact"]
+    assert result.steps == expected.steps
+    assert len(result.data_removed) == 3, "data removal works on images that are made when asked for"
+    record = json.loads(json.dumps(result.record()))
+    assert np.shape(record["class_il_matrix"]) == (4, 3)
+    assert record["task_il_matrix"] is record["task_il_accuracy"] is result.task_il_accuracy is None
+    assert record["forgetting"] is not None
+    row = format_table(aggregate([record])).splitlines()[3].split()
+    assert row[3] == "-", "where the percent of Task-IL stands"
+
+
+def test_learning_a_task_again_under_the_same_transform_needs_no_learning():
+    """Task 2 is task 1 turned by nothing: what was learned holds, so that indices and transforms belong together."""
+    digits = load_dataset("digits")
+    stream = domain_incremental(digits, [Rotation(0.0), Rotation(0.0)])
+    np.testing.assert_array_equal(stream.dataset.train_x[stream.tasks[1].train_index], digits.train_x, strict=True)
+
+
+def test_a_page_and_a_table_are_made_of_it(tmp_path, capsys):
+    given_settings = ["--stream", "rotated", "--method", "er", "--domains", "2", "--validation", "0.2"]
+    rest = ["--model", "mlp", "--width", "4", "--epochs", "1", "--engine", "numpy", "--out", str(tmp_path / "run")]
+    assert run.main([*given_settings, *rest]) == 0
+    assert "Accuracies are those on 0.2 of the training images, set aside for validation." in capsys.readouterr().out
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["dataset"]["stream"] == "rotated"
+    assert summary["dataset"]["validation"] == 0.2
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Class-IL accuracy in %" in page
+    assert "Task-IL accuracy in %" not in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head": "single"}, r"^--head single needs tasks with classes of their own, and every task of --stream permu"),
+        ({"class_order": "random"}, r"^--class-order has no effect where every task of --stream permuted has all cla"),
+        ({"classes_per_task": 5}, r"^--classes-per-task has no effect where every task .*; leave it out$"),
+        ({"stream": "split"}, r"^--domains needs a stream in which each task has all classes, got --stream split; "),
+        ({"stream": "spilt"}, r"^--stream must be one of split, permuted, rotated, got 'spilt'$"),
+        ({"domains": 0}, r"^--domains must be at least 1, got 0$"),
+        ({"validation": 0.0}, r"^--validation must be above 0 and below 1, got 0\.0$"),
+        ({"validation": 1.0}, r"^--validation must be above 0 and below 1, got 1\.0$"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(SPARSE, **settings)
+
+
+def halves(dataset: Dataset, plan: Plan):
+    """A scenario from outside: the images as they are, then upside down."""
+    return domain_incremental(dataset, [Rotation(0.0), Rotation(180.0)])
+
+
+def test_a_scenario_from_outside():
+    SCENARIOS.register("flipped", Scenario("right way up, then upside down", class_incremental=False, make=halves))
+    try:
+        trainer = build(Config(stream="flipped", method="er", **SMALL))
+        assert len(trainer.stream.tasks) == 2
+        with pytest.raises(ValueError, match=r"^there is a scenario named 'split' already"):
+            SCENARIOS.register("split", ROTATED)
+        with pytest.raises(TypeError, match=r"^scenario 'mine': register a Scenario, "):
+            SCENARIOS.register("mine", halves)
+    finally:
+        del SCENARIOS.added["flipped"]
