@@ -58,6 +58,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
     command_line.add_data_option(parser)
+    parser.add_argument("--download", action="store_true", help="fetch a published data set that is not found")
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
     return parser.parse_args(arguments)
@@ -158,7 +159,7 @@ def execute(arguments: Sequence[str]) -> int:
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import drawing_problem
     from sparcl_ref.result import Result
-    from sparcl_ref.streams.catalogue import catalogue_text
+    from sparcl_ref.streams.catalogue import catalogue_text, download_missing
 
     options = parse(arguments)
     if options.list:
@@ -170,6 +171,8 @@ def execute(arguments: Sequence[str]) -> int:
     name, configs, threads = refusing(lambda: plan(options))
     if not options.estimate:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
+    if options.download:
+        refusing(lambda: download_missing({config.dataset for config in configs}))
     datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
     seconds = measured_seconds(configs, forecasts, datasets, threads=threads)

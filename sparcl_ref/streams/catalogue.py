@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sparcl_ref.registry import Registry
 from sparcl_ref.streams.cifar import CIFAR10
@@ -49,6 +49,14 @@ def catalogue_text() -> str:
         for name, known in DATASETS.items()
     ]
     return columns(("data set", "images", "classes", "licence", "where, or how to get it"), rows, left=5)
+
+
+def download_missing(names: Iterable[str]) -> None:
+    """Fetch those published data sets among the names that are not found; raises as `KnownDataset.download`."""
+    for name in names:
+        known = DATASETS.get(name)
+        if isinstance(known, KnownDataset):
+            known.download()
 
 
 def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:

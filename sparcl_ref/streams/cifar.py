@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sparcl_ref.streams.download import Remote
 from sparcl_ref.streams.files import read_bytes, why_unreadable
 from sparcl_ref.streams.known import KnownDataset
 from sparcl_ref.streams.npz import ARRAYS
@@ -124,6 +125,7 @@ CIFAR10 = KnownDataset(
     std=(0.2470, 0.2435, 0.2615),
     places=("cifar-10-batches-bin", "cifar-10-batches-py*", "cifar-10-batches-py*/cifar-10-batches-py"),
     source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    remotes=(Remote("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),),
     files=FORMAT.files,
     read=FORMAT.read,
 )

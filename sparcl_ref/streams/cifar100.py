@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from sparcl_ref.streams.cifar import IMAGE_SHAPE, Format
+from sparcl_ref.streams.download import Remote
 from sparcl_ref.streams.known import KnownDataset
 
 FINE = Format(names=("train", "test"), key="fine_labels", label_bytes=2, label_byte=1, classes=100)
@@ -27,6 +28,7 @@ CIFAR100 = KnownDataset(
     mean=(0.5071, 0.4865, 0.4409),  # of the 50,000 training images, as often published
     std=(0.2673, 0.2564, 0.2762),
     source="https://www.cs.toronto.edu/~kriz/cifar.html",
+    remotes=(Remote("https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),),
     places=("cifar-100-binary", "cifar-100-python*", "cifar-100-python*/cifar-100-python"),
     files=FINE.files,
     read=FINE.read,

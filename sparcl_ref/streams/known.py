@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sparcl_ref.streams.dataset import Dataset, mean_and_std
+from sparcl_ref.streams.download import Remote, fetch
 from sparcl_ref.streams.files import DATA_VARIABLE, data_folders, user_path, why_unreadable
 
 #: From so many images on, an excerpt's mean and deviation tell whose images they are.
@@ -51,6 +53,8 @@ class KnownDataset:
         so is such a place too.
     home : Path, optional
         Where it lies if it comes with the package.
+    remotes : tuple of Remote
+        What `download` fetches; nothing if it cannot be downloaded from here.
     """
 
     name: str
@@ -69,6 +73,7 @@ class KnownDataset:
     source: str
     places: tuple[str, ...] = ()
     home: Path | None = None
+    remotes: tuple[Remote, ...] = ()
 
     def __call__(self, place: str | os.PathLike[str] | None = None) -> Dataset:
         """Load the data set, or any excerpt of it.
@@ -121,7 +126,7 @@ class KnownDataset:
         wanted = " or ".join(self.places)
         raise ValueError(
             f"{self.name}: no {wanted} in {' or '.join(map(str, roots))}; let --data-dir or the environment variable "
-            f"{DATA_VARIABLE} name the folder that contains it, or get it: {self.source}"
+            f"{DATA_VARIABLE} name the folder that contains it, or get it: {self._how}"
         )
 
     @property
@@ -136,8 +141,31 @@ class KnownDataset:
         try:
             place = self.find()
         except ValueError:
-            return f"not found; {self.source}"
+            return f"not found; {self._how}"
         return f"{place}{'' if self._wholeness(place) == 1 else ' (files are missing)'}"
+
+    @property
+    def _how(self) -> str:
+        """How to get it, in words."""
+        return f"{self.source}{', or --download' if self.remotes else ''}"
+
+    def download(self) -> None:
+        """Fetch it into the first data folder that a user named, unless all its files are found already.
+
+        Raises
+        ------
+        ValueError
+            If it is not found and cannot be fetched, or no folder is named.
+        """
+        with contextlib.suppress(ValueError):
+            if self._wholeness(self.find()) == 1:
+                return
+        if not self.remotes:
+            raise ValueError(f"{self.name} cannot be downloaded from here; get it: {self.source}")
+        named = data_folders()[:-1]
+        if not named:
+            raise ValueError(f"--download needs --data-dir DIR (or {DATA_VARIABLE}), the folder to download into")
+        fetch(self.remotes, named[0])
 
     def _wholeness(self, place: Path) -> float:
         return float(np.mean([not why_unreadable(path) for path in self.files(place)]))

@@ -143,24 +143,6 @@ def test_a_page_and_a_table_are_made_of_it(tmp_path, capsys):
     assert "Task-IL accuracy in %" not in page
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"head": "single"}, r"^--head single needs tasks with classes of their own, and every task of --stream permu"),
-        ({"class_order": "random"}, r"^--class-order has no effect where every task of --stream permuted has all cla"),
-        ({"classes_per_task": 5}, r"^--classes-per-task has no effect where every task .*; leave it out$"),
-        ({"stream": "split"}, r"^--domains needs a stream in which each task has all classes, got --stream split; "),
-        ({"stream": "spilt"}, r"^--stream must be one of split, permuted, rotated, got 'spilt'$"),
-        ({"domains": 0}, r"^--domains must be at least 1, got 0$"),
-        ({"validation": 0.0}, r"^--validation must be above 0 and below 1, got 0\.0$"),
-        ({"validation": 1.0}, r"^--validation must be above 0 and below 1, got 1\.0$"),
-    ],
-)
-def test_settings_that_do_not_go_together_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(SPARSE, **settings)
-
-
 def halves(dataset: Dataset, plan: Plan):
     """A scenario from outside: the images as they are, then upside down."""
     return domain_incremental(dataset, [Rotation(0.0), Rotation(180.0)])
