@@ -25,6 +25,7 @@ EPILOG = """\
 layouts:
   DIR/train/CLASS/*.png with DIR/test or DIR/val laid out alike
   DIR/train/CLASS/images/*.JPEG with DIR/val/val_annotations.txt (Tiny-ImageNet)
+  DIR/train and DIR/test, each with metadata.csv or metadata.jsonl (file_name, label)
   DIR/CLASS/*.jpg alone, with --test-fraction
 
 examples:

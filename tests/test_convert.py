@@ -83,8 +83,31 @@ def test_tiny_imagenet(tmp_path):
     with Image.open(root / "val" / "images" / "val_2.JPEG") as image:
         np.testing.assert_array_equal(tiny.test_x[2], np.moveaxis(np.asarray(image), 2, 0))
     (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\n")
-    with pytest.raises(ValueError, match=r"val_annotations\.txt: line 1 has no class beside the file's name$"):
+    with pytest.raises(ValueError, match=r"val_annotations\.txt: entry 1: no class beside the file's name$"):
         find_images(root)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_lists_as_hugging_face_exports_them(tmp_path, ending):
+    rows = [{"file_name": f"{number}.png", "label": ["dog", "cat"][number % 2]} for number in range(4)]
+    for part in ("train", "test"):
+        for number in range(4):
+            picture(tmp_path / "hf" / part / f"{number}.png", number)
+        lines = {
+            "csv": ["file_name,label", *(f"{row['file_name']},{row['label']}" for row in rows)],
+            "jsonl": [json.dumps(row) for row in rows],
+        }[ending]
+        (tmp_path / "hf" / part / f"metadata.{ending}").write_text("\n".join(lines) + "\n")
+    assert run(tmp_path / "hf", tmp_path / "hf.npz") == 0
+    assert load_dataset(tmp_path / "hf.npz").train_y.tolist() == [1, 0, 1, 0]
+    wrong = {"csv": "name,class\n0.png,dog\n", "jsonl": '{"file_name": "0.png"}\n'}[ending]
+    (tmp_path / "hf" / "test" / f"metadata.{ending}").write_text(wrong)
+    with pytest.raises(ValueError, match=rf"test/metadata\.{ending}: entry 1: no class beside the file's name$"):
+        find_images(tmp_path / "hf")
+    (tmp_path / "hf" / "test" / "metadata.jsonl").write_text("[]\n")
+    (tmp_path / "hf" / "test" / "metadata.csv").unlink(missing_ok=True)
+    with pytest.raises(ValueError, match=r"metadata\.jsonl: entry 1: 'list' object has no attribute 'get'$"):
+        find_images(tmp_path / "hf")
 
 
 def test_classes_alone_are_split_by_a_seed(tmp_path, capsys):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,11 +33,12 @@ class ImageFolder:
 
 
 def find_images(folder: Path, *, test_fraction: float | None = None, seed: int = 0) -> ImageFolder:
-    """The images of a folder, in one of three layouts; class names are sorted and numbered from 0.
+    """The images of a folder, in one of these layouts; class names are sorted and numbered from 0.
 
-    - ``train/CLASS/`` and one of test, val, valid or validation, laid out alike;
+    - ``train/CLASS/`` or ``train/`` with a list, and one of test, val, valid or validation, laid out alike;
     - Tiny-ImageNet's: ``train/CLASS/images/`` and ``val/images/`` with ``val/val_annotations.txt``, whose lines begin
       with a file's name and its class (its test images have no labels and are left out);
+    - Hugging Face's: a part's ``metadata.csv`` or ``metadata.jsonl`` with the fields file_name and label;
     - ``CLASS/`` or ``train/CLASS/`` alone, of which ``test_fraction`` becomes the test part, stratified, drawn by
       ``seed``.
 
@@ -45,12 +49,11 @@ def find_images(folder: Path, *, test_fraction: float | None = None, seed: int =
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: there is no such folder")
-    parts = {name: _by_class(folder / name) for name in TRAIN_FOLDERS}
-    train = next(filter(None, parts.values()), [])
-    tests = (_annotated(folder / name) or _by_class(folder / name) for name in TEST_FOLDERS)
+    train = next(filter(None, (_part(folder / name) for name in TRAIN_FOLDERS)), [])
+    tests = (_part(folder / name) for name in TEST_FOLDERS)
     test = next((found for found in tests if _named_alike(found, train)), []) if train else []
     if not train:
-        train = _by_class(folder)
+        train = _part(folder)
     if not train:
         raise ValueError(f"{folder}: no images in {folder}/train/CLASS or {folder}/CLASS ({', '.join(ENDINGS)})")
     classes = tuple(sorted({name for _, name in train}))
@@ -81,15 +84,44 @@ def _by_class(folder: Path) -> Labelled:
     return [(path, each.name) for each in inside if not each.name.startswith((".", "__")) for path in _images(each)]
 
 
-def _annotated(folder: Path) -> Labelled:
-    """Images that a list beside them gives a class, as in Tiny-ImageNet's val."""
-    notes = folder / "val_annotations.txt"
-    if not notes.is_file():
-        return []
-    rows = [line.split() for line in notes.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    if short := [number for number, row in enumerate(rows, start=1) if len(row) < 2]:
-        raise ValueError(f"{notes}: line {short[0]} has no class beside the file's name")
-    return sorted((folder / "images" / row[0], row[1]) for row in rows)
+def _part(folder: Path) -> Labelled:
+    """Images with the classes that a list gives them, or else by class."""
+    readers = {"val_annotations.txt": _words, "metadata.csv": _table, "metadata.jsonl": _objects}
+    for name, read in readers.items():
+        notes = folder / name
+        if notes.is_file():
+            below = folder / "images" if read is _words else folder
+            lines = notes.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+            return sorted((below / file, label) for file, label in _pairs(notes, read(lines)))
+    return _by_class(folder)
+
+
+def _pairs(notes: Path, rows: Iterator[tuple[Any, Any]]) -> list[tuple[str, str]]:
+    """File and class of each row of a list; ValueError names the first row that lacks one."""
+    found: list[tuple[str, str]] = []
+    try:
+        for file, label in rows:
+            if file is None or label in (None, ""):
+                raise ValueError("no class beside the file's name")
+            found.append((str(file), str(label)))
+    except (ValueError, AttributeError, csv.Error) as error:
+        raise ValueError(f"{notes}: entry {len(found) + 1}: {one_line(error)}") from error
+    return found
+
+
+def _words(lines: list[str]) -> Iterator[tuple[Any, Any]]:
+    for line in filter(str.strip, lines):
+        file, label, *_ = [*line.split(), None]
+        yield file, label
+
+
+def _table(lines: list[str]) -> Iterator[tuple[Any, Any]]:
+    return ((row.get("file_name"), row.get("label")) for row in csv.DictReader(lines))
+
+
+def _objects(lines: list[str]) -> Iterator[tuple[Any, Any]]:
+    rows = map(json.loads, filter(str.strip, lines))
+    return ((row.get("file_name"), row.get("label")) for row in rows)
 
 
 def _named_alike(found: Labelled, train: Labelled) -> bool:

@@ -37,6 +37,10 @@ class LazyImages(ABC):
         taken = self._take(places.ravel())
         return taken.reshape(places.shape + self.shape[1:])
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of them, for `numpy.asarray`."""
+        return self[:] if dtype is None else self[:].astype(dtype)
+
     @abstractmethod
     def _take(self, places: np.ndarray) -> np.ndarray:
         """Images at places 0 .. N-1, shape (n,)."""

@@ -19,7 +19,7 @@ class PixelOrder:
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         n, c, *_ = images.shape
-        return images.reshape(n, c, -1)[:, :, self.order].reshape(images.shape)
+        return np.take(images.reshape(n, c, -1), self.order, axis=2).reshape(images.shape)
 
 
 def make(dataset: Dataset, plan: Plan) -> Stream:

@@ -56,6 +56,8 @@ def test_indexing_gives_what_the_array_gives(data, case):
     got = standing_in[index]
     np.testing.assert_array_equal(got, array[index], strict=True)
     got[...] = 7
+    np.testing.assert_array_equal(np.asarray(standing_in), array, strict=True)
+    np.testing.assert_array_equal(np.asarray(standing_in, dtype=np.float64), array.astype(np.float64), strict=True)
     np.testing.assert_array_equal(standing_in[:], array, strict=True)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from sparcl_ref import memory
+from sparcl_ref import Config, memory, train
 from sparcl_ref.streams import dataset, load_dataset, npz
 from sparcl_ref.streams.npz import ARRAYS, KERAS_ARRAYS, MEDMNIST_ARRAYS, as_images, read_data_set, read_npz
 from sparcl_ref.text import one_line
@@ -264,6 +264,29 @@ def test_damage_is_noticed_in_what_is_mapped_too(tmp_path, monkeypatch):
     (tmp_path / "data.npz").write_bytes(data)
     with pytest.raises(ValueError, match=r"data\.npz: cannot be read as arrays of numbers \(Bad CRC"):
         read_npz(tmp_path / "data.npz")
+
+
+def test_a_run_on_mapped_images_is_the_same_to_the_bit(tmp_path, monkeypatch):
+    digits = load_dataset("digits")
+    np.savez(tmp_path / "digits-too.npz", **{key: getattr(digits, key) for key in ARRAYS})
+    config = Config(
+        dataset=str(tmp_path / "digits-too.npz"),
+        method="derpp",
+        model="mlp",
+        width=8,
+        sparsity=0.5,
+        epochs=3,
+        delta_k=2,
+        ddr_cutoff=1,
+        augmentation="crop_flip",
+        engine="numpy",
+    )
+    in_memory = train(config).history
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 1)
+    mapped = train(config).history
+    assert mapped.class_il_matrix == in_memory.class_il_matrix
+    assert mapped.epochs == in_memory.epochs
+    assert mapped.data_removed == in_memory.data_removed != []
 
 
 def test_a_data_set_larger_than_memory_is_loaded_and_indexed(tmp_path, monkeypatch):
