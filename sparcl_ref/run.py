@@ -159,7 +159,7 @@ def execute(arguments: Sequence[str]) -> int:
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import drawing_problem
     from sparcl_ref.result import Result
-    from sparcl_ref.streams.catalogue import catalogue_text, download_missing
+    from sparcl_ref.streams.catalogue import catalogue_text, download_missing, remark
 
     options = parse(arguments)
     if options.list:
@@ -188,6 +188,7 @@ def execute(arguments: Sequence[str]) -> int:
         print(echo(configs, name, jobs, threads, directory), file=notes)
         print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
         remarks = [line for config in configs for line in config.warnings()]
+        remarks += [remark(name, dataset) for name, dataset in datasets.items()]
         for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
         ended = list(zip(configs, trained(configs, forecasts, jobs=jobs, threads=threads), strict=True))

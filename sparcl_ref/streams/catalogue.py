@@ -51,6 +51,12 @@ def catalogue_text() -> str:
     return columns(("data set", "images", "classes", "licence", "where, or how to get it"), rows, left=5)
 
 
+def remark(name: str, dataset: Dataset) -> str:
+    """What a reader of results on a data set has to know, loaded by that name; mostly nothing."""
+    known = DATASETS.get(name)
+    return known.remark(dataset) if isinstance(known, KnownDataset) else ""
+
+
 def download_missing(names: Iterable[str]) -> None:
     """Fetch those published data sets among the names that are not found; raises as `KnownDataset.download`."""
     for name in names:

@@ -99,6 +99,14 @@ class KnownDataset:
             raise ValueError(f"{found}: {error}") from error
         return dataset
 
+    def remark(self, dataset: Dataset) -> str:
+        """What a reader of the results has to know: that these are not all the images; nothing if they are."""
+        counts = ((len(dataset.train_y), self.train), (len(dataset.test_y), self.test))
+        if all(here == whole for here, whole in counts):
+            return ""
+        train, test = (f"{here:,} of {whole:,}" for here, whole in counts)
+        return f"{self.name} is an excerpt here, {train} training and {test} test images: no accuracy on the benchmark"
+
     def find(self) -> Path:
         """Its home, or the place with the most of its files in the first data folder that has any of them.
 

@@ -119,6 +119,12 @@ def test_a_data_folder_that_is_the_data_sets_own_is_a_place(roots, monkeypatch):
         TOY.find()
 
 
+def test_an_excerpt_is_called_so():
+    assert "is an excerpt here, 2 of 9,999 training and 2 of 9,999 test images" in TOY.remark(TOY("."))
+    assert dataclasses.replace(TOY, train=2, test=2).remark(TOY(".")) == ""
+    assert "2 of 2 training and 2 of 3 test" in dataclasses.replace(TOY, train=2, test=3).remark(TOY("."))
+
+
 def test_a_row_says_what_and_where(roots, tmp_path):
     own, _ = roots
     what = ("toy", "9,999 + 9,999", "2", "MIT")

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from sparcl_ref import Config, build, load_dataset, run, train
 from sparcl_ref.forecast import forecast
+from sparcl_ref.randomness import own_stream
 from sparcl_ref.report import aggregate, format_table
 from sparcl_ref.streams import SCENARIOS, Dataset, Plan, Scenario, domain_incremental, joint
 from sparcl_ref.streams.permuted import PERMUTED, PixelOrder
@@ -117,6 +118,8 @@ def test_seeds_and_methods_see_what_they_should():
         stream = build(dataclasses.replace(SPARSE, **changed)).stream
         return [transform.order.tolist() for transform in stream.dataset.train_x.transforms]
 
+    rng = own_stream(0, "scenario permuted")
+    assert orders() == [rng.permutation(64).tolist() for _ in range(3)], "drawn from nobody else's stream"
     assert orders() == orders(method="er", sparsity=None)
     assert orders() != orders(seed=1)
     assert len(orders(domains=None)) == 5
@@ -154,7 +157,9 @@ def test_a_page_and_a_table_are_made_of_it(tmp_path, capsys, monkeypatch):
     given_settings = ["--stream", "rotated", "--method", "er", "--domains", "2", "--validation", "0.2"]
     rest = ["--model", "mlp", "--width", "4", "--epochs", "1", "--engine", "numpy", "--out", str(tmp_path / "run")]
     assert run.main([*data, *given_settings, *rest]) == 0
-    assert "Accuracies are those on 0.2 of the training images, set aside for validation." in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "Accuracies are those on 0.2 of the training images, set aside for validation." in printed.out
+    assert "warning: fashion-mnist is an excerpt here, 2,500 of 60,000 training and 500 of 10,000 test" in printed.err
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["dataset"]["stream"] == "rotated"
     assert summary["dataset"]["validation"] == 0.2
