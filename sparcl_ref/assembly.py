@@ -11,6 +11,7 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, describe_model
 from sparcl_ref.layers import Dropout
+from sparcl_ref.memory import require_memory
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
@@ -47,6 +48,10 @@ def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> 
             ) from None
     if config.validation is not None:
         dataset = for_validation(dataset, config.validation, named_streams(config.seed)["validation"])
+    if not config.scenario.class_incremental:
+        # A label and an index of eight bytes for each image of each task.
+        per_task = 16 * (len(dataset.train_y) + len(dataset.test_y))
+        require_memory(f"--domains {config.domains or DOMAINS}", per_task * (config.domains or DOMAINS))
     plan = Plan(
         classes_per_task=config.classes_per_task,
         class_order=class_order(order, dataset.classes, rng),

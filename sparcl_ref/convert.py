@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sparcl_ref.command_line import Parser, Refused, main_guard, refusing, writing
+from sparcl_ref.memory import require_memory
 from sparcl_ref.streams.files import user_path
 from sparcl_ref.streams.image_folder import ImageFolder, find_images, image_reader, is_grey
 
@@ -100,6 +101,7 @@ def check(options: argparse.Namespace, out: Path) -> None:
     """Refuse, before anything is read, what cannot be."""
     if options.size is not None and options.size < 1:
         raise ValueError(f"--size must be at least 1, got {options.size}")
+    require_memory(f"--size {options.size}", 3 * (options.size or 0) ** 2)
     if options.seed < 0:
         raise ValueError(f"--seed must be at least 0, got {options.seed}")
     if options.test_fraction is not None and not 0 < options.test_fraction < 1:

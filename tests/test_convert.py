@@ -220,6 +220,7 @@ def test_requests_that_make_no_sense(tmp_path, capsys):
         ((pets, tmp_path / "no" / "pets.npz"), "there is no folder "),
         ((pets, tmp_path / "old.npz"), "exists already; choose another name, or --overwrite"),
         ((pets, out, "--size", 0), "--size must be at least 1, got 0"),
+        ((pets, out, "--size", 10**9), "--size 1000000000 takes 3,000,000,000,000,000,000 bytes of memory, and only"),
         ((pets, out, "--seed", -1), "--seed must be at least 0, got -1"),
         ((pets, out, "--test-fraction", 1), "--test-fraction must be above 0 and below 1, got 1.0"),
         ((pets, out, "--test-fraction", "nan"), "--test-fraction must be above 0 and below 1, got nan"),

@@ -159,6 +159,8 @@ def image_reader(*, size: int | None, channels: int) -> Callable[[Path], np.ndar
                 if size is not None:
                     image = ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR)
                 values = np.asarray(image)
+        except MemoryError:
+            raise
         except Exception as error:  # a damaged image may raise anything, from OSError to SyntaxError
             raise ValueError(f"{path} ({one_line(error)})") from error
         return values[None] if channels == 1 else np.moveaxis(values, 2, 0)

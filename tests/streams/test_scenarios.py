@@ -169,6 +169,13 @@ def test_a_page_and_a_table_are_made_of_it(tmp_path, capsys, monkeypatch):
     assert "Task-IL accuracy in %" not in page
 
 
+def test_more_tasks_than_fit_into_memory_are_refused_at_once():
+    with pytest.raises(
+        ValueError, match=r"^--domains 10000000000000 takes 287,520,000,000,000,000 bytes of memory, and"
+    ):
+        forecast(Config(stream="permuted", **SMALL | {"domains": 10**13}), load_dataset("digits"))
+
+
 def halves(dataset: Dataset, plan: Plan):
     """A scenario from outside: the images as they are, then upside down."""
     return domain_incremental(dataset, [rotation(0.0, 8, 8), rotation(180.0, 8, 8)])
