@@ -128,7 +128,7 @@ class Config:
                 f"--buffer-size must be at least 1 for the rehearsal method {self.method}, got {self.buffer_size}; "
                 "give it a buffer or choose --method sgd"
             )
-        self._check_scenario()
+        self.scenario.check(self)
         if self.nesterov and self.momentum == 0:
             raise ValueError("--nesterov needs a --momentum above 0")
         if self.dgm_q is not None:
@@ -147,22 +147,6 @@ class Config:
                 f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
                 "initial_mask, shrink and grow, or choose --budgets uniform"
             )
-
-    def _check_scenario(self) -> None:
-        """Settings that go with tasks of their own classes only, or with tasks of all classes only."""
-        if self.scenario.class_incremental:
-            if self.domains is not None:
-                raise ValueError(
-                    f"--domains needs a stream in which each task has all classes, got --stream {self.stream}; it has "
-                    "as many tasks as --classes-per-task makes"
-                )
-            return
-        every = f"every task of --stream {self.stream} has all classes"
-        if self.head == "single":
-            raise ValueError(f"--head single needs tasks with classes of their own, and {every}; choose --head full")
-        for name in ("class_order", "classes_per_task"):
-            if getattr(self, name) != getattr(Config, name):
-                raise ValueError(f"{flag(name)} has no effect where {every}; leave it out")
 
     @property
     def scenario(self) -> Scenario:

@@ -108,6 +108,11 @@ class Dataset:
         if not np.isfinite([self.scale, *self.mean, *self.std]).all() or self.scale <= 0 or min(self.std) <= 0:
             raise ValueError(f"scale and std must be positive, and all finite; got scale {self.scale}, {got}")
 
+    @classmethod
+    def from_arrays(cls, name: str, **arrays: np.ndarray) -> Dataset:
+        """The same with the name first, as earlier versions had it."""
+        return cls(*(arrays[key] for key in ("train_x", "train_y", "test_x", "test_y")), name=name)
+
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Shape (C, H, W) of one image."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from sparcl_ref.settings import flag
 from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.lazy import Transform, Transformed, with_images
 from sparcl_ref.streams.tasks import Stream, Task
@@ -55,6 +57,28 @@ class Scenario:
     title: str
     class_incremental: bool
     make: Callable[[Dataset, Plan], Stream]
+
+    def check(self, config: Any) -> None:
+        """Refuse settings of a run that have no effect on its tasks, or no meaning for them.
+
+        Raises
+        ------
+        ValueError
+            Naming the setting.
+        """
+        if self.class_incremental:
+            if config.domains is not None:
+                raise ValueError(
+                    f"--domains needs a stream in which each task has all classes, got --stream {config.stream}; it "
+                    "has as many tasks as --classes-per-task makes"
+                )
+            return
+        every = f"every task of --stream {config.stream} has all classes"
+        if config.head == "single":
+            raise ValueError(f"--head single needs tasks with classes of their own, and {every}; choose --head full")
+        for name in ("class_order", "classes_per_task"):
+            if getattr(config, name) != getattr(type(config), name):
+                raise ValueError(f"{flag(name)} has no effect where {every}; leave it out")
 
 
 def domain_incremental(dataset: Dataset, transforms: Sequence[Transform]) -> Stream:

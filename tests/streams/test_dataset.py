@@ -362,6 +362,12 @@ def test_four_arrays_are_a_data_set(images):
         np.testing.assert_array_equal(getattr(toy, key), array, strict=True)
 
 
+def test_the_earlier_way_is_understood():
+    old, new = Dataset.from_arrays("toy", **arrays()), Dataset(name="toy", **arrays())
+    assert (old.name, old.mean, old.classes) == (new.name, new.mean, new.classes)
+    np.testing.assert_array_equal(old.train_x, new.train_x, strict=True)
+
+
 def test_what_is_given_is_not_computed():
     toy = Dataset(**arrays(np.uint8), scale=0.5)
     assert toy.scale == 0.5
