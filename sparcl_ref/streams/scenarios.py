@@ -17,7 +17,7 @@ def make_split(dataset: Dataset, plan: Plan) -> Stream:
 
 SPLIT = Scenario("classes by turns", class_incremental=True, make=make_split)
 
-#: By name; ``SCENARIOS.register(name, scenario)`` adds one.
+#: By the name that ``--stream`` takes; ``SCENARIOS.register(name, scenario)`` adds one.
 SCENARIOS: Registry[Scenario] = Registry(
-    "scenario", {"split": SPLIT, "permuted": PERMUTED, "rotated": ROTATED}, base=Scenario
+    "stream", {"split": SPLIT, "permuted": PERMUTED, "rotated": ROTATED}, base=Scenario
 )
