@@ -11,12 +11,16 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, describe_model
 from sparcl_ref.layers import Dropout
+from sparcl_ref.memory import require_memory
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
+from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
-from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
+from sparcl_ref.streams import Dataset, Plan, Stream, class_order, joint
+from sparcl_ref.streams.scenario import DOMAINS
+from sparcl_ref.streams.validation import for_validation
 
 #: Numbers in an image of the digits.
 DIGITS_NUMBERS = 64
@@ -25,7 +29,9 @@ SMALL_FORWARD_MACS = 1_000_000
 
 
 def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> Stream:
-    """The tasks of a configuration; ``rng`` is the stream named "classes".
+    """The tasks of a configuration, of its scenario; ``rng`` is the stream named "classes".
+
+    Where the configuration asks for validation, the stream's data set has a part of the training images for testing.
 
     Raises
     ------
@@ -40,8 +46,19 @@ def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> 
             raise ValueError(
                 f"--class-order must be natural, random or label ids joined by commas, got {order!r}"
             ) from None
-    order = class_order(order, dataset.classes, rng)
-    stream = split(dataset, classes_per_task=config.classes_per_task, class_order=order)
+    if config.validation is not None:
+        dataset = for_validation(dataset, config.validation, named_streams(config.seed)["validation"])
+    if not config.scenario.class_incremental:
+        # A label and an index of eight bytes for each image of each task.
+        per_task = 16 * (len(dataset.train_y) + len(dataset.test_y))
+        require_memory(f"--domains {config.domains or DOMAINS}", per_task * (config.domains or DOMAINS))
+    plan = Plan(
+        classes_per_task=config.classes_per_task,
+        class_order=class_order(order, dataset.classes, rng),
+        domains=config.domains or DOMAINS,
+        rng=own_stream(config.seed, f"scenario {config.stream}"),
+    )
+    stream = config.scenario.make(dataset, plan)
     stream = joint(stream) if config.method_class.joint else stream
     smallest = min(len(task.train_index) for task in stream.training)
     if config.batch_size > smallest:

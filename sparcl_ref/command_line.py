@@ -108,6 +108,22 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Add --data-dir, which has its effect as soon as it is parsed."""
+
+    def folder(text: str) -> str:
+        from sparcl_ref.streams.files import look_first_in
+
+        try:
+            look_first_in(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return text
+
+    shown = "folder in which published data sets are looked for first, before those of SPARCL_REF_DATA"
+    parser.add_argument("--data-dir", type=folder, metavar="DIR", help=shown)
+
+
 def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
     """Import what --plugin names among the arguments; `Refused` if one cannot be imported."""
     scout = Parser(prog=f"python -m {program}", add_help=False)

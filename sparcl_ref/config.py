@@ -20,7 +20,7 @@ from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, req
 from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
-from sparcl_ref.streams import AUGMENTATIONS
+from sparcl_ref.streams import AUGMENTATIONS, SCENARIOS, Scenario
 from sparcl_ref.text import did_you_mean
 
 __all__ = ["Config", "flag", "own_settings"]
@@ -54,6 +54,11 @@ class Config:
     """
 
     dataset: str = setting("digits", "a data set's name (--list), or the path of an .npz file")
+    stream: str = setting("split", "how the data set becomes tasks", choices=SCENARIOS)
+    domains: int | None = setting(None, "tasks of a stream in which each has all classes; unset: 5", at_least=1)
+    validation: float | None = setting(
+        None, "fraction of each class's training images to measure on instead of the test images", above=0, below=1
+    )
     classes_per_task: int = setting(2, "classes that arrive with each task", at_least=1)
     class_order: str = setting("natural", "natural, random, or label ids joined by commas")
     augmentation: str = setting("none", "augmentation of new samples", choices=AUGMENTATIONS)
@@ -63,7 +68,7 @@ class Config:
     head: str = setting(
         "auto",
         "softmax of the loss on new samples: over all logits (full), over the task's own (single), "
-        "or single for SparCL and full otherwise (auto)",
+        "or single for SparCL on tasks with classes of their own, and full otherwise (auto)",
         choices=("auto", "full", "single"),
     )
     buffer_size: int = setting(200, "samples in the rehearsal buffer", at_least=0, needs=_BUFFER)
@@ -143,6 +148,7 @@ class Config:
                 f"--buffer-size must be at least 1 for the rehearsal method {self.method}, got {self.buffer_size}; "
                 "give it a buffer or choose --method sgd"
             )
+        self.scenario.check(self)
         if self.nesterov and self.momentum == 0:
             raise ValueError("--nesterov needs a --momentum above 0")
         if self.dgm_q is not None:
@@ -161,6 +167,10 @@ class Config:
                 f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
                 "initial_mask, shrink and grow, or choose --budgets uniform"
             )
+
+    @property
+    def scenario(self) -> Scenario:
+        return SCENARIOS.find(self.stream)
 
     @property
     def method_class(self) -> type[Method]:
@@ -194,7 +204,7 @@ class Config:
     def effective_head(self) -> str:
         """ "full" or "single"."""
         if self.head == "auto":
-            return "single" if self.sparse else "full"
+            return "single" if self.sparse and self.scenario.class_incremental else "full"
         return self.head
 
     @property

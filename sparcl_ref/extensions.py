@@ -14,10 +14,10 @@ from sparcl_ref.models import MODELS
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl.rules import PROFILES
-from sparcl_ref.streams import AUGMENTATIONS, DATASETS
+from sparcl_ref.streams import AUGMENTATIONS, DATASETS, SCENARIOS
 from sparcl_ref.text import one_line
 
-REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, AUGMENTATIONS)
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, SCENARIOS, AUGMENTATIONS)
 
 #: Position of a registry, name, thing.
 Added = list[tuple[int, str, Any]]

@@ -12,6 +12,7 @@ from typing import Any
 
 from sparcl_ref.command_line import (
     Parser,
+    add_data_option,
     add_plugin_option,
     add_settings,
     load_plugins_named,
@@ -75,6 +76,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     group.add_argument("--classes", type=int, metavar="N", help="of all tasks together")
     group.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
     group.add_argument("--task-size", type=int, metavar="N", help="training samples of a task")
+    add_data_option(parser)
     add_plugin_option(parser)
     add_settings(parser)
     options = parser.parse_args(arguments)

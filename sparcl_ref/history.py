@@ -64,6 +64,7 @@ class History:
 
     #: Row 0 untrained, row t after task t; a column per task.
     class_il_matrix: list[list[float]] = field(default_factory=list)
+    #: The same; empty where tasks have no classes of their own.
     task_il_matrix: list[list[float]] = field(default_factory=list)
     #: One row per epoch.
     epochs: list[dict[str, Any]] = field(default_factory=list)

@@ -86,9 +86,9 @@ class Result:
         return metrics.average_accuracy(self.class_il_matrix)
 
     @property
-    def task_il_accuracy(self) -> float:
-        """The same, argmax over each task's own classes."""
-        return metrics.average_accuracy(self.task_il_matrix)
+    def task_il_accuracy(self) -> float | None:
+        """The same, argmax over each task's own classes; None where tasks have none of their own."""
+        return metrics.average_accuracy(self.task_il_matrix) if len(self.task_il_matrix) else None
 
     @property
     def forgetting(self) -> float | None:
@@ -125,7 +125,7 @@ class Result:
             "seed": self.config.seed,
             "class_order": list(self.class_order),
             "class_il_matrix": self.history.class_il_matrix,
-            "task_il_matrix": self.history.task_il_matrix,
+            "task_il_matrix": self.history.task_il_matrix or None,
             "class_il_accuracy": self.class_il_accuracy,
             "task_il_accuracy": self.task_il_accuracy,
             "forgetting": self.forgetting,
@@ -172,15 +172,16 @@ class Result:
         try:
             history = History(
                 class_il_matrix=[list(row) for row in record["class_il_matrix"]],
-                task_il_matrix=[list(row) for row in record["task_il_matrix"]],
+                task_il_matrix=[list(row) for row in record["task_il_matrix"] or []],
                 epochs=[{key: value for key, value in row.items() if key not in ("name", "seed")} for row in epochs],
                 data_removed=[dict(row) for row in record.get("data_removed", ())],
             )
             if mask is not None:
                 history.mask_labels = list(mask["labels"])
                 history.mask_alive = [np.packbits(alive) for alive in mask["alive"]]
-            for matrix in (history.class_il_matrix, history.task_il_matrix):
-                metrics.checked_matrix(matrix)
+            metrics.checked_matrix(history.class_il_matrix)
+            if history.task_il_matrix:
+                metrics.checked_matrix(history.task_il_matrix)
             here = record.get("on_this_machine") or {}
             return cls(
                 name=record["name"],

@@ -61,6 +61,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
+    command_line.add_data_option(parser)
+    parser.add_argument("--download", action="store_true", help="fetch a published data set that is not found")
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
     options = parser.parse_args(arguments)
@@ -155,16 +157,20 @@ def execute(arguments: Sequence[str]) -> int:
     from sparcl_ref.report import drawing_problem
     from sparcl_ref.result import Result
     from sparcl_ref.saved import file_names
+    from sparcl_ref.streams.catalogue import catalogue_text, download_missing, remark
 
     options = parse(arguments)
     if options.list:
         kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
         print(columns(("kind", "names"), [(kind, ", ".join(names)) for kind, names in kinds], left=2))
+        print("\n" + catalogue_text())
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
     if not options.estimate:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
+    if options.download:
+        refusing(lambda: download_missing({config.dataset for config in configs}))
     jobs = min(options.jobs, len(configs))
     datasets, forecasts = refusing(lambda: check(configs, jobs=jobs))
     forecasts, whole = with_trials(configs, forecasts, threads=threads, jobs=jobs)
@@ -180,6 +186,7 @@ def execute(arguments: Sequence[str]) -> int:
         print("\n" + priced, file=notes, flush=True)
         remarks = [line for config in configs for line in config.warnings()]
         remarks += idle(configs, command_line.settings_from(options))
+        remarks += [remark(name, dataset) for name, dataset in datasets.items()]
         for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
         weights = [directory / "weights" / name for name in file_names((item.title, item.seed) for item in configs)]
@@ -232,6 +239,8 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
             "test": len(dataset.test_x),
             "shape": list(dataset.input_shape),
             "classes": dataset.classes,
+            "stream": results[0].config.stream,
+            "validation": results[0].config.validation,
         },
         "methods": [result.record() for result in results],
     }
@@ -258,6 +267,8 @@ def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any]
         order = "another for each seed, see summary.json"
         print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
         print(format_table(aggregate(summary["methods"]), width=min(terminal_width(), 80)), flush=True)
+        if part := summary["dataset"]["validation"]:
+            print(f"Accuracies are those on {part:g} of the training images, set aside for validation.")
         print(f"\n{outcome_text(summary['methods'])}", flush=True)
     if failure is not None:
         raise failure

@@ -254,7 +254,8 @@ class Trainer:
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
         self.history.class_il_matrix.append(class_il)
-        self.history.task_il_matrix.append(task_il)
+        if task_il is not None:
+            self.history.task_il_matrix.append(task_il)
 
     def _snapshot_mask(self) -> None:
         if self.regime is not None:

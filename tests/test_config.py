@@ -78,6 +78,14 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("profile", "draft", r"--profile must be one of paper, released, got 'draft'", {}),
     ("mix", "shrink", r"rule shrink must come from paper or released", {}),
     ("mix", "shrunk=paper", r"unknown rule 'shrunk'; choose among .*shrink", {}),
+    ("stream", "spilt", r"--stream must be one of split, permuted, rotated, got 'spilt'", {}),
+    ("domains", 0, r"--domains must be at least 1, got 0", {"stream": "permuted"}),
+    ("domains", 3, r"--domains needs a stream in which each task has all classes, got --stream split; ", {}),
+    ("validation", 0.0, r"--validation must be above 0 and below 1, got 0\.0", {}),
+    ("validation", 1.0, r"--validation must be above 0 and below 1, got 1\.0", {}),
+    ("head", "single", r"--head single needs tasks with classes of their own, and every task", {"stream": "rotated"}),
+    ("class_order", "random", r"--class-order has no effect where every task of --stream", {"stream": "rotated"}),
+    ("classes_per_task", 5, r"--classes-per-task has no effect where every task", {"stream": "rotated"}),
     ("seed", -1, r"--seed must be at least 0, got -1", {}),
     ("engine", "torch", r"--engine must be one of auto, numpy, numba, got 'torch'", {}),
 ]
@@ -134,8 +142,8 @@ def test_a_setting_out_of_range_is_named_with_what_is_accepted(name, value, mess
 
 
 def test_every_setting_that_has_a_range_is_among_them() -> None:
-    # Data sets and class orders are looked up when a stream is built; the rest are switches.
-    unlimited = {"dataset", "class_order", "ddr", "dgm"}
+    # Data sets are looked up when a stream is built; the rest are switches.
+    unlimited = {"dataset", "ddr", "dgm"}
     assert {row[0] for row in REFUSED} == OWNERS.keys() - unlimited
 
 

@@ -173,8 +173,8 @@ def test_files_are_as_large_as_forecast(tmp_path, monkeypatch) -> None:
 
 
 def test_pixels_of_four_bytes_weigh_four_times_as_much_in_the_buffer(digits) -> None:
-    wide = Dataset.from_arrays(
-        "wide",
+    wide = Dataset(
+        name="wide",
         train_x=digits.train_x.astype(np.float32), train_y=digits.train_y,
         test_x=digits.test_x.astype(np.float32), test_y=digits.test_y,
     )  # fmt: skip

@@ -30,7 +30,7 @@ def test_all_cells_are_shown_once_whatever_the_width(data, count, left, width):
         assert [word for found in words for word in found[keys:]] == list(row[keys:])
     for table in tables:
         # A column that does not fit beside the keys is shown all the same.
-        assert max(map(len, table)) <= width or len(table[0].split()) == keys + 1
+        assert max(map(len, table)) <= width or len(table[0].split()) <= keys + 1
 
 
 @given(st.lists(st.text("ab c", max_size=60), max_size=4).map("\n".join), st.integers(8, 40))

@@ -42,9 +42,7 @@ def dataset() -> Dataset:
     rng = np.random.default_rng(5)
     labels = np.repeat(np.arange(4), 10)
     images = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays(
-        "noise", train_x=images, train_y=labels, test_x=images[::2].copy(), test_y=labels[::2].copy()
-    )
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=images[::2].copy(), test_y=labels[::2].copy())
 
 
 def flattened(value, path=""):

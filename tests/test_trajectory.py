@@ -63,8 +63,8 @@ def digits() -> Dataset:
         return np.sort(np.concatenate([np.flatnonzero(labels == label)[:count] for label in range(6)]))
 
     train, test = part(full.train_y, 12), part(full.test_y, 2)
-    return Dataset.from_arrays(
-        "digits 0-5",
+    return Dataset(
+        name="digits 0-5",
         train_x=full.train_x[train],
         train_y=full.train_y[train],
         test_x=full.test_x[test],
@@ -79,9 +79,7 @@ def noise() -> Dataset:
     rng = np.random.default_rng(5)
     labels = np.repeat(np.arange(6), 10)
     images = rng.integers(0, 256, size=(60, 3, 32, 32), dtype=np.uint8)
-    return Dataset.from_arrays(
-        "noise", train_x=images, train_y=labels, test_x=images[::10].copy(), test_y=labels[::10].copy()
-    )
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=images[::10].copy(), test_y=labels[::10].copy())
 
 
 def assert_complete(run: Lockstep, *, steps: int, events: set[str]) -> None:

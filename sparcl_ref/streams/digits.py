@@ -70,6 +70,7 @@ DIGITS = KnownDataset(
     scale=1 / 16,
     mean=(0.305754,),  # written down, so that a run does not depend on the order of a summation
     std=(0.376217,),
+    source="it comes with the package",
     home=DIGITS_FILE,
     files=lambda place: [place],
     read=read,

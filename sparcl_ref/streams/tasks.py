@@ -1,4 +1,4 @@
-"""From a data set to a stream of tasks, each with its own classes, and from a task to an epoch of shuffled batches."""
+"""From a data set to a stream of tasks, and from a task to an epoch of shuffled batches."""
 
 from __future__ import annotations
 
@@ -41,15 +41,18 @@ class Stream:
     class_order : tuple of int
         All labels in the order in which they arrive.
     tasks : tuple of Task
-        What accuracy is measured on; their classes make up ``class_order``.
+        What accuracy is measured on.
     training : tuple of Task
         What is learnt, one after the other. The same as ``tasks``, but for `joint`.
+    class_incremental : bool
+        Whether each task has classes of its own, which together make up ``class_order``; if not, each has all of them.
     """
 
     dataset: Dataset
     class_order: tuple[int, ...]
     tasks: tuple[Task, ...]
     training: tuple[Task, ...]
+    class_incremental: bool = True
 
 
 def class_order(spec: str | Sequence[int], classes: int, rng: np.random.Generator) -> tuple[int, ...]:

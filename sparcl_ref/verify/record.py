@@ -60,8 +60,8 @@ def canonical_dataset() -> Dataset:
         return np.sort(np.concatenate(wanted))
 
     train, test = first(digits.train_y, SAMPLES_PER_CLASS), first(digits.test_y, TEST_SAMPLES_PER_CLASS)
-    return Dataset.from_arrays(
-        "digits 0-5",
+    return Dataset(
+        name="digits 0-5",
         train_x=digits.train_x[train],
         train_y=digits.train_y[train],
         test_x=digits.test_x[test],

@@ -145,7 +145,7 @@ def dataset(sizes: list[int], seed: int = 0) -> Dataset:
     images = rng.integers(0, 256, (len(labels), 1, 4, 4), dtype=np.uint8)
     test_y = np.arange(2 * len(sizes))
     test_x = rng.integers(0, 256, (len(test_y), 1, 4, 4), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=test_x, test_y=test_y)
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=test_x, test_y=test_y)
 
 
 @settings(max_examples=25)
