@@ -119,6 +119,7 @@ class Network(Layer):
             target[...] = checked[name]
         for parameter in self._parameters:
             parameter.clear_dead()
+            parameter.changed()
 
     def _checked(self, name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
         try:
@@ -272,6 +273,7 @@ def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., n
             for name, parameter in layer.own_parameters().items():
                 parameter.value[...] = draw(parameter.value.shape, layer.fan_in, rng, bias=name == "bias")
                 parameter.clear_dead()
+                parameter.changed()
 
 
 def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, *, bias: bool) -> np.ndarray:
