@@ -15,6 +15,7 @@ from sparcl_ref.assembly import build_network, build_stream, chosen_engine, spec
 from sparcl_ref.config import Config
 from sparcl_ref.cost import cost_record
 from sparcl_ref.cost.timing import pass_and_update_seconds
+from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
 from sparcl_ref.text import columns
@@ -63,6 +64,7 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     spec = spec_of(config, dataset)
     if config.sparse and not spec.unknown and not spec.sparsifiable:
         raise ValueError(f"--sparsity needs sparsifiable weights, and {config.model} has none; choose another --model")
+    check_pass_sizes(spec, config, sizes)
     record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,

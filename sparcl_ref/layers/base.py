@@ -131,6 +131,10 @@ class Layer:
         """Bytes for a batch of samples of that shape; raises as `output_shape` does."""
         raise NotStatedError(f"{self._label} does not say the memory it needs")
 
+    def least_samples(self, shape: Shape) -> int:
+        """The smallest batch of samples of that shape that train and probe mode accept."""
+        return 1
+
     @property
     def fan_in(self) -> int | None:
         """Inputs of each output, which decide how parameters are drawn; None for a layer whose start is set."""
