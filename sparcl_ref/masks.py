@@ -98,7 +98,10 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
         Weight shapes in network order.
     sparsity : float, str or Fraction
     kind : {"uniform", "erk", "global"}
-        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together.
+        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together. Each
+        budget is rounded by itself, so that several miss (1 - s) n together by up to half a weight for each layer that
+        is not full. Handing out the rest, as by largest remainders, would take a weight from some layer where the
+        sparsity falls; so a layer only ever gains from a lower sparsity, and masks can shrink and grow between any two.
 
     Returns
     -------
