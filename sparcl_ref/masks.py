@@ -184,9 +184,10 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
     if not np.isfinite(scores).all():
         first = np.argmin(np.isfinite(scores))
         raise ValueError(f"shrink: importance must be finite, got {scores[first]} at flat index {living[first]}")
-    order = np.argsort(-scores, kind="stable")
+    # Ascending from the back, so that the lower index is the later among equals; unsigned numbers have no negative.
+    order = np.argsort(scores[::-1], kind="stable")[len(living) - active :]
     kept = np.zeros(mask.size, dtype=bool)
-    kept[living[order[:active]]] = True
+    kept[living[::-1][order]] = True
     return kept.reshape(mask.shape)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def mlp(*, input_shape, classes, width=256, dtype=np.float32) -> Network:
     """Two hidden layers of ``width`` units with ReLU; the middle weight matrix is sparsifiable."""
     layers = {
         "flatten": Flatten(),
-        "fc1": Linear(int(np.prod(input_shape)), width, dtype=dtype),
+        "fc1": Linear(math.prod(input_shape), width, dtype=dtype),
         "relu1": ReLU(),
         "fc2": Linear(width, width, dtype=dtype, sparsifiable=True),
         "relu2": ReLU(),
