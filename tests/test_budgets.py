@@ -70,6 +70,11 @@ def test_budget_of_tiny_layers(n: int, sparsity: float) -> None:
         (10, 1.2, 0),
         (3, Fraction(1, 3), 2),
         (36864, "0.75", 9216),
+        # Where the exact number lies beside a half, or a whole number beside those that a float holds.
+        (1, "0.50000000000000000001", 0),
+        (1, "0.5", 1),
+        (2**53 + 1, 0, 2**53 + 1),
+        (2**60 + 2, "0.5", 2**59 + 1),
     ],
 )
 def test_budget_by_hand(n, sparsity, active) -> None:
