@@ -23,6 +23,7 @@ FIRST = {
     "sparcl_ref/draws.py": ("tests/test_draws.py", "tests/test_trainer.py"),
     "sparcl_ref/experiment.py": ("tests/test_experiment.py", "tests/test_trainer.py"),
     "sparcl_ref/fast": ("tests/fast",),
+    "sparcl_ref/fast/elementwise.py": ("tests/fast/test_pooling.py", "tests/fast/test_structures.py"),
     "sparcl_ref/fast/update.py": ("tests/fast/test_update.py",),
     "sparcl_ref/history.py": ("tests/test_history.py", "tests/test_trainer.py"),
     "sparcl_ref/layers": ("tests/layers",),
