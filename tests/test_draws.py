@@ -11,6 +11,7 @@ from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.experiment import build
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, Task
+from tests.noise import noise
 from tests.test_trainer import SMALL
 
 PLACE = Place(1, 1, 0)
@@ -18,10 +19,7 @@ PLACE = Place(1, 1, 0)
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    rng = np.random.default_rng(5)
-    labels = np.repeat(np.arange(4), 10)
-    images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images[::5], test_y=labels[::5])
+    return noise([20, 20])
 
 
 def decisions(dataset: Dataset, **changes) -> Decisions:

@@ -19,15 +19,13 @@ from sparcl_ref.models import build_model
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
+from tests.noise import noise
 from tests.test_trainer import SMALL
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    rng = np.random.default_rng(5)
-    labels = np.repeat(np.arange(4), 10)
-    images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images[::5], test_y=labels[::5])
+    return noise([20, 20])
 
 
 def test_weights_come_from_one_stream_and_masks_from_another(dataset: Dataset) -> None:

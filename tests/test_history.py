@@ -16,6 +16,7 @@ from sparcl_ref.history import EpochTotals
 from sparcl_ref.methods import Observation
 from sparcl_ref.optimizers import learning_rate
 from sparcl_ref.streams import Dataset
+from tests.noise import noise
 from tests.test_trainer import SMALL
 
 BATCHES = st.lists(
@@ -48,10 +49,7 @@ def test_means_of_an_epoch_count_each_sample_once_whatever_its_batch(batches) ->
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    rng = np.random.default_rng(5)
-    labels = np.repeat(np.arange(4), 10)
-    images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images[::5], test_y=labels[::5])
+    return noise([20, 20])
 
 
 @pytest.fixture(scope="module", params=["", "drop_last=released", "schedule=released"])

@@ -21,6 +21,7 @@ from sparcl_ref.policies import POLICIES
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
 from tests.layers.common import CASES, Case
+from tests.noise import noise
 from tests.policies.test_by_step import EveryThird
 
 REFUSED = r"would have 1 of the 2 samples that BatchNorm2d\(\d\) of convnet needs at once; choose another --"
@@ -29,14 +30,6 @@ DIED = "needs more than one value per channel"
 SMALL = Config(
     model="convnet", width=2, method="er", epochs=2, delta_k=2, batch_size=8, engine="numpy", dtype="float64"
 )
-
-
-def noise(sizes: list[int], side: int = 4) -> Dataset:
-    """Two classes a task, and as many training samples for each task as asked for."""
-    labels = np.concatenate([2 * task + np.arange(size) % 2 for task, size in enumerate(sizes)])
-    images = np.random.default_rng(0).integers(0, 256, (len(labels), 1, side, side), dtype=np.uint8)
-    test = np.arange(2 * len(sizes))
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images[: len(test)], test_y=test)
 
 
 def dies(config: Config, data: Dataset) -> bool:
@@ -102,17 +95,17 @@ DIES = [
 @pytest.mark.parametrize("changes", TRAINS, ids=str)
 def test_what_trains_is_not_refused(changes: dict) -> None:
     config = dataclasses.replace(SMALL, **changes)
-    assert not dies(config, noise([16, 16]))
-    assert refused(config, noise([16, 16])) == ""
+    assert not dies(config, noise([16, 16], side=4))
+    assert refused(config, noise([16, 16], side=4)) == ""
 
 
 @pytest.mark.parametrize(("changes", "why"), DIES, ids=str)
 def test_what_dies_on_the_way_is_refused_before_it_starts(changes: dict, why: str) -> None:
     config = dataclasses.replace(SMALL, **changes)
-    assert dies(config, noise([16, 16]))
-    assert re.search(why, said := refused(config, noise([16, 16]))), said
+    assert dies(config, noise([16, 16], side=4))
+    assert re.search(why, said := refused(config, noise([16, 16], side=4))), said
     with pytest.raises(ValueError, match=REFUSED):
-        train(config, dataset=noise([16, 16]), on_event=lambda event: pytest.fail("it has begun"))
+        train(config, dataset=noise([16, 16], side=4), on_event=lambda event: pytest.fail("it has begun"))
 
 
 @given(own.run_configs(model="convnet", width=2, dtype="float64", engine="numpy"), st.data())
@@ -121,14 +114,14 @@ def test_a_run_is_refused_exactly_if_it_dies(config: Config, data: st.DataObject
     config = dataclasses.replace(config, batch_size=max(2, config.batch_size))
     rest = data.draw(st.sampled_from([0, 0, 0, 1, 2]))
     sizes = [config.batch_size * data.draw(st.integers(1, 3)) + rest for _ in range(2)]
-    said = refused(config, noise(sizes))
+    said = refused(config, noise(sizes, side=4))
     if said == "" or re.search(REFUSED, said):
-        assert dies(config, noise(sizes)) == bool(said), said
+        assert dies(config, noise(sizes, side=4)) == bool(said), said
 
 
 def test_larger_images_are_taken_in_any_portions() -> None:
     for changes in ({"batch_size": 1}, {"buffer_size": 1}):
-        assert refused(dataclasses.replace(SMALL, **changes), noise([16, 16], side=8)) == ""
+        assert refused(dataclasses.replace(SMALL, **changes), noise([16, 16])) == ""
 
 
 @pytest.mark.parametrize(("buffer", "samples"), [(13, 16), (16, 13), (16, 16)])
@@ -143,7 +136,7 @@ def test_probes_between_steps_are_foreseen_as_far_as_the_policy_says(buffer: int
     config = dataclasses.replace(
         SMALL, policy="probing", sparsity=0.5, buffer_size=buffer, batch_size=4, ddr=False, dgm=False, width=4
     )
-    data = noise([16, 16])
+    data = noise([16, 16], side=4)
     assert (
         bool(re.search(f"probe of 13 samples of the {'buffer' if buffer == 13 else 'task'}", refused(config, data)))
         == dies(config, data)
@@ -194,5 +187,7 @@ def test_a_model_of_ones_own_is_looked_at_too(monkeypatch) -> None:
 
     monkeypatch.setitem(models.MODELS.added, "normed", normed)
     config = dataclasses.replace(SMALL, model="normed", width=None)
-    assert refused(config, noise([16, 16])) == ""
-    assert "that BatchNorm1d(16) of normed needs" in refused(dataclasses.replace(config, batch_size=3), noise([16, 16]))
+    assert refused(config, noise([16, 16], side=4)) == ""
+    assert "that BatchNorm1d(16) of normed needs" in refused(
+        dataclasses.replace(config, batch_size=3), noise([16, 16], side=4)
+    )
