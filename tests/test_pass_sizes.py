@@ -20,7 +20,6 @@ from sparcl_ref.pass_sizes import most_demanding
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
-from tests.layers.common import CASES, Case
 from tests.noise import noise
 from tests.policies.test_by_step import EveryThird
 
@@ -142,15 +141,6 @@ def test_probes_between_steps_are_foreseen_as_far_as_the_policy_says(buffer: int
         == dies(config, data)
         == (13 in (buffer, samples))
     )
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("mode", ["train", "probe"])
-def test_a_layer_takes_the_least_batch_that_it_asks_for(case: Case, mode: str) -> None:
-    layer, shape = case.layer(), case.shape[1:]
-    least, label = most_demanding(layer, shape)
-    assert (least, label) == ((2, "BatchNorm1d(4)") if case.name == "batchnorm-features" else (1, ""))
-    layer.forward(np.ones((least, *shape)), mode=mode)
 
 
 @pytest.mark.parametrize(
