@@ -15,6 +15,7 @@ from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
+from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
@@ -43,11 +44,12 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     draws = Draws() if draws is None else draws
     generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
+    spec = spec_of(config, dataset)
+    check_pass_sizes(spec, config, [len(task.train_index) for task in stream.training])
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
-    engine = chosen_engine(config.engine, spec_of(config, dataset))
-    model, descent = with_engine(engine, model)
+    model, descent = with_engine(chosen_engine(config.engine, spec), model)
     method = build_method(config, model, dataset, generators)
     sgd: Any = {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
     return Trainer(

@@ -17,6 +17,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, cost_record, predict
 from sparcl_ref.cost.work import Work, work_of
 from sparcl_ref.memory import peak_bytes
+from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
 
@@ -84,6 +85,7 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     spec = spec_of(config, dataset)
     if config.sparse and not spec.unknown and not spec.sparsifiable:
         raise ValueError(f"--sparsity needs sparsifiable weights, and {config.model} has none; choose another --model")
+    check_pass_sizes(spec, config, sizes)
     record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,7 @@ class Network(Layer):
             target[...] = checked[name]
         for parameter in self._parameters:
             parameter.clear_dead()
+            parameter.changed()
 
     def _checked(self, name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
         try:
@@ -172,7 +174,7 @@ def mlp(*, input_shape, classes, width=256, dtype=np.float32) -> Network:
     """Two hidden layers of ``width`` units with ReLU; the middle weight matrix is sparsifiable."""
     layers = {
         "flatten": Flatten(),
-        "fc1": Linear(int(np.prod(input_shape)), width, dtype=dtype),
+        "fc1": Linear(math.prod(input_shape), width, dtype=dtype),
         "relu1": ReLU(),
         "fc2": Linear(width, width, dtype=dtype, sparsifiable=True),
         "relu2": ReLU(),
@@ -274,6 +276,7 @@ def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., n
             for name, parameter in layer.own_parameters().items():
                 parameter.value[...] = draw(parameter.value.shape, layer.fan_in, rng, bias=name == "bias")
                 parameter.clear_dead()
+                parameter.changed()
 
 
 def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, *, bias: bool) -> np.ndarray:

@@ -134,6 +134,7 @@ class SGD:
             kept = parameter.frozen_entries()
             self.descend(parameter, lr)
             parameter.restore_frozen(kept)
+            parameter.changed()
 
     def is_finite(self, parameter: Parameter) -> bool:
         """Whether a gradient holds neither NaN nor infinity."""

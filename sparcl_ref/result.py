@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -208,7 +209,7 @@ class Result:
         """The mask of the largest sparsifiable layer over time; None for a dense method."""
         if self.mask_layer is None:
             return None
-        size = int(np.prod(self.mask_shape))
+        size = math.prod(self.mask_shape)
         alive = np.stack([np.unpackbits(bits, count=size).astype(bool) for bits in self.history.mask_alive])
         labels = self.history.mask_labels
         return {"layer": self.mask_layer, "shape": list(self.mask_shape), "labels": labels, "alive": alive}

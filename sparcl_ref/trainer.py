@@ -184,8 +184,7 @@ class Trainer:
         self.optimizer.step(self._lr())
         self.ledger.record_update(self.model)
         if self.buffer is not None:
-            ranks = self.buffer.presented + np.arange(len(indices))
-            event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
+            event.drawn = drawn = self.decisions.reservoir(self.place, self.buffer.ranks(len(indices)))
             event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=drawn)
         if self.regime is not None:
             self.regime.count(cursor.remaining, indices, step.correct)

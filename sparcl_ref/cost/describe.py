@@ -115,10 +115,10 @@ def _layer_specs(name: str, layer: Layer, reached: _Reached) -> Iterator[LayerSp
             groups=getattr(layer, "groups", 1),
             bias=sum(each.value.size for other, each in parameters.items() if other not in stated.per_entry),
             sparsifiable=parameters[key].sparsifiable,
-            visits=visits,
+            visits=int(visits),
             parameter=f"{name}.{key}",
             **common,
         )
     if stated.forward or stated.dx:
-        products = stated.forward, stated.dx
+        products = int(stated.forward), int(stated.dx)
         yield LayerSpec(name=f"{name}.products", weight_shape=(0,), visits=0, products=products, **common)

@@ -41,6 +41,10 @@ class EpochPlan:
     beside : tuple of (Passes, Counts)
         The probe of a mask action, and what the method computes beyond its batches: in the epoch, and around the task
         in its first and last epoch.
+    presented : int
+        Samples presented to the buffer before it.
+    probed : (int, int)
+        Samples of the task, and of the buffer, that the probe passes, in chunks; zeros without one.
     """
 
     task: int
@@ -51,6 +55,8 @@ class EpochPlan:
     counts: Counts
     passes: tuple[MaskedPasses, ...]
     beside: tuple[MaskedPasses, ...]
+    presented: int
+    probed: tuple[int, int]
 
 
 def epoch_sizes(samples: int, config: Config) -> list[int]:
@@ -104,12 +110,13 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
         before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
             probe: list[MaskedPasses] = []
-            scored = 0
+            probed, scored = (0, 0), 0
             for action in policy.actions(task, epoch) if config.sparse else ():
                 if not probe and (policy.probes if action.kind == "shrink" else policy.probes_to_grow):
                     # The first samples of the task and the whole buffer, once for all actions of the epoch.
                     remaining = before if rules.remove_after_mask_update else samples
-                    probe = [(Passes("probe", min(policy.probe_samples, remaining) + held()), masks.ungated)]
+                    probed = min(policy.probe_samples, remaining), held()
+                    probe = [(Passes("probe", sum(probed)), masks.ungated)]
                     scored = sum(masks.ungated.active.values())
                 masks = masks_at(action.sparsity)
             batches = partial(_batches, config, samples, presented, replays=task >= rules.replay_from_task)
@@ -119,7 +126,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
             gated = masks.usual
             beside += own("epoch", task, samples, gated, steps=steps)
-            presented += current
+            before_it, presented = presented, presented + current
             if epoch == config.epochs:
                 beside += own("end_task", task, samples, gated)
             yield EpochPlan(
@@ -136,6 +143,8 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                     (Passes("replay", refresh_replay), masks.ungated),
                 ),
                 beside=(*probe, *beside),
+                presented=before_it,
+                probed=probed,
             )
             before, beside = samples, []
 

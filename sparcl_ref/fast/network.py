@@ -12,6 +12,7 @@ from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_grad
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Pass, enter, leave
 from sparcl_ref.fast.threads import TURN, single_threaded
+from sparcl_ref.layers import Parameter
 from sparcl_ref.models import Network
 
 
@@ -50,6 +51,9 @@ class FastNetwork(Network):
         self.nodes = compiler.nodes
         self._pool = Pool(self.dtype)
         self._run: Pass | None = None
+
+    def _relied_on(self) -> Sequence[Parameter]:
+        return self._parameters
 
     def zero_grads(self) -> None:
         for packing in self._packings.values():

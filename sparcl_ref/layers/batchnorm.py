@@ -101,6 +101,9 @@ class _BatchNorm(Uncounted):
             "num_batches_tracked": self.num_batches_tracked,
         }
 
+    def least_samples(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[1:]) == 1 else 1
+
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint(kept_bytes=load.size(shape))  # the deviations from the mean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -130,3 +131,6 @@ class Passes:
     kind: str
     samples: int
     backward: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", operator.index(self.samples))

@@ -17,6 +17,15 @@ SCOPE = (
 
 #: The longest prefix of a changed file's path decides.
 FIRST = {
+    "sparcl_ref/assembly.py": ("tests/test_assembly.py", "tests/test_experiment.py", "tests/test_forecast.py"),
+    "sparcl_ref/config.py": ("tests/test_config.py",),
+    "sparcl_ref/cost": ("tests/cost",),
+    "sparcl_ref/draws.py": ("tests/test_draws.py", "tests/test_trainer.py"),
+    "sparcl_ref/experiment.py": ("tests/test_experiment.py", "tests/test_trainer.py"),
+    "sparcl_ref/fast": ("tests/fast",),
+    "sparcl_ref/fast/elementwise.py": ("tests/fast/test_pooling.py", "tests/fast/test_structures.py"),
+    "sparcl_ref/fast/update.py": ("tests/fast/test_update.py",),
+    "sparcl_ref/history.py": ("tests/test_history.py", "tests/test_trainer.py"),
     "sparcl_ref/layers": ("tests/layers",),
     "sparcl_ref/layers/base.py": ("tests/layers/test_base.py", "tests/layers"),
     "sparcl_ref/layers/batchnorm.py": ("tests/layers/test_batchnorm.py",),
@@ -29,16 +38,19 @@ FIRST = {
     "sparcl_ref/layers/relu.py": ("tests/layers/test_relu.py",),
     "sparcl_ref/layers/residual.py": ("tests/layers/test_residual.py",),
     "sparcl_ref/layers/sequential.py": ("tests/layers/test_sequential.py",),
+    "sparcl_ref/layers/unchanged.py": ("tests/layers/test_unchanged.py",),
     "sparcl_ref/layers/windows.py": ("tests/layers/test_windows.py", "tests/layers/test_pooling.py"),
     "sparcl_ref/losses.py": ("tests/test_losses.py", "tests/test_regressions.py"),
-    "sparcl_ref/masks.py": ("tests/test_masks.py", "tests/test_budgets.py"),
+    "sparcl_ref/masks.py": ("tests/test_masks.py", "tests/test_budgets.py", "tests/test_large_counts.py"),
     "sparcl_ref/methods": ("tests/methods",),
+    "sparcl_ref/methods/joint.py": ("tests/cost/test_paper.py", "tests/methods"),
     "sparcl_ref/metrics.py": ("tests/test_metrics.py",),
     "sparcl_ref/models.py": ("tests/torch_twin",),
     "sparcl_ref/optimizers.py": ("tests/test_learning_rate.py", "tests/test_optimizers.py"),
-    "sparcl_ref/replay.py": ("tests/test_replay.py", "tests/test_reservoir.py"),
+    "sparcl_ref/pass_sizes.py": ("tests/test_pass_sizes.py",),
+    "sparcl_ref/replay.py": ("tests/test_replay.py", "tests/test_reservoir.py", "tests/test_large_counts.py"),
     "sparcl_ref/sparcl": ("tests/sparcl",),
-    "sparcl_ref/sparcl/ddr.py": ("tests/sparcl/test_ddr.py",),
+    "sparcl_ref/sparcl/ddr.py": ("tests/sparcl/test_ddr.py", "tests/test_large_counts.py"),
     "sparcl_ref/sparcl/dgm.py": ("tests/sparcl/test_dgm.py",),
     "sparcl_ref/sparcl/importance.py": ("tests/sparcl/test_importance.py", "tests/sparcl/test_probe.py"),
     "sparcl_ref/policies": ("tests/policies",),
@@ -48,7 +60,7 @@ FIRST = {
     "sparcl_ref/sparcl/rules.py": ("tests/sparcl/test_rules.py", "tests/test_regressions.py"),
     "sparcl_ref/sparcl/structured.py": ("tests/sparcl/test_structured.py", "tests/test_regressions.py"),
     "sparcl_ref/sparcl/tdm.py": ("tests/sparcl/test_tdm.py",),
-    "sparcl_ref/trainer.py": ("tests/test_regressions.py",),
+    "sparcl_ref/trainer.py": ("tests/test_history.py", "tests/test_regressions.py", "tests/test_trainer.py"),
 }
 
 #: All else that could notice a wrong rule; loaders, reports, costs and the compiled engine are not asked.
