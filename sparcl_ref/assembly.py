@@ -15,7 +15,7 @@ from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
+from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
 
 #: Numbers in an image of the digits.
@@ -67,7 +67,7 @@ def smallest_epoch(config: Config, samples: int) -> int:
     if not (config.sparse and config.ddr):
         return samples
     reached = stages_reached(epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
-    return ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
+    return config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
 
 
 def spec_of(config: Config, dataset: Dataset) -> ModelSpec:

@@ -157,7 +157,7 @@ def test_a_released_run_removes_what_was_least_forgotten() -> None:
 
 @pytest.mark.parametrize("structure", structured.STRUCTURES)
 def test_structured_masks_follow_their_own_rules_without_a_probe(structure) -> None:
-    shrink, grow = structured.STRUCTURES[structure]
+    shrink, grow, _ = structured.STRUCTURES[structure]
     net = tiny.stack([3, 8, 12, 8, 4])
     dense = {parameter.name: parameter.value.copy() for parameter in net.parameters()}
     subject = regime(net=net, structure=structure, sparsity=0.6, p_intra=0.1, p_inter=0.3)
