@@ -85,28 +85,44 @@ def best_patterns(weight: np.ndarray, sparsity: float | Fraction = 0) -> np.ndar
 def grow_patterns(weight: np.ndarray, sparsity: float | Fraction, rng: np.random.Generator) -> np.ndarray:
     """Empty kernels join with a random pattern (all entries, for kernels that are not 3x3), equally many per channel.
 
-    int(empty - t in) kernels join in each output channel, t from `kernel_sparsity`; none where no channel has an empty
-    kernel.
+    How many, and when that is refused, says `kernels_to_grow`.
+    """
+    empty, joining = kernels_to_grow(weight, sparsity)
+    if exact(sparsity) <= 0:
+        return np.ones(weight.shape, dtype=bool)
+    alive = (weight != 0).reshape(*weight.shape[:2], -1)
+    table = _pattern_table()
+    for row, candidates, count in zip(alive, map(np.flatnonzero, empty), joining.tolist(), strict=True):
+        for kernel in choose(candidates, count, rng):
+            row[kernel] = table[rng.integers(len(table))] if weight.shape[2:] == (3, 3) else True
+    return alive.reshape(weight.shape)
+
+
+def kernels_to_grow(weight: np.ndarray, sparsity: float | Fraction) -> tuple[np.ndarray, np.ndarray]:
+    """Which kernels are empty, and how many of them join in each output channel.
+
+    That is int(empty - t in), t from `kernel_sparsity`; none where no channel has an empty kernel, and all at
+    sparsity 0.
+
+    Returns
+    -------
+    empty : ndarray of bool, shape (out, in)
+        Kernels whose weights sum to 0.
+    joining : ndarray of int, shape (out,)
 
     Raises
     ------
     ValueError
-        If in some channel that number is negative, or more than are empty.
+        If in some channel the number is negative, or more than are empty.
     """
     _need_kernels("pattern", weight)
-    alive = (weight != 0).reshape(*weight.shape[:2], -1)
-    if exact(sparsity) <= 0:
-        return np.ones(weight.shape, dtype=bool)
-    empty = weight.reshape(alive.shape).sum(axis=2) == 0
-    if not empty.any():
-        return weight != 0
-    target = kernel_sparsity(weight, sparsity)
-    table = _pattern_table()
-    for row, candidates in zip(alive, map(np.flatnonzero, empty), strict=True):
-        joining = units_to_grow("pattern", len(candidates), len(row), target)
-        for kernel in choose(candidates, joining, rng):
-            row[kernel] = table[rng.integers(len(table))] if weight.shape[2:] == (3, 3) else True
-    return alive.reshape(weight.shape)
+    empty = weight.reshape(*weight.shape[:2], -1).sum(axis=2) == 0
+    joining = np.count_nonzero(empty, axis=1)
+    if exact(sparsity) > 0 and empty.any():
+        target = kernel_sparsity(weight, sparsity)
+        counts = [units_to_grow("pattern", count, empty.shape[1], target) for count in joining.tolist()]
+        joining = np.array(counts, dtype=np.int64)
+    return empty, joining
 
 
 def keep_column_blocks(weight: np.ndarray, sparsity: float | Fraction) -> np.ndarray:
