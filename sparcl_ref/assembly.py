@@ -17,7 +17,7 @@ from sparcl_ref.models import Network, build_model
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
+from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.streams import Dataset, Plan, Stream, class_order, joint
 from sparcl_ref.streams.scenario import DOMAINS
 from sparcl_ref.streams.validation import for_validation
@@ -84,7 +84,7 @@ def smallest_epoch(config: Config, samples: int) -> int:
     if not (config.sparse and config.ddr):
         return samples
     reached = stages_reached(epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
-    return ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
+    return config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
 
 
 def spec_of(config: Config, dataset: Dataset) -> ModelSpec:

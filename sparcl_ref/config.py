@@ -162,6 +162,7 @@ class Config:
                 f"--sparsity needs a method that learns task by task, got {self.method}; choose another --method"
             )
         self.policy_class.check(self.schedule, self.policy_settings)
+        self.make_policy().actions(1, 1)  # refuses a schedule that its rule cannot follow
         if self.budgets != "uniform" and not self.rules.counts_budgets:
             raise ValueError(
                 f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "

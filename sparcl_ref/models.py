@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,16 @@ class Network(Layer):
     def sparsifiable(self) -> list[Parameter]:
         """The parameters under SparCL's mask: every weight but those of the stem, 1x1 shortcuts and the classifier."""
         return [parameter for parameter in self._parameters if parameter.sparsifiable]
+
+    def norms_after(self) -> dict[str, BatchNorm2d]:
+        """The batch-norm that reads a layer's output next, by the name of that layer's weight."""
+        found: dict[str, BatchNorm2d] = {}
+        for _, layer in self.named_layers():
+            for one, following in itertools.pairwise(_in_line(layer)):
+                weight = one.own_parameters().get("weight")
+                if weight is not None and isinstance(following, BatchNorm2d):
+                    found[weight.name] = following
+        return found
 
     def zero_grads(self) -> None:
         """Set every gradient to +0.0."""
@@ -163,6 +174,13 @@ class Network(Layer):
     @property
     def _label(self) -> str:
         return self.name
+
+
+def _in_line(layer: Layer) -> list[Layer]:
+    """The layers of nested Sequentials, in order."""
+    if not isinstance(layer, Sequential):
+        return [layer]
+    return [inner for child in layer.layers.values() for inner in _in_line(child)]
 
 
 def _conv3(fan_in: int, fan_out: int, dtype, *, stride: int = 1, sparsifiable: bool = True) -> Conv2d:

@@ -59,6 +59,8 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("delta_k", 0, r"--delta-k must be at least 1, got 0", {}),
     ("delta_k", 1, r"delta_k must lie in 2\.\.50 .* got 1", {"sparsity": 0.9}),
     ("delta_k", 51, r"delta_k must lie in 2\.\.50 .* got 51", {"sparsity": 0.9}),
+    ("delta_k", 51, r"delta_k must lie in 1\.\.50 .* got 51", {"sparsity": 0.9, "profile": "released"}),
+    ("p_intra", 0.02, r"must not exceed 1, got 0\.99 \+ 0\.02; lower one", {"sparsity": 0.99, "profile": "released"}),
     ("p_inter", -0.01, r"--p-inter must be in 0\.\.1, got -0\.01", {}),
     ("p_inter", 1.01, r"--p-inter must be in 0\.\.1, got 1\.01", {}),
     ("p_intra", -0.01, r"--p-intra must be in 0\.\.1, got -0\.01", {}),
@@ -103,6 +105,12 @@ ACCEPTED: list[dict[str, Any]] = [
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "p_inter": 0},
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "policy": "static"},
     {"sparsity": 0, "epochs": 1, "delta_k": 5},
+    {"sparsity": 0.9, "delta_k": 1, "profile": "released"},
+    {"sparsity": 0.9, "epochs": 10**20, "profile": "released"},
+    {"sparsity": 0.99, "p_intra": 0.01, "profile": "released"},
+    {"sparsity": 0.999, "profile": "released", "policy": "static"},
+    {"sparsity": 0.99, "p_intra": 0.02, "profile": "released", "epochs": 10},  # without an exchange in any epoch
+    {"sparsity": 0.99, "p_intra": 0.02},  # the paper's targets are limited to 1
     {"epochs": 1, "delta_k": 5},
     {"sparsity": 0.9, "dgm_q": 0.1},  # 0.9 + 0.1 in exact decimals: all gradients masked
     {"dgm_q": 1},

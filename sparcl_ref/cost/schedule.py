@@ -14,7 +14,7 @@ from sparcl_ref.cost.counts import Counts, counts_at
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
 from sparcl_ref.methods import Moment, Occasion, Passes
-from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
+from sparcl_ref.sparcl.ddr import completed_stage
 
 #: Passes, and the masks that they see.
 MaskedPasses = tuple[Passes, Counts]
@@ -69,7 +69,7 @@ def epoch_sizes(samples: int, config: Config) -> list[int]:
     """
     if not (config.sparse and config.ddr):
         return [samples] * config.epochs
-    left = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
+    left = config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
     sizes, now = [], samples
     for epoch in range(1, config.epochs + 1):
         sizes.append(now)

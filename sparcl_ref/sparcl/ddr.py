@@ -28,6 +28,11 @@ class StageStatistics:
         self.ever_correct = np.zeros(samples, dtype=bool)
         self.last_correct = np.zeros(samples, dtype=bool)
 
+    @property
+    def presented(self) -> np.ndarray:
+        """Whether a sample was trained on at all, an array of bool of shape (n,)."""
+        return self.ever_correct | (self.wrong > 0)
+
     def add(self, positions: np.ndarray, correct: np.ndarray) -> None:
         """Note one presentation of distinct samples, by position: the argmax over the whole head, before the update."""
         self.wrong[positions] += ~correct

@@ -70,11 +70,13 @@ FUNCTIONS = (
         Mistake("no flips for a sample that was never correct", lambda flips, **_: {"score": flips}),
     ),
     specify("frozen_zeros", "released", frozen_zeros, "SparCL's published code, rule 8",
-        "where at least a tenth of a parameter's initial entries are 0, those entries never train: so it is with "
+        "where more than a tenth of a parameter's initial entries are 0, those entries never train: so it is with "
         "every batch-norm bias",
         Argument("value", "float, any shape: the initial value of a parameter"),
         exactly("mask", "bool, shape of value: entries that train; all where nothing is frozen"),
         Mistake("nothing frozen", lambda value: {"mask": np.ones(value.shape, dtype=bool)}),
+        Mistake("exactly a tenth of zeros frozen",
+            lambda value: {"mask": value != 0} if 10 * np.count_nonzero(value == 0) == value.size else {}),
         Mistake("zeros frozen however few", lambda value: {"mask": value != 0}),
     ),
     specify("best_patterns", "released", best_patterns, "SparCL's published code, pattern sparsity",
