@@ -186,7 +186,8 @@ def _selected(options: argparse.Namespace) -> Any:
     from sparcl_ref.verify.check import select
 
     cases, functions = load_cases(), areas.functions()
-    return cases, functions, refusing(lambda: select(cases, functions, options.only))
+    dtype = "" if options.mode == "list" else options.dtype
+    return cases, functions, refusing(lambda: select(cases, functions, options.only, dtype))
 
 
 def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[str, str]:

@@ -35,6 +35,8 @@ def _ddr_sizes() -> Iterator[CaseSpec]:
         ("remove-all", "edge", 7, "1", 2, "nothing is left"),
         ("one-stage", "edge", 9, "0.5", 1, "4.5 round up to 5"),
         ("no-samples", "edge", 0, "0.3", 4, "an empty task"),
+        ("decimal-again", "adversarial", 50, "0.29", 1, "14.5 are gone; floating point is just below"),
+        ("large-odd", "adversarial", 33_554_435, "0.5", 2, "float32 has no digit left for one sample"),
     ):
         arguments = {"samples": samples, "rho": rho, "cutoff": cutoff}
         yield CaseSpec("ddr_sizes", name, kind, note, arguments, "paper")
@@ -62,6 +64,10 @@ def _misclassification_counts() -> Iterator[CaseSpec]:
     flipping = {"samples": 2, "positions": np.array([0, 1] * 4), "correct": np.array([True, False] * 4)}
     yield case("always-wrong", "adversarial", "every misclassification counts, not only flips", flipping)
     none = {"samples": 3, "positions": np.zeros(0, np.int64), "correct": np.zeros(0, bool)}
+    many = {"samples": 3, "positions": np.tile([2, 0], 300), "correct": np.tile([False, True], 300)}
+    yield case("wrong-300-times", "adversarial", "a count that 8 bits do not hold", many)
+    most = {"samples": 2, "positions": np.ones(70_000, np.int64), "correct": np.zeros(70_000, bool)}
+    yield case("wrong-70000-times", "adversarial", "a count that 16 bits do not hold", most)
     yield case("not-presented", "edge", "nothing is presented: all counts are 0", none)
 
 
@@ -75,6 +81,8 @@ def _completed_stage() -> Iterator[CaseSpec]:
         ("before-last", "edge", 9, 10, 3, 4, "one epoch follows"),
         ("first-epoch", "adversarial", 1, 10, 5, 4, "epochs count from 1: nothing is over after epoch 1"),
         ("each-epoch", "edge", 3, 10, 1, 4, "stages of one epoch"),
+        ("last-epoch-again", "adversarial", 20, 20, 10, 4, "no epoch follows the second stage"),
+        ("cutoff-again", "edge", 6, 50, 3, 2, "the last of two stages"),
     ):
         arguments = {"epoch": epoch, "epochs": epochs, "delta_k": delta_k, "cutoff": cutoff}
         yield CaseSpec("completed_stage", name, kind, note, arguments, "paper")
@@ -89,6 +97,8 @@ def _ddr_keep() -> Iterator[CaseSpec]:
         ("all-stay", "edge", [0, 2, 1], 3, "nothing goes"),
         ("all-go", "edge", [0, 2, 1], 0, "nothing stays"),
         ("never-wrong", "edge", [0, 0, 0, 0], 2, "all were right: still the lowest indices go"),
+        ("beyond-8-bits", "adversarial", [255, 256, 300, 12, 511, 100], 3, "counts that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", [65_535, 65_536, 70_000, 9, 131_073], 3, "counts that 16 bits do not hold"),
     ):
         arguments = {"counts": np.array(counts, np.int64), "keep": keep}
         yield CaseSpec("ddr_keep", name, kind, note, arguments, "paper")
@@ -173,6 +183,9 @@ def counts(samples, positions, correct, *, fault):
     if fault == "once":
         wrong[positions] += ~correct
         return wrong
+    if fault in ("uint8", "uint16"):
+        wrong = np.bincount(positions[~correct], minlength=samples)
+        return wrong.astype(fault).astype(np.int64)
     for position, right in zip(positions, correct, strict=True):
         counted = {"right ones": right, "flips": before[position] and not right}
         wrong[position] += counted.get(fault, not right)
@@ -190,6 +203,8 @@ def stage(epoch, epochs, delta_k, cutoff, *, fault):
 
 def keep_samples(counts, keep, *, fault):
     n = len(counts)
+    if fault in ("uint8", "uint16"):
+        counts = counts.astype(fault)
     if fault == "easy stay":
         return np.sort(np.argsort(counts, kind="stable")[:keep])
     if fault == "highest first":
@@ -216,6 +231,16 @@ WRONG = (
         likely="only wrong presentations right after a correct one counted"),
     Wrong("ddr-ever-wrong", "misclassification_counts", "ever wrong instead of how often", counts, fault="ever wrong",
         likely="a sample counted once at most"),
+    Wrong("ddr-uint8", "misclassification_counts", "counts are bytes", counts, fault="uint8",
+        likely="counts that wrap around at 256: kept in 8 bits"),
+    Wrong("ddr-uint16", "misclassification_counts", "counts have 16 bits", counts, fault="uint16",
+        likely="counts that wrap around at 65,536: kept in 16 bits"),
+    Wrong("keep-uint8", "ddr_keep", "counts are bytes", keep_samples, fault="uint8",
+        likely="counts that wrap around at 256: kept in 8 bits"),
+    Wrong("keep-uint16", "ddr_keep", "counts have 16 bits", keep_samples, fault="uint16",
+        likely="counts that wrap around at 65,536: kept in 16 bits"),
+    Wrong("sizes-float32", "ddr_sizes", "samples are counted in float32",
+        lambda samples, rho, cutoff: [int(np.float32(left)) for left in sizes(samples, rho, cutoff, fault="")]),
     Wrong("stage-last-epoch", "completed_stage", "data leave after the last epoch", stage, fault="last epoch",
         likely="a stage that the task ends with removes data, too"),
     Wrong("stage-cutoff", "completed_stage", "stages after the cutoff remove data", stage, fault="cutoff",

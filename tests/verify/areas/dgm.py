@@ -37,6 +37,8 @@ def _gradient_sparsity() -> Iterator[CaseSpec]:
         ("above-one", "edge", "0.9", "0.2", "limited to 1"),
         ("dense", "edge", "0", None, ".2 of a dense layer"),
         ("empty", "edge", "1", None, "nothing to mask"),
+        ("given-zero-again", "adversarial", "0.5", "0", "a q of 0 is not a missing q"),
+        ("above-one-again", "edge", "0.99", "0.05", "limited to 1"),
     ):
         yield CaseSpec("gradient_sparsity", name, kind, note, {"sparsity": sparsity, "q": q}, "paper")
 
@@ -56,6 +58,11 @@ def _gradient_mask() -> Iterator[CaseSpec]:
     yield case("half-up", "adversarial", mask, apart, "0.9625", "1.5 gradients round to 2")
     tied = draws.integers("dgm ties", shape, low=0, high=2).astype(np.float64)
     yield case("zeros-tie", "adversarial", mask, tied, "0.6", "gradients of 0 fill the number")
+    few = draws.integers("dgm few ties", shape, low=0, high=4) // 3 * 1.0
+    yield case("mostly-zeros", "adversarial", mask, few, "0.65", "gradients of 0 fill the number")
+    near = {"mask": mask, "importance": 1 + apart * 2.0**-40, "sparsity": "0.8"}
+    note = "importances that differ beyond float32 are not equal"
+    yield CaseSpec("gradient_mask", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
     yield case("fewer-live", "edge", mask, apart, "0.25", "30 wanted, 20 live: all keep their gradient")
     yield case("none", "edge", mask, apart, "1", "no gradient at all")
     yield case("all-dead", "edge", np.zeros(shape, bool), apart, "0.8", "nothing lives")
@@ -69,6 +76,9 @@ def _is_refresh() -> Iterator[CaseSpec]:
         ("between", "regular", 45, 30, "no refresh"),
         ("each", "edge", 7, 1, "every iteration"),
         ("other-interval", "adversarial", 30, 7, "the interval is a parameter"),
+        ("first-of-seven", "edge", 0, 7, "the first iteration of every epoch"),
+        ("beyond-8-bits", "adversarial", 300, 30, "an iteration that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", 65_550, 30, "an iteration that 16 bits do not hold"),
     ):
         arguments = {"iteration": iteration, "interval": interval}
         yield CaseSpec("is_refresh", name, kind, note, arguments, "paper")
@@ -91,6 +101,8 @@ def _dgm_step() -> Iterator[CaseSpec]:
         ("start-of-epoch", "regular", 0, {"grad_mask": mask}, "after a mask change every living weight had a gradient"),
         ("cancelling", "adversarial", 0, {"grad_replay": -current}, "parts that cancel are important all the same"),
         ("coefficients", "adversarial", 60, {"alpha": 64.0, "beta": 0.25}, "alpha belongs to the current batch"),
+        ("other-coefficients", "adversarial", 0, {"alpha": 0.125, "beta": 48.0, "grad_replay": replay / 64},
+         "beta belongs to the buffer"),
         ("ties", "adversarial", 0, {"grad_current": np.ones(shape), "grad_replay": -np.ones(shape)}, "the lower index"),
         ("poison-where-dead", "adversarial", 0, {"grad_current": poison}, "a dead weight's gradient is not read"),
         ("empty-buffer", "edge", 0, {"grad_replay": np.zeros(shape)}, "nothing is replayed yet"),
@@ -98,6 +110,11 @@ def _dgm_step() -> Iterator[CaseSpec]:
         ("dense", "edge", 0, {"mask": np.ones(shape, bool), "sparsity": "0"}, "every gradient"),
     ):
         yield CaseSpec("dgm_step", name, kind, note, {"iteration": iteration} | step | changes, "paper")
+
+
+    near = {"iteration": 0} | step | {"grad_current": 1 + current * 2.0**-40, "grad_replay": np.full(shape, 2.0)}
+    note = "gradients that differ beyond float32 are not equally important"
+    yield CaseSpec("dgm_step", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
 
 
 def _other_settings() -> Iterator[CaseSpec]:
@@ -180,6 +197,8 @@ def masked_fraction(sparsity, q, *, fault):
 def silence(mask, importance, sparsity, *, fault):
     wanted = count(mask.size, sparsity)
     living = int(mask.sum())
+    if fault == "float32":
+        importance = importance.astype(np.float32)
     if fault == "of the living":
         return kept(mask, importance, count(living, sparsity))
     if fault == "percentile":
@@ -209,6 +228,8 @@ def step(iteration, interval, mask, grad_mask, grad_current, grad_replay, sparsi
             scores = np.abs(total)
         if fault == "current only":
             scores = np.abs(current)
+        if fault == "float32":
+            scores = scores.astype(np.float32)
         if fault == "swapped":
             scores = beta * np.abs(current) + alpha * np.abs(replay)
         before = grad_mask
@@ -239,6 +260,8 @@ WRONG = (
         lambda iteration, interval: (iteration + 1) % interval == 0, likely="iterations counted from 1"),
     Wrong("refresh-not-first", "is_refresh", "the first iteration does not refresh",
         lambda iteration, interval: iteration > 0 and iteration % interval == 0, likely="no refresh at iteration 0"),
+    *(Wrong(f"refresh-{bits}-bits", "is_refresh", f"iterations are counted in {bits} bits",
+        lambda iteration, interval, limit=2**bits: iteration % limit % interval == 0) for bits in (8, 16)),
     Wrong("step-already-masked", "dgm_step", "importance of already masked gradients", step, fault="already masked",
         likely="importance of gradients that the mask in force has already silenced"),
     Wrong("step-of-total", "dgm_step", "importance of the summed gradient", step, fault="of the total",
@@ -247,6 +270,10 @@ WRONG = (
         likely="importance of the current batch's gradient alone"),
     Wrong("step-swapped", "dgm_step", "alpha and beta are swapped", step, fault="swapped",
         likely="alpha and beta exchanged"),
+    Wrong("silence-float32", "gradient_mask", "importances are ranked in float32", silence, fault="float32",
+        likely="ranked in float32, where importances that differ are equal"),
+    Wrong("step-float32", "dgm_step", "importances are ranked in float32", step, fault="float32",
+        likely="ranked in float32, where importances that differ are equal"),
     Wrong("step-narrows", "dgm_step", "a refresh only narrows the mask in force", step, fault="narrows"),
     Wrong("step-late", "dgm_step", "refreshed one iteration late", step, fault="late",
         likely="refreshed one iteration late"),

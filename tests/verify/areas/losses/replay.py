@@ -54,6 +54,19 @@ def cases() -> Iterator[CaseSpec]:
         {**current, **replay, "weight": 0.375},
     )  # fmt: skip
     yield CaseSpec(
+        "er_loss", "single-head-weight", "regular", "the single head on replayed samples; a weight fixed in the code",
+        {"logits": floats("replay z again", (3, 6)), "labels": np.array([5, 2, 5]), "classes": [5, 2],
+         "replay_logits": floats("old z again", (3, 6)), "replay_labels": np.array([1, 2, 0]), "weight": 2.5},
+    )  # fmt: skip
+    yield CaseSpec(
+        "derpp_loss", "single-head-coefficients", "regular",
+        "the single head on replayed samples; coefficients fixed in the code",
+        {"logits": floats("dark step z", (3, 6)), "labels": np.array([5, 2, 5]), "classes": [5, 2],
+         "dark_logits": floats("dark z again", (2, 6)), "dark_targets": floats("dark t again", (2, 6)),
+         "replay_logits": floats("old z third", (3, 6)), "replay_labels": np.array([1, 2, 0]), "alpha": 0.625,
+         "beta": 1.5},
+    )  # fmt: skip
+    yield CaseSpec(
         "derpp_loss", "coefficients", "regular", "a and b exchanged; a coefficient in the loss that the gradient lacks",
         {**current, **dark, **replay, "alpha": 0.75, "beta": 0.25},
     )  # fmt: skip

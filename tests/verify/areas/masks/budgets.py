@@ -39,6 +39,8 @@ def _budget() -> Iterator[CaseSpec]:
         ("no-weights", "edge", 0, "0.5", "a layer without weights"),
         ("almost-empty", "edge", 1000, "0.9995", "half a weight rounds up to one"),
         ("beyond-one", "edge", 1000, "1.005", "sparsity is limited to 1; a negative count is none"),
+        ("small-fraction", "regular", 13, "0.9", "1.3 weights: rounding up gives 2"),
+        ("beyond-float64", "adversarial", 2**53 + 1, "0", "float64 has no digit left for one weight"),
         ("below-zero", "edge", 1000, "-0.01", "sparsity is limited to 0; more than all cannot live"),
     ):  # fmt: skip
         yield CaseSpec("budget", name, kind, note, {"n": n, "sparsity": sparsity}, "paper")
@@ -60,6 +62,8 @@ def _budgets() -> Iterator[CaseSpec]:
         ("uniform-decimal", "adversarial", [[5], [5], [5]], "0.9", "uniform", "half a weight in each layer rounds up"),
         ("erk-dense", "edge", SHAPES, "0", "erk", "every layer is dense"),
         ("erk-empty", "edge", SHAPES, "1", "erk", "no layer has weights"),
+        ("global-again", "adversarial", [[7], [7], [7]], "0.75", "global",
+         "5.25 rounds to 5; layer by layer 6 would live"),
         ("uniform-one-layer", "edge", [[10]], "0.75", "uniform", "one layer, 2.5 weights"),
     ):  # fmt: skip
         yield CaseSpec("budgets", name, kind, note, {"shapes": shapes, "sparsity": sparsity, "kind": budgets}, "paper")
@@ -71,6 +75,7 @@ def _erk_densities() -> Iterator[CaseSpec]:
         ("capped", "adversarial", SHAPES, "0.5", "densities above 1 without the cap"),
         ("capped-twice", "adversarial", SHAPES, "0.25", "one capping is not enough: eps is solved until none passes"),
         ("linear", "regular", [[100, 784], [10, 100]], "0.99", "linear layers have two dimensions"),
+        ("free-again", "regular", [[32, 16, 3, 3], [32, 32, 3, 3], [10, 32]], "0.9", "kernels of two sizes"),
         ("dense", "edge", SHAPES, "0", "all 1"),
         ("one-layer", "edge", [[16, 16, 3, 3]], "0.75", "a single layer has the density asked for"),
     ):
@@ -195,6 +200,15 @@ WRONG = (
     Wrong("budget-dead", "budget", "the dead are rounded, the living are what is left",
         lambda n, sparsity: n - count(n, 1 - min(max(Fraction(sparsity), 0), 1)),
         likely="the dead rounded half up, not the living"),
+    Wrong("budget-float32", "budget", "weights are counted in float32",
+        lambda n, sparsity: int(np.float32(count(n, sparsity)))),
+    Wrong("budget-float64", "budget", "weights are counted in float64",
+        lambda n, sparsity: int(float(count(n, sparsity)))),
+    Wrong("budget-at-least-one", "budget", "at least one weight lives",
+        lambda n, sparsity: max(1, count(n, sparsity)), likely="at least one weight lives"),
+    Wrong("budgets-at-least-one", "budgets", "at least one weight of each layer lives",
+        lambda **given: [max(1, active) for active in right_budgets(**given)] if given["kind"] != "erk" else
+            by_density(**given, cap=True), likely="at least one weight lives"),
     Wrong("budgets-erk-uncapped", "budgets", "ERK without the cap", partial(by_density, cap=False),
         likely="ERK without the cap at density 1"),
     Wrong("budgets-erk-clipped", "budgets", "ERK clipped, so that too few live", partial(by_density, cap=True),
