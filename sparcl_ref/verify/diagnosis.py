@@ -54,7 +54,10 @@ def _named(outcomes: Sequence[Outcome], possible: dict[str, tuple[str, ...]], dt
     explained: dict[str, int] = {}
     for cause in dict.fromkeys(cause for outcome in failed for cause in possible[outcome.case.id]):
         count = sum(cause in possible[outcome.case.id] for outcome in failed)
-        if 2 * count <= len(failed) or (cause == NARROW and not looks_rounded(differences)):
+        if 2 * count <= len(failed):
+            continue
+        # Many mistakes are small in some case; a narrow type is one in all of them.
+        if cause == NARROW and (count < len(failed) or not looks_rounded(differences)):
             continue
         if not any(contradicted(cause, one.case, one.function, dtype=dtype, wrong=wrong) for one in passed):
             explained[cause] = count

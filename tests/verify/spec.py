@@ -79,8 +79,8 @@ class CaseSpec:
         The plausible mistake this case tells from the right answer.
     arguments : dict
         By the protocol's argument names. Arrays are float64, int64 or bool (other integers and floats are widened);
-        floating entries must be numbers of float32, unless the case is for float64 alone. Everything else must be a JSON
-        value: None, bool, int, float, str, or a list of those (no tuples).
+        floating entries must be numbers of float32, unless the case is for float64 alone. Everything else must be a
+        JSON value: None, bool, int, float, str, or a list of those (no tuples).
     profile : {"both", "paper", "released"}
     dtype : {"", "float64", "float32"}
         The one type in which the case is asked, where its numbers mean nothing in the other; both unless given.
@@ -157,6 +157,8 @@ def widened(where: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in kinds:
         raise TypeError(f"{where}: arrays hold floats, integers or truth values, got {array.dtype}")
     copy = np.array(array, dtype=kinds[array.dtype.kind], order="C")
+    if array.dtype.kind == "u" and (copy < 0).any():
+        raise OverflowError(f"{where}: int64 does not hold {array.max()}")
     copy.flags.writeable = False
     return copy
 

@@ -11,7 +11,7 @@ import numpy as np
 from sparcl_ref.masks import exact
 from sparcl_ref.sparcl import ddr
 from sparcl_ref.sparcl.ddr import ddr_keep, ddr_sizes
-from sparcl_ref.verify.areas.masks.selection import falling, last_first, rising
+from sparcl_ref.verify.areas.masks.selection import FROM_THE_END, falling, last_first, rising
 from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCH, EPOCHS
 from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
@@ -19,6 +19,7 @@ from sparcl_ref.verify.mistake import Mistake, instead, more, of
 CUTOFF = Argument("cutoff", "int: stages that remove data", 4)
 POSITIONS = Argument("positions", "int (M,): the samples presented in a stage, in order; a sample may come again")
 CORRECT = Argument("correct", "bool (M,): whether each presentation was classified correctly, before the update")
+WRAPPED = "counts that wrap around at {:,}: kept in {} bits"
 _EQ2 = "SparCL, equation (2)"
 
 
@@ -86,6 +87,8 @@ FUNCTIONS = (
         Mistake("binary floating point instead of the decimal as written", partial(_sizes_by, _half_up, float)),
         Mistake("floor without the half", partial(_sizes_by, math.floor, exact)),
         Mistake("a half rounded to the even neighbour", partial(_sizes_by, round, exact)),
+        Mistake("rounded to the nearest in floating point: halves to even, decimals in binary",
+            partial(_sizes_by, round, float)),
     ),
     specify("misclassification_counts", "ddr", misclassification_counts, _EQ2,
         "during a stage each sample's misclassified presentations are counted, every one of them",
@@ -94,6 +97,8 @@ FUNCTIONS = (
         Mistake("a sample counted once at most", _at_most_once),
         Mistake("a sample that comes again counted once: += through an index array", _through_an_index),
         Mistake("only wrong presentations right after a correct one counted", _only_flips),
+        *(Mistake(WRAPPED.format(2**bits, bits), lambda right, bits=bits, **given: {
+            "counts": right(**given)["counts"] % 2**bits}, of_right=True) for bits in (8, 16)),
     ),
     specify("completed_stage", "ddr", completed_stage, _EQ2,
         "only a complete stage that another epoch follows removes data, and only up to the cutoff",
@@ -112,5 +117,8 @@ FUNCTIONS = (
         Mistake("the samples misclassified least kept", _kept_samples(rising)),
         Mistake("positions by count instead of ascending",
             lambda counts, keep: {"positions": last_first(counts)[:keep]}),
+        *(instead(WRAPPED.format(2**bits, bits), counts=lambda given, bits=bits: given["counts"] % 2**bits)
+            for bits in (8, 16)),
+        instead(FROM_THE_END, keep=lambda given: given["keep"] or len(given["counts"])),
     ),
 )  # fmt: skip

@@ -46,6 +46,20 @@ def _forgets_unstored(presented, capacity, draws):
     return {"slots": slots, "presented": presented}
 
 
+def _few_bits(bits):
+    """Ranks and draws of a reservoir in so few bits that they begin again at 0."""
+
+    def outputs(presented, capacity, draw=None, draws=()):
+        limit = 2**bits
+        if draw is not None:
+            return {"slot": _slot(presented % limit, capacity, draw % limit)}
+        ranks = range(presented, presented + len(draws))
+        slots = [_slot(rank % limit, capacity, drawn % limit) for rank, drawn in zip(ranks, draws, strict=True)]
+        return {"slots": slots, "presented": (presented + len(draws)) % limit}
+
+    return Mistake(f"ranks and draws that wrap around: kept in {bits} bits", outputs)
+
+
 def reservoir_fill(capacity, batch_sizes, uniforms):
     buffer, start = _buffer(capacity), 0
     for size in batch_sizes:
@@ -86,6 +100,7 @@ FUNCTIONS = (
         instead("presentations counted from 1", presented=more("presented", 1)),
         Mistake("the draw used while a slot is free",
             lambda presented, capacity, draw: {"slot": draw if draw < capacity else -1}),
+        *(_few_bits(bits) for bits in (8, 16, 32)),
     ),
     specify("reservoir_add", "replay", reservoir_add, _RESERVOIR,
         "the samples of a batch are presented one by one, and each counts, whether it is stored or not",
@@ -94,6 +109,7 @@ FUNCTIONS = (
         Mistake("presentations that are not stored are not counted", _forgets_unstored),
         Mistake("the count stands still within a batch", lambda presented, capacity, draws: {
             "slots": [_slot(presented, capacity, draw) for draw in draws]}),
+        *(_few_bits(bits) for bits in (8, 16)),
     ),
     specify("reservoir_fill", "replay", reservoir_fill, _RESERVOIR,
         "the count of presentations runs on over batches; within a batch a later sample replaces an earlier in its "
@@ -112,5 +128,7 @@ FUNCTIONS = (
         Mistake("the batch size whatever the buffer holds", lambda batch_size, **_: {"count": batch_size}),
         Mistake("the capacity taken for what is filled",
             lambda batch_size, capacity, **_: {"count": min(batch_size, capacity)}),
+        *(instead(f"presentations counted in {bits} bits",
+            presented=lambda given, bits=bits: given["presented"] % 2**bits) for bits in (8, 16)),
     ),
 )  # fmt: skip

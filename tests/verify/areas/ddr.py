@@ -37,6 +37,8 @@ def _ddr_sizes() -> Iterator[CaseSpec]:
         ("no-samples", "edge", 0, "0.3", 4, "an empty task"),
         ("decimal-again", "adversarial", 50, "0.29", 1, "14.5 are gone; floating point is just below"),
         ("large-odd", "adversarial", 33_554_435, "0.5", 2, "float32 has no digit left for one sample"),
+        ("large-odd-again", "adversarial", 50_000_001, "0.3", 4, "float32 has no digit left for one sample"),
+        ("halves-of-odd", "adversarial", 6, "0.75", 3, "1.5, 3 and 4.5 are gone: rounding to even agrees in the first"),
     ):
         arguments = {"samples": samples, "rho": rho, "cutoff": cutoff}
         yield CaseSpec("ddr_sizes", name, kind, note, arguments, "paper")
@@ -68,6 +70,8 @@ def _misclassification_counts() -> Iterator[CaseSpec]:
     yield case("wrong-300-times", "adversarial", "a count that 8 bits do not hold", many)
     most = {"samples": 2, "positions": np.ones(70_000, np.int64), "correct": np.zeros(70_000, bool)}
     yield case("wrong-70000-times", "adversarial", "a count that 16 bits do not hold", most)
+    most = {"samples": 1, "positions": np.zeros(65_536, np.int64), "correct": np.zeros(65_536, bool)}
+    yield case("wrong-65536-times", "adversarial", "a count of 16 bits is back at 0 here", most)
     yield case("not-presented", "edge", "nothing is presented: all counts are 0", none)
 
 
@@ -96,9 +100,11 @@ def _ddr_keep() -> Iterator[CaseSpec]:
         ("many-ties", "adversarial", draws.integers("ddr counts", 60, low=0, high=4).tolist(), 33, "an unstable sort"),
         ("all-stay", "edge", [0, 2, 1], 3, "nothing goes"),
         ("all-go", "edge", [0, 2, 1], 0, "nothing stays"),
+        ("all-equal-go", "edge", [1, 1, 1, 1], 0, "a slice from the end takes everything instead of nothing"),
         ("never-wrong", "edge", [0, 0, 0, 0], 2, "all were right: still the lowest indices go"),
         ("beyond-8-bits", "adversarial", [255, 256, 300, 12, 511, 100], 3, "counts that 8 bits do not hold"),
         ("beyond-16-bits", "adversarial", [65_535, 65_536, 70_000, 9, 131_073], 3, "counts that 16 bits do not hold"),
+        ("beyond-16-bits-again", "adversarial", [131_072, 1, 65_537, 2], 2, "counts that 16 bits do not hold"),
     ):
         arguments = {"counts": np.array(counts, np.int64), "keep": keep}
         yield CaseSpec("ddr_keep", name, kind, note, arguments, "paper")
@@ -165,6 +171,8 @@ def sizes(samples, rho, cutoff, *, fault):
         gone = share * samples * stage / cutoff
         if fault == "floats":
             left.append(samples - math.floor(float(rho) * samples * stage / cutoff + 0.5))
+        elif fault == "nearest in floats":
+            left.append(samples - round(float(rho) * samples * stage / cutoff))
         elif fault == "down":
             left.append(samples - math.floor(gone))
         elif fault == "half to even":
@@ -203,6 +211,8 @@ def stage(epoch, epochs, delta_k, cutoff, *, fault):
 
 def keep_samples(counts, keep, *, fault):
     n = len(counts)
+    if fault == "from the end":
+        return np.sort(np.argsort(counts, kind="stable")[-keep:])
     if fault in ("uint8", "uint16"):
         counts = counts.astype(fault)
     if fault == "easy stay":
@@ -219,6 +229,8 @@ WRONG = (
     Wrong("ddr-down", "ddr_sizes", "rounded down", sizes, fault="down", likely="floor without the half"),
     Wrong("ddr-half-even", "ddr_sizes", "halves are rounded to even", sizes, fault="half to even",
         likely="a half rounded to the even neighbour"),
+    Wrong("ddr-float-even", "ddr_sizes", "Python's round of a product of floats", sizes, fault="nearest in floats",
+        likely="rounded to the nearest in floating point: halves to even, decimals in binary"),
     Wrong("ddr-of-the-rest", "ddr_sizes", "each stage removes a fraction of what is left", sizes, fault="of the rest",
         likely="a fraction of what is left instead of the task's size"),
     Wrong("ddr-each-stage", "ddr_sizes", "each stage is rounded by itself", sizes, fault="each stage",
@@ -252,6 +264,8 @@ WRONG = (
         likely="the samples misclassified least kept"),
     Wrong("keep-ties", "ddr_keep", "among equals the highest index goes first", keep_samples, fault="highest first",
         likely="ties broken from the other end"),
+    Wrong("keep-from-the-end", "ddr_keep", "a slice [-keep:], which is everything for 0", keep_samples,
+        fault="from the end", likely="a slice [-k:] that takes everything for k = 0"),
     Wrong("keep-order", "ddr_keep", "positions come by count, not ascending", keep_samples, fault="by count",
         likely="positions by count instead of ascending"),
 )  # fmt: skip

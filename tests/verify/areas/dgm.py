@@ -63,6 +63,9 @@ def _gradient_mask() -> Iterator[CaseSpec]:
     near = {"mask": mask, "importance": 1 + apart * 2.0**-40, "sparsity": "0.8"}
     note = "importances that differ beyond float32 are not equal"
     yield CaseSpec("gradient_mask", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
+    near = {"mask": mask, "importance": 3 - apart * 2.0**-45, "sparsity": "0.7"}
+    yield CaseSpec("gradient_mask", "apart-beyond-float32-again", "adversarial", note, near, "paper", dtype="float64")
+    yield case("none-of-few", "edge", draws.truths("dgm few", shape, count=5), apart, "0.999", "no gradient at all")
     yield case("fewer-live", "edge", mask, apart, "0.25", "30 wanted, 20 live: all keep their gradient")
     yield case("none", "edge", mask, apart, "1", "no gradient at all")
     yield case("all-dead", "edge", np.zeros(shape, bool), apart, "0.8", "nothing lives")
@@ -79,6 +82,7 @@ def _is_refresh() -> Iterator[CaseSpec]:
         ("first-of-seven", "edge", 0, 7, "the first iteration of every epoch"),
         ("beyond-8-bits", "adversarial", 300, 30, "an iteration that 8 bits do not hold"),
         ("beyond-16-bits", "adversarial", 65_550, 30, "an iteration that 16 bits do not hold"),
+        ("beyond-16-bits-again", "adversarial", 65_536, 30, "an iteration that 16 bits do not hold"),
     ):
         arguments = {"iteration": iteration, "interval": interval}
         yield CaseSpec("is_refresh", name, kind, note, arguments, "paper")
@@ -101,8 +105,13 @@ def _dgm_step() -> Iterator[CaseSpec]:
         ("start-of-epoch", "regular", 0, {"grad_mask": mask}, "after a mask change every living weight had a gradient"),
         ("cancelling", "adversarial", 0, {"grad_replay": -current}, "parts that cancel are important all the same"),
         ("coefficients", "adversarial", 60, {"alpha": 64.0, "beta": 0.25}, "alpha belongs to the current batch"),
-        ("other-coefficients", "adversarial", 0, {"alpha": 0.125, "beta": 48.0, "grad_replay": replay / 64},
-         "beta belongs to the buffer"),
+        (
+            "other-coefficients",
+            "adversarial",
+            0,
+            {"alpha": 0.125, "beta": 48.0, "grad_replay": replay / 64},
+            "beta belongs to the buffer",
+        ),
         ("ties", "adversarial", 0, {"grad_current": np.ones(shape), "grad_replay": -np.ones(shape)}, "the lower index"),
         ("poison-where-dead", "adversarial", 0, {"grad_current": poison}, "a dead weight's gradient is not read"),
         ("empty-buffer", "edge", 0, {"grad_replay": np.zeros(shape)}, "nothing is replayed yet"),
@@ -111,10 +120,11 @@ def _dgm_step() -> Iterator[CaseSpec]:
     ):
         yield CaseSpec("dgm_step", name, kind, note, {"iteration": iteration} | step | changes, "paper")
 
-
     near = {"iteration": 0} | step | {"grad_current": 1 + current * 2.0**-40, "grad_replay": np.full(shape, 2.0)}
     note = "gradients that differ beyond float32 are not equally important"
     yield CaseSpec("dgm_step", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
+    near |= {"grad_current": np.full(shape, 64.0), "grad_replay": 1 - replay * 2.0**-40, "sparsity": "0.7"}
+    yield CaseSpec("dgm_step", "apart-beyond-float32-again", "adversarial", note, near, "paper", dtype="float64")
 
 
 def _other_settings() -> Iterator[CaseSpec]:
@@ -211,6 +221,8 @@ def silence(mask, importance, sparsity, *, fault):
         return kept(np.ones_like(mask), np.nan_to_num(importance), wanted)
     if fault == "nonzero only":
         return kept(mask, importance, min(wanted, living)) & (importance != 0)
+    if fault == "from the end":
+        return kept(mask, importance, min(wanted or living, living))
     if fault == "other end":
         turned = kept(mask.reshape(-1)[::-1], importance.reshape(-1)[::-1], min(wanted, living))
         return turned[::-1].reshape(mask.shape)
@@ -238,15 +250,21 @@ def step(iteration, interval, mask, grad_mask, grad_current, grad_replay, sparsi
             grad_mask = grad_mask & before
     elif fault == "no mask between":
         grad_mask = mask
+    if fault == "lifted" and iteration % interval == 0:
+        return grad_mask, np.where(mask, total, 0.0)
+    if fault == "replay heard":
+        return grad_mask, np.where(grad_mask, grad_current, 0.0) + np.where(mask, grad_replay, 0.0)
     return grad_mask, total * grad_mask if fault == "product" else np.where(grad_mask, total, 0.0)
 
 
 WRONG = (
     Wrong("dgm-fixed", "gradient_sparsity", "q is 0.05 at every sparsity", masked_fraction, fault="fixed"),
-    Wrong("dgm-zero-is-none", "gradient_sparsity", "a q of 0 is taken for none", masked_fraction, fault="zero is none"),
+    Wrong("dgm-zero-is-none", "gradient_sparsity", "a q of 0 is taken for none", masked_fraction, fault="zero is none",
+        likely="q = 0 taken for none given"),
     Wrong("dgm-scaled", "gradient_sparsity", "a given q is scaled by 1 - s", masked_fraction, fault="scaled",
         likely="q taken of the living weights instead of the whole layer"),
-    Wrong("dgm-unlimited", "gradient_sparsity", "s + q is not limited to 1", masked_fraction, fault="unlimited"),
+    Wrong("dgm-unlimited", "gradient_sparsity", "s + q is not limited to 1", masked_fraction, fault="unlimited",
+        likely="s + q not limited to 1"),
     Wrong("silence-living", "gradient_mask", "a fraction of the living weights", silence, fault="of the living",
         likely="s + q taken of the living weights instead of the whole layer"),
     Wrong("silence-all", "gradient_mask", "ranked among all entries, the dead too", silence, fault="all entries"),
@@ -254,6 +272,8 @@ WRONG = (
     Wrong("silence-dead", "gradient_mask", "dead weights get gradients", silence, fault="dead too",
         likely="dead entries compete and return"),
     Wrong("silence-nonzero", "gradient_mask", "gradients of importance 0 are left out", silence, fault="nonzero only"),
+    Wrong("silence-from-the-end", "gradient_mask", "a slice [-k:], which is everything for 0", silence,
+        fault="from the end", likely="a slice [-k:] that takes everything for k = 0"),
     Wrong("silence-ties", "gradient_mask", "ties are broken from the other end", silence, fault="other end",
         likely="ties broken from the other end"),
     Wrong("refresh-from-one", "is_refresh", "iterations are counted from 1",
@@ -274,6 +294,10 @@ WRONG = (
         likely="ranked in float32, where importances that differ are equal"),
     Wrong("step-float32", "dgm_step", "importances are ranked in float32", step, fault="float32",
         likely="ranked in float32, where importances that differ are equal"),
+    Wrong("step-lifted", "dgm_step", "the mask is lifted in the step that chooses it", step, fault="lifted",
+        likely="the gradient mask lifted where it is chosen: it silences from the next iteration on"),
+    Wrong("step-replay-heard", "dgm_step", "the replayed gradient is not silenced", step, fault="replay heard",
+        likely="the gradient of the replayed samples not silenced"),
     Wrong("step-narrows", "dgm_step", "a refresh only narrows the mask in force", step, fault="narrows"),
     Wrong("step-late", "dgm_step", "refreshed one iteration late", step, fault="late",
         likely="refreshed one iteration late"),

@@ -92,6 +92,8 @@ def _schedules() -> Iterator[CaseSpec]:
          ("step", 0.1, 4, 7)),
         ("step-three-quarters", "adversarial", "three quarters of 7 epochs round up to 6", ("step", 0.1, 6, 7)),
         ("step-given", "regular", "given milestones and factor ignored", ("step", 0.5, 9, 10, [2, 3, 8], 0.5)),
+        ("step-no-milestones-late", "adversarial", "an empty list taken for the default",
+         ("step", 0.25, 20, 20, [], 0.5)),
         ("step-no-milestones", "adversarial", "an empty list taken for the default", ("step", 0.5, 9, 10, [], 0.5)),
     ]:  # fmt: skip
         names = ("schedule", "base", "epoch", "epochs", "milestones", "gamma")

@@ -37,6 +37,7 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("rank-beyond-16-bits", "adversarial", 65_540, 200, 60_000, "a rank that 16 bits do not hold"),
         ("slot-beyond-16-bits", "adversarial", 66_000, 70_000, 3, "a buffer of more slots than 16 bits count"),
         ("draw-beyond-32-bits", "adversarial", 2**33, 200, 2**32 + 7, "a draw that 32 bits do not hold is no slot"),
+        ("rank-beyond-32-bits", "adversarial", 2**32 + 3, 200, 5000, "a rank that 32 bits do not hold"),
     ):
         arguments = {"presented": presented, "capacity": capacity, "draw": draw}
         yield CaseSpec("reservoir_slot", name, kind, note, arguments)
@@ -49,6 +50,7 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("same-slot", "adversarial", 6, 3, [1, 1, 1], "each replaces the one before"),
         ("across-full-again", "adversarial", 1, 3, [1, 0, 3, 2, 5], "the buffer becomes full within the batch"),
         ("across-8-bits", "adversarial", 254, 6, [3, 250, 256, 257], "ranks that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", 131_071, 4, [65_537, 131_072, 2], "ranks that 16 bits do not hold"),
         ("across-16-bits", "adversarial", 65_534, 6, [5, 65_000, 65_536, 65_537], "ranks that 16 bits do not hold"),
     ):
         arguments = {"presented": presented, "capacity": capacity, "draws": np.array(drawn, np.int64)}
@@ -75,6 +77,7 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("small-buffer-again", "adversarial", 64, 500, 20, "presented is not stored"),
         ("beyond-8-bits", "adversarial", 32, 260, 200, "a count that 8 bits do not hold"),
         ("beyond-16-bits", "adversarial", 32, 65_539, 200, "a count that 16 bits do not hold"),
+        ("beyond-16-bits-again", "adversarial", 8, 131_072, 50, "a count that 16 bits do not hold"),
     ):
         arguments = {"batch_size": batch_size, "presented": presented, "capacity": capacity}
         yield CaseSpec("replay_size", name, kind, note, arguments)

@@ -60,8 +60,15 @@ def _tdm_active_counts() -> Iterator[CaseSpec]:
         ("shrink-at-two", "edge", 200, 2, 4, {"delta_k": 2}, "one epoch only is expanded"),
         ("late-task", "adversarial", 1000, 7, 12, {}, "as many more live as in the second task, not six times as many"),
         ("first-task-again", "adversarial", 400, 1, 6, {"sparsity": "0.8", "p_inter": "0.1"}, "nothing is expanded"),
-        ("decimal-again", "adversarial", 50, 3, 6, {"sparsity": "0.8", "delta_k": 3, "p_inter": "0.21"},
-         "20.5 weights round up: 1 - (0.8 - 0.21) is not 0.41"),
+        (
+            "decimal-again",
+            "adversarial",
+            50,
+            3,
+            6,
+            {"sparsity": "0.8", "delta_k": 3, "p_inter": "0.21"},
+            "20.5 weights round up: 1 - (0.8 - 0.21) is not 0.41",
+        ),
     ):
         arguments = {"n": n, "task": task, "epochs": epochs} | SCHEDULE | changes
         yield CaseSpec("tdm_active_counts", name, kind, note, arguments, "paper")
@@ -175,7 +182,7 @@ WRONG = (
     Wrong("counts-second-task", "tdm_active_counts", "the second task alone is expanded", active_counts,
         fault="second task", likely="an expansion before the second task alone"),
     Wrong("counts-more-each-task", "tdm_active_counts", "each task is expanded further than the last", active_counts,
-        fault="more each task"),
+        fault="more each task", likely="an expansion that grows with the task"),
     Wrong("counts-floats", "tdm_active_counts", "targets are sums of floats", active_counts, fault="floats"),
     Wrong("counts-one-more", "tdm_active_counts", "expanded through epoch delta_k", active_counts,
         fault="one epoch more"),

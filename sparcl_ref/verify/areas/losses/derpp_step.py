@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -50,6 +51,15 @@ def _later_logits(right, **given):
     return stepped | {"logits": hidden @ stepped["w2"].T + stepped["b2"]}
 
 
+def _clipped(norm, right, **given):
+    """The step with gradients of a norm of at most so much over all parameters."""
+    names = ("w1", "b1", "w2", "b2")
+    steps = {name: right(**given | {"lr": 1.0})[name] - given[name] for name in names}
+    size = math.sqrt(sum(float((step**2).sum()) for step in steps.values()))
+    scale = given["lr"] * min(1.0, norm / size) if size else 0.0
+    return {name: given[name] + scale * step for name, step in steps.items()}
+
+
 def _head_masked_logits(fill, always, right, **given):
     logits = right(**given)["logits"]
     logits[:, np.setdiff1d(np.arange(logits.shape[1]), given["classes"])] = fill
@@ -80,6 +90,7 @@ FUNCTIONS = (
         instead("full-head loss where single-head is asked", head="full"),
         instead("single-head loss where full-head is asked", head="single"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
+        *(Mistake("the gradient clipped by its norm", partial(_clipped, norm), of_right=True) for norm in (1, 10, 100)),
         Mistake("logits stored from a pass after the update", _later_logits, of_right=True),
         *(Mistake("stored logits masked to the task's classes",
             partial(_head_masked_logits, fill, always), of_right=True)

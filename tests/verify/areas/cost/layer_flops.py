@@ -40,6 +40,9 @@ def _conv2d_flops() -> Iterator[CaseSpec]:
         ("odd-beyond-float64", "adversarial",
          {"size": [101, 103], "batch": 2**30 + 1, "active": 1153, "grad_active": 1151},
          "a count that float64 does not hold: FLOPs are whole numbers"),
+        ("odd-beyond-float64-again", "adversarial",
+         {"kernel": [1, 3], "size": [33, 35], "batch": 2**40 + 1, "active": 1021, "need_dx": False},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
         ("one-position", "edge", {"size": [3, 3], "padding": 0}, "the kernel fits once"),
         ("all-dead", "edge", {"active": 0}, "a layer without living weights"),
         ("no-gradient", "edge", {"active": 1152, "grad_active": 0}, "dW is not formed at all"),
@@ -63,6 +66,9 @@ def _linear_flops() -> Iterator[CaseSpec]:
          "a count that float32 does not hold"),
         ("odd-beyond-float64", "adversarial",
          {"in_features": 2**20 + 1, "out_features": 2**20 + 3, "batch": 2**14 + 1, "need_dx": False},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
+        ("odd-beyond-float64-again", "adversarial",
+         {"in_features": 2**27 + 1, "out_features": 2**27 + 5, "active": 2**53 + 3, "grad_active": 2**53 + 1},
          "a count that float64 does not hold: FLOPs are whole numbers"),
     ):  # fmt: skip
         yield CaseSpec("linear_flops", name, kind, note, shape | changes)

@@ -74,6 +74,10 @@ def cases() -> Iterator[CaseSpec]:
         "a variance that is at least eps, instead of eps added to it: alike where the variance is large",
         {"x": floats("norm beside", (2, 4, 3, 1), low=-(2.0**-6), high=2.0**-6), **affine, "eps": 2.0**-12},
     )  # fmt: skip
+    yield CaseSpec(
+        "batchnorm2d_forward", "momentum-zero-of-one-sample", "edge", "a momentum of 0 taken for none given",
+        {"x": few[:1], **other, "momentum": 0.0},
+    )  # fmt: skip
     for name, momentum in [("momentum-one", 1.0), ("momentum-zero", 0.0), ("momentum-quarter", 0.25)]:
         yield CaseSpec(
             "batchnorm2d_forward", name, "edge",
@@ -260,7 +264,7 @@ WRONG = (
     Wrong("norm-momentum-fixed", "batchnorm2d_forward", "momentum is 0.1 whatever is asked", forward,
         fault="momentum fixed", likely="momentum fixed at 0.1 in the code"),
     Wrong("norm-momentum-or", "batchnorm2d_forward", "a momentum of 0 is taken for none given", forward,
-        fault="momentum or default", likely="a momentum of 0 taken for the default"),
+        fault="momentum or default", likely="momentum = 0 taken for the default"),
     Wrong("norm-gradient-clamped", "batchnorm2d_backward", "the variance is at least eps, and eps is not added",
         backward, fault="clamped", likely="the variance limited from below by eps instead of eps added"),
     Wrong("norm-gradient-eps", "batchnorm2d_backward", "eps is 1e-5 whatever is asked", backward, fault="eps fixed",

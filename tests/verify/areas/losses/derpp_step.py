@@ -76,6 +76,8 @@ def cases() -> Iterator[CaseSpec]:
         ("large-gradients", "adversarial", "gradients clipped at norm 1, 10 or 100: nothing is clipped",
          {"images": batch["images"] * 16, "buffer_images": buffer["buffer_images"] * 16,
           "buffer_logits": buffer["buffer_logits"] * 64, "b1": network["b1"] * 4, "lr": 2.0**-6}),
+        ("larger-gradients", "adversarial", "gradients clipped at norm 1, 10 or 100: nothing is clipped",
+         {"images": batch["images"] * 64, "b1": network["b1"] * 16, "lr": 2.0**-10, **empty}),
         ("same-draw-twice", "adversarial",
          "the same slots in both draws still make two terms, one against logits and one against labels",
          {"dark_draw": np.array([1, 4]), "replay_draw": np.array([1, 4])}),

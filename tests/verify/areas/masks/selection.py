@@ -61,6 +61,9 @@ def _shrink() -> Iterator[CaseSpec]:
     near = {"mask": mask, "importance": 1 + apart * 2.0**-40, "active": 20}
     note = "importances that differ beyond float32 are not equal"
     yield CaseSpec("shrink", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
+    near = {"mask": mask, "importance": 2.0**20 - apart * 2.0**-12, "active": 7}
+    yield CaseSpec("shrink", "apart-beyond-float32-again", "adversarial", note, near, "paper", dtype="float64")
+    yield case("conv-to-none", "edge", mask, apart, 0, "all die; a slice from the end would take all")
     small = draws.truths("small", (3, 5), count=9)
     values = draws.distinct("small importance", (3, 5))
     yield case("to-none", "edge", small, values, 0, "all die")
