@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard, refusing, writing
 from sparcl_ref.verify.report import Finding
-from sparcl_ref.verify.runner import TIMEOUT
+from sparcl_ref.verify.runner import LOAD_TIMEOUT, TIMEOUT
 
 PROGRAM = "sparcl_ref.verify"
 _MODES = ("adapter", "list", "export", "outputs", "trace", "record")
@@ -47,7 +48,10 @@ def build_parser() -> argparse.ArgumentParser:
         help='an area, a function, or a pattern of cases such as "conv2d_*/*"; may be repeated',
     )  # fmt: skip
     parser.add_argument("--dtype", choices=("float64", "float32"), help="type under test [float64]")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help=f"limit of one call [{TIMEOUT:g}]")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds,
+        help=f"limit of one call, and of the import [{TIMEOUT:g}, {LOAD_TIMEOUT:g}]",
+    )  # fmt: skip
     parser.add_argument("--xfail", metavar="FILE", help='cases expected to fail, one a line: "case: reason"')
     parser.add_argument("--against", metavar="REF.npz", help="with --trace: the reference's trace, if recorded already")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
@@ -86,8 +90,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("junit", ("adapter", "outputs")),
         ("against", ("trace",)),
     ):
-        if getattr(options, name) and options.mode not in fitting:
+        if getattr(options, name) not in (None, []) and options.mode not in fitting:
             raise Refused(f"--{name} does not go with {options.mode}; it goes with {' or '.join(fitting)}")
+    options.load_timeout = options.timeout or LOAD_TIMEOUT
     options.dtype, options.timeout = options.dtype or "float64", options.timeout or TIMEOUT
     return options
 
@@ -105,6 +110,8 @@ def run_check(options: argparse.Namespace) -> int:
 
     cases, functions, pairs = _selected(options)
     reasons = _expected_failures(options, [case.id for case in cases])
+    if options.junit is not None:
+        writing(options.junit, lambda: _try_to_write(Path(options.junit)))
     if options.mode == "adapter":
         with tqdm(total=len(pairs), unit="case", leave=False, disable=None) as bar:
             report = refusing(
@@ -114,6 +121,7 @@ def run_check(options: argparse.Namespace) -> int:
                     functions=functions,
                     dtype=options.dtype,
                     timeout=options.timeout,
+                    load_timeout=options.load_timeout,
                     expected_failures=reasons,
                     on_outcome=lambda _: bar.update(),
                 )
@@ -126,9 +134,18 @@ def run_check(options: argparse.Namespace) -> int:
         found = diagnosed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
         report = Report(str(folder), options.dtype, found, strays(folder, cases))
     code = show(report, options)
-    if options.junit:  # last: a report that has been paid for is not lost to a wrong path
+    if options.junit:  # last: a report that has been paid for is not lost to a disk that is full now
         writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
     return code
+
+
+def _try_to_write(path: Path) -> None:
+    """Raise OSError where a file could not be written; one that is there keeps what it has."""
+    if path.exists():
+        with path.open("ab"):
+            return
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def show(found: Finding, options: argparse.Namespace) -> int:

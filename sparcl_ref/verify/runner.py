@@ -71,6 +71,8 @@ def run_case(case: Case, function: Function, interface: Interface, caller: Calle
     came = caller(Request(function.name, names, sizes, in_dtype(arguments, dtype)))
     if came.not_provided:
         return Outcome(case, function, "not provided", line=came.not_provided)
+    if came.outside:
+        return Outcome(case, function, "outside range", line=came.outside)
     if came.error:
         return Outcome(case, function, "failed", line=came.error)
     return judge(case, function, came.outputs, dtype=dtype)
@@ -145,6 +147,7 @@ def run_in_process(
 
 
 def expecting(outcome: Outcome, reasons: Mapping[str, str]) -> Outcome:
-    """The outcome with the adopter's reason to expect a failure, if there is one."""
-    reason = reasons.get(outcome.case.id, "")
+    """The outcome with a reason to expect its failure, if there is one: the adopter's, or the case's own."""
+    optional = outcome.case.optional if outcome.status == "failed" else ""
+    reason = reasons.get(outcome.case.id, optional)
     return dataclasses.replace(outcome, reason=reason) if reason else outcome

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparcl_ref.processes import end_with_parent
-from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter
+from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter, is_outside
 from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
 
 #: Entries beyond the expected number that are still sent back, so that a report can show them.
@@ -38,6 +38,7 @@ class Answer:
     outputs: dict[str, Returned] = field(default_factory=dict)
     error: str = ""  #: the exception in a line; empty if there was none
     not_provided: str = ""  #: why the adapter does not provide it; empty if it does
+    outside: str = ""  #: why the call is outside the adapter's range; empty if it is not
 
 
 class Request(NamedTuple):
@@ -57,7 +58,8 @@ def attempt(adapter: Any, request: Request, path: Path | None = None) -> Answer:
     except NotProvidedError as error:
         return Answer(not_provided=shown(str(error)))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an adapter are its failures, too
-        return Answer(error=describe_error(error, path))
+        said = describe_error(error, path)
+        return Answer(outside=said) if is_outside(error) else Answer(error=said)
     return Answer({name: _worth_sending(value, request.sizes.get(name, 0)) for name, value in outputs.items()})
 
 

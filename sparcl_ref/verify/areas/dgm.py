@@ -119,6 +119,7 @@ FUNCTIONS = (
         Mistake("s + q taken of the living weights instead of the whole layer", _share_of_the_living),
         Mistake(FROM_THE_END, lambda right, mask, **given: {"mask": kept if (
             kept := right(mask=mask, **given)["mask"]).any() else mask}, of_right=True),
+        uses=("budget", "shrink"),
     ),
     specify("is_refresh", "dgm", is_refresh, _DGM,
         "the gradient mask is chosen anew at iterations 0, interval, 2 interval, ... of each epoch",
@@ -154,5 +155,6 @@ FUNCTIONS = (
         Mistake("ranked in float32, where importances that differ are equal", _ranked_in_float32),
         Mistake("the update sees gradients where the gradient mask is not set",
             lambda **given: _grad(given["mask"], given)),
+        uses=("gradient_mask", "cgi", "is_refresh"),
     ),
 )  # fmt: skip

@@ -115,6 +115,7 @@ FUNCTIONS = (
         _scored("gradient importance (equation 3) without the weight's size",
             lambda w, g, b, *_: np.abs(g) + np.abs(b)),
         *_OR_DEFAULT,
+        uses=("cgi",),
     ),
     specify("probe_gradient", "importance", probe_gradient, f"{_EQ1}; chunked probe",
         "the gradient of the mean cross-entropy of batch-norm, flatten, linear, formed in chunks with each chunk's "
@@ -137,5 +138,6 @@ FUNCTIONS = (
         instead("eps fixed at 1e-5 in the code", eps=1e-5),
         scaled("the gradient of the summed loss instead of its mean", dweight=lambda given: len(given["x"])),
         instead("full-head loss where single-head is asked", classes=None),
+        uses=("cross_entropy", "batchnorm2d_forward", "linear_forward", "linear_backward"),
     ),
 )  # fmt: skip

@@ -98,5 +98,6 @@ FUNCTIONS = (
         exactly("active", "int (epochs,): living weights while each epoch trains"),
         *_SCHEDULE_MISTAKES,
         Mistake("the expansion between tasks never taken back", _never_back),
+        uses=("tdm_actions", "budget"),
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.verify.areas.losses.cross_entropy import LABELS
 from sparcl_ref.verify.areas.losses.mse_logits import BUZZEGA
-from sparcl_ref.verify.function import Argument, Output, specify
+from sparcl_ref.verify.function import Argument, Output, drawn, specify
 from sparcl_ref.verify.mistake import Mistake, instead, of
 
 
@@ -76,8 +76,8 @@ FUNCTIONS = (
         Argument("classes", "list of int: the current task's classes"),
         Argument("buffer_images", "float (F, D): the filled slots of the buffer; F may be 0"),
         Argument("buffer_labels", "int (F,)"), Argument("buffer_logits", "float (F, C): the logits stored with them"),
-        Argument("dark_draw", "int (K,): slots replayed with their stored logits, B'"),
-        Argument("replay_draw", "int (M,): slots replayed with their labels, B''"),
+        drawn("dark_draw", "int (K,): slots replayed with their stored logits, B'"),
+        drawn("replay_draw", "int (M,): slots replayed with their labels, B''"),
         Argument("head", '"full" or "single": over which logits the loss on the current batch is', "full"),
         Argument("alpha", "float: a", 0.1), Argument("beta", "float: b", 0.5),
         Argument("lr", "float: learning rate of plain gradient descent", 0.03),
@@ -95,5 +95,7 @@ FUNCTIONS = (
         *(Mistake("stored logits masked to the task's classes",
             partial(_head_masked_logits, fill, always), of_right=True)
             for fill in (0.0, -np.inf) for always in (False, True)),
+        uses=("relu_forward", "relu_backward", "derpp_loss", "mse_logits", "cross_entropy", "linear_forward",
+            "linear_backward"),
     ),
 )  # fmt: skip

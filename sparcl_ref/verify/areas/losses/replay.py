@@ -80,6 +80,7 @@ FUNCTIONS = (
         LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", 1.0),
         _LOSS, _DLOGITS, _DREPLAY,
         *_mistakes({"weight": 1.0}, "dreplay_logits"),
+        uses=("cross_entropy",),
     ),
     specify("derpp_loss", "losses", derpp_loss, f"{BUZZEGA}, equation of DER++",
         "L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B''): three passes, two independent draws; an empty "
@@ -91,5 +92,6 @@ FUNCTIONS = (
         _LOSS, _DLOGITS, Output("ddark_logits", "float (K, C): gradient with respect to dark_logits"), _DREPLAY,
         *_mistakes({"alpha": 0.1, "beta": 0.5}, "ddark_logits", "dreplay_logits"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
+        uses=("cross_entropy", "mse_logits"),
     ),
 )  # fmt: skip

@@ -103,6 +103,7 @@ FUNCTIONS = (
             lambda shapes, sparsity, kind: {"active": [
                 int(d * math.prod(shape))
                 for d, shape in zip(masks.erk_densities(list(map(tuple, shapes)), sparsity), shapes, strict=True)]}),
+        uses=("budget", "erk_densities"),
     ),
     specify("erk_densities", "masks", erk_densities, "Evci et al., RigL, 2020, Erdos-Renyi-kernel",
         "a layer's density is eps (sum of its dimensions) / (product of its dimensions); layers that would pass 1 "

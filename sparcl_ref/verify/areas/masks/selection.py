@@ -9,14 +9,14 @@ import numpy as np
 
 from sparcl_ref import masks
 from sparcl_ref.masks import shrink
-from sparcl_ref.verify.function import Argument, exactly, specify
+from sparcl_ref.verify.function import Argument, drawn, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead
 
 MASK = Argument("mask", "bool, any shape: True where a weight lives")
 IMPORTANCE = Argument(
     "importance", "float, shape of mask, never negative where a weight lives, as a sum of sizes is; not read elsewhere"
 )
-JOINING = Argument("joining", "int (k,): flat (C-order) indices of the dead entries drawn to join")
+JOINING = drawn("joining", "int (k,): flat (C-order) indices of the dead entries drawn to join")
 ALGORITHM = "SparCL, Algorithm 1"
 
 
@@ -77,7 +77,7 @@ FUNCTIONS = (
     specify("random_mask", "masks", random_mask, f"{ALGORITHM}, initial mask",
         "a random mask has exactly the drawn entries alive; indices are flat and in C order",
         Argument("shape", "list of int"), Argument("active", "int: living entries"),
-        Argument("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
+        drawn("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
         exactly("mask", "bool, the given shape"),
         Mistake("flat indices in Fortran order", lambda shape, active, chosen: {"mask": _fortran(shape, chosen)}),
     ),
