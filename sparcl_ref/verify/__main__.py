@@ -42,7 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     modes.add_argument("--trace", metavar="MINE.npz", help="a trace of your own run")
     modes.add_argument("--list", action="store_true", help="print all functions with signatures, and their cases")
     modes.add_argument("--export", metavar="DIR", help="write the inputs of the cases as .npy, with a manifest")
-    modes.add_argument("--record", metavar="FILE", help="write the reference's trace of the canonical run")
+    modes.add_argument("--record", metavar="FILE", help="write the reference's trace of a canonical run")
     parser.add_argument(
         "--only", metavar="NAME", action="append", default=[],
         help='an area, a function, or a pattern of cases such as "conv2d_*/*"; may be repeated',
@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--xfail", metavar="FILE", help='cases expected to fail, one a line: "case: reason"')
     parser.add_argument("--against", metavar="REF.npz", help="with --trace: the reference's trace, if recorded already")
+    parser.add_argument("--run", metavar="NAME", help="the canonical run to record or compare with: derpp, er or der")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--junit", metavar="FILE", help="also write the outcomes as JUnit XML")
     return parser
@@ -89,9 +90,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("xfail", ("adapter", "outputs")),
         ("junit", ("adapter", "outputs")),
         ("against", ("trace",)),
+        ("run", ("record", "trace")),
     ):
         if getattr(options, name) not in (None, []) and options.mode not in fitting:
             raise Refused(f"--{name} does not go with {options.mode}; it goes with {' or '.join(fitting)}")
+    if options.run and options.against:
+        raise Refused("--run names the canonical run to compare with; leave it out where --against gives a file")
+    options.run = options.run or "derpp"
     options.load_timeout = options.timeout or LOAD_TIMEOUT
     options.dtype, options.timeout = options.dtype or "float64", options.timeout or TIMEOUT
     return options
@@ -183,7 +188,7 @@ def run_trace(options: argparse.Namespace) -> int:
     if options.mode == "record":
         from sparcl_ref.verify.record import record
 
-        refusing(lambda: writing(options.record, lambda: record(Path(options.record))))
+        refusing(lambda: writing(options.record, lambda: record(Path(options.record), run=options.run)))
         print(json.dumps({"trace": options.record}) if options.json else f"trace written to {options.record}")
         return 0
     from sparcl_ref.verify.trace import check as check_trace
@@ -192,7 +197,7 @@ def run_trace(options: argparse.Namespace) -> int:
         if not Path(path).is_file():
             raise Refused(f"{path}: no such file; --record FILE writes the reference's trace")
     against = Path(options.against) if options.against else None
-    found = refusing(lambda: check_trace(Path(options.trace), against))
+    found = refusing(lambda: check_trace(Path(options.trace), against, run=options.run))
     return show(found, options)
 
 

@@ -46,7 +46,7 @@ def all_cases() -> list[cases.Case]:
 def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases(made):
     found = freeze.as_cases(made)
     assert not list(freeze.differences(all_cases(), found))
-    assert len(found) == len(all_cases()) > 500
+    assert len(found) == len(all_cases()) > 680
 
 
 def test_the_manifest_says_what_the_protocol_says():
@@ -70,7 +70,8 @@ def test_the_oracle_agrees_on_the_frozen_inputs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_our_own_functions_agree(name, dtype):
     report = check(numpy_engine, cases=frozen()[name], dtype=dtype)
-    assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(c.id, "passed", "") for c in frozen()[name]]
+    asked = [case for case in frozen()[name] if case.dtype in ("", dtype)]
+    assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(case.id, "passed", "") for case in asked]
     assert sum(outcome.compared for outcome in report.outcomes) > 0
 
 

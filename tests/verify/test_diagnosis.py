@@ -191,3 +191,25 @@ def test_a_transposed_matrix_and_an_inverted_mask_are_recognised():
     given = {"arguments": {"x": NUMBERS}, "expected": {"exact": mask}}
     report = check({"chosen": lambda x: ~mask}, cases=[case(other, **given)], functions=protocol(other))
     assert report.failures[0].pattern == "exact has true and false exchanged"
+
+
+def test_float32_is_no_cause_where_one_failure_is_larger():
+    """A variance that is limited by eps from below is nearly right where it is large, and far off where it is not."""
+
+    def limited(x, weight, bias, running_mean, running_var, mode, momentum, eps):
+        right = functions()["batchnorm2d_forward"].reference
+        y, mean, variance = right(x, weight, bias, running_mean, running_var, mode, momentum, eps)
+        scale = np.sqrt((running_var if mode == "eval" else x.var((0, 2, 3))) + eps)
+        wrong = np.sqrt(np.maximum(scale**2 - eps, eps))
+        shape = (1, -1, 1, 1)
+        return (y - bias.reshape(shape)) * (scale / wrong).reshape(shape) + bias.reshape(shape), mean, variance
+
+    report = check({"batchnorm2d_forward": limited}, only=["batchnorm2d_forward"])
+    causes = {sentence for outcome in report.failures for sentence in outcome.causes}
+    assert causes == {"the variance limited from below by eps instead of eps added"}
+
+
+def test_the_living_rounded_in_floating_point_are_not_taken_for_the_dead_rounded_up():
+    report = check({"budget": lambda n, sparsity: round((1 - min(max(float(sparsity), 0), 1)) * n)}, only=["budget"])
+    causes = {sentence for outcome in report.failures for sentence in outcome.causes}
+    assert causes == {"rounded to the nearest in floating point: halves to even, decimals in binary"}

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sparcl_ref.sparcl.structured import PATTERNS
 from sparcl_ref.verify import check
 from sparcl_ref.verify.__main__ import build_parser
 from sparcl_ref.verify.areas import functions
@@ -28,6 +29,12 @@ def test_the_list_of_functions_is_the_protocols():
     flat = " ".join(TEXT.split())
     for function in functions().values():
         assert signature(function) in flat
+
+
+def test_the_eight_patterns_are_on_the_page():
+    flat = " ".join(TEXT.split())
+    assert len(PATTERNS) == 8
+    assert ", ".join("".join(map(str, kept)) for kept in PATTERNS) in flat
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
