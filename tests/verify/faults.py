@@ -292,7 +292,7 @@ FAULTS = (
         removal_of_what_remains,
         run="der",
     ),
-    Fault("clipped", "task1.epoch1.step0/update/conv1.weight/gradient", "what the optimiser is", gradients_clipped),
+    Fault("clipped", "task1.epoch1.step2/update/conv1.weight/gradient", "what the optimiser is", gradients_clipped),
     Fault(
         "clipped in er",
         "task1.epoch1.step0/update/conv1.weight/gradient",
@@ -331,7 +331,7 @@ FAULTS = (
     Fault(
         "weight of the replayed loss ignored",
         "task1.epoch1.step1/replay_ce/-/loss",
-        "ER's replay term",
+        "Coefficient times the mean cross-entropy",
         settings_of_its_own(er_weight=1.0),
         run="er",
     ),

@@ -23,6 +23,8 @@ ZERO_BUT_FOR_ROUNDING = {
     "batchnorm2d_backward/constant-upstream: dx",
     "batchnorm2d_backward/constant-upstream: dweight",
 }
+#: Logits of 2^110: their rounding alone, as a bound has it, could move a probability anywhere in 0..1. The loss tells.
+ZERO_BUT_FOR_ROUNDING |= {f"cross_entropy/{name}-below: dlogits" for name in ("further", "furthest")}
 #: The same in float32: there the two values of a channel are so far apart that eps alone keeps dx from being 0.
 ZERO_IN_FLOAT32 = ZERO_BUT_FOR_ROUNDING | {"batchnorm2d_backward/two-values: dx"}
 
@@ -107,7 +109,7 @@ def _key(value):
 
 
 def test_floating_inputs_are_numbers_of_float32():
-    for case in all_cases():
+    for case in (case for case in all_cases() if case.dtype != "float64"):
         for name, value in case.arguments.items():
             if isinstance(value, np.ndarray) and value.dtype == np.float64:
                 assert np.array_equal(value.astype(np.float32), value, equal_nan=True), f"{case.id}: {name}"

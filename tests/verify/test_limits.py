@@ -1,4 +1,4 @@
-"""What an adapter or a case says of its limits: outside a range, draws of its own, one dtype alone, no fault to fail."""
+"""What an adapter or a case says of its limits: a range, draws of its own, one dtype alone, a failure that is none."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.verify.world import NUMBERS, X, case, function, protocol
 TWICE = function("twice")
 
 
-class OutOfTable(ValueError):
+class ShortTableError(ValueError):
     """Nothing of the kit's."""
 
 
-class Own(OutOfTable):
-    """Renamed below to what the kit knows."""
+class Own(ShortTableError):  # noqa: N818 - renamed below
+    """Of the name that the kit knows."""
 
 
 Own.__name__ = "OutsideRange"
@@ -65,7 +65,7 @@ def test_an_adapter_may_say_that_a_case_is_outside_its_range(kind):
 
 
 def test_another_error_is_a_failure():
-    report = check({"twice": raising(OutOfTable("no"))}, cases=CASES, functions=protocol(TWICE))
+    report = check({"twice": raising(ShortTableError("no"))}, cases=CASES, functions=protocol(TWICE))
     assert [outcome.status for outcome in report.outcomes] == ["passed", "failed"]
 
 

@@ -55,8 +55,14 @@ def _only_flips(samples, positions, correct):
     return {"counts": stage(samples, positions, correct).flips}
 
 
+def _counted(samples, positions, counts, most=2**62, wraps_at=2**62):
+    """Counts of some presentations, each sample's limited or begun again at 0."""
+    found = np.bincount(positions[counts], minlength=samples)
+    return {"counts": np.minimum(found, most) % wraps_at}
+
+
 def _at_most_once(samples, positions, correct):
-    return {"counts": np.minimum(misclassification_counts(samples, positions, correct), 1)}
+    return _counted(samples, positions, ~correct, most=1)
 
 
 def _through_an_index(samples, positions, correct):
@@ -93,12 +99,13 @@ FUNCTIONS = (
     specify("misclassification_counts", "ddr", misclassification_counts, _EQ2,
         "during a stage each sample's misclassified presentations are counted, every one of them",
         Argument("samples", "int: samples of the task"), POSITIONS, CORRECT, exactly("counts", "int (samples,)"),
-        instead("correct presentations counted instead of wrong ones", correct=lambda given: ~given["correct"]),
+        Mistake("correct presentations counted instead of wrong ones",
+            lambda samples, positions, correct: _counted(samples, positions, correct)),
         Mistake("a sample counted once at most", _at_most_once),
         Mistake("a sample that comes again counted once: += through an index array", _through_an_index),
         Mistake("only wrong presentations right after a correct one counted", _only_flips),
-        *(Mistake(WRAPPED.format(2**bits, bits), lambda right, bits=bits, **given: {
-            "counts": right(**given)["counts"] % 2**bits}, of_right=True) for bits in (8, 16)),
+        *(Mistake(WRAPPED.format(2**bits, bits), lambda samples, positions, correct, bits=bits: _counted(
+            samples, positions, ~correct, wraps_at=2**bits)) for bits in (8, 16)),
     ),
     specify("completed_stage", "ddr", completed_stage, _EQ2,
         "only a complete stage that another epoch follows removes data, and only up to the cutoff",

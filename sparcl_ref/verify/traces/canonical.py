@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -37,16 +37,22 @@ CANONICAL = Config(
     engine="numpy",
     seed=2,
 )
+
+
+def _but_for(**changed: Any) -> Config:
+    """The first run with other settings."""
+    return Config.from_json(CANONICAL.to_json() | changed)
+
+
 #: What the first leaves out: experience replay over the whole head, three stages of data removal, so that it matters of
 #: what their fractions are taken, Nesterov's momentum and rates in steps; the norm of its gradients is often above 1.
-_ER = dataclasses.replace(
-    CANONICAL, method="er", head="full", epochs=8, batch_size=7, ddr_rho=0.6, ddr_cutoff=3, nesterov=True,
-    lr_schedule="step", er_weight=0.75,
+_ER = _but_for(
+    method="er", head="full", epochs=8, batch_size=7, ddr_rho=0.6, ddr_cutoff=3, nesterov=True, lr_schedule="step",
+    er_weight=0.75,
 )  # fmt: skip
 #: Stored logits alone, over the whole head, two stages of data removal, and rates along a cosine.
-_DER = dataclasses.replace(
-    CANONICAL, method="der", head="full", epochs=6, ddr_rho=0.5, ddr_cutoff=2, nesterov=True, lr_schedule="cosine",
-    alpha=0.5,
+_DER = _but_for(
+    method="der", head="full", epochs=6, ddr_rho=0.5, ddr_cutoff=2, nesterov=True, lr_schedule="cosine", alpha=0.5
 )  # fmt: skip
 #: By the names that the command knows them under.
 RUNS = {"derpp": CANONICAL, "er": _ER, "der": _DER}

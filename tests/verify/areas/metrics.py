@@ -141,7 +141,7 @@ def mean(values):
 
 def masked(logits, labels, classes, *, fault):
     """The classes that take no part are set to some low number instead of left out."""
-    low = np.full_like(logits, float(fault))
+    low = np.full_like(logits, float(fault) if fault != "none" else -np.inf)
     columns = slice(None) if classes is None else classes
     low[:, columns] = logits[:, columns]
     return decided(low, labels, None)

@@ -144,14 +144,18 @@ def slot(presented, capacity, draw):
     return draw if draw < capacity else -1
 
 
+def bits(fault):
+    return int(fault) if fault != "none" else 63
+
+
 def narrow_slot(presented, capacity, draw, *, fault):
     """The slot of a rank and a draw that are kept in few bits."""
-    limit = 2 ** int(fault)
+    limit = 2 ** bits(fault)
     return slot(presented % limit, capacity, draw % limit)
 
 
 def narrow_size(batch_size, presented, capacity, *, fault):
-    return min(batch_size, presented % 2 ** int(fault), capacity)
+    return min(batch_size, presented % 2 ** bits(fault), capacity)
 
 
 def added(presented, capacity, draws, *, fault):
@@ -205,12 +209,12 @@ WRONG = (
             min(presented, capacity - 1) if presented <= capacity else slot(presented, capacity, draw)),
     Wrong("slot-always", "reservoir_slot", "every sample is stored, at the draw modulo the capacity",
         lambda presented, capacity, draw: presented if presented < capacity else draw % capacity),
-    *(Wrong(f"slot-{bits}-bits", "reservoir_slot", f"ranks and draws have {bits} bits", narrow_slot, fault=bits,
-        likely=f"ranks and draws that wrap around: kept in {bits} bits") for bits in ("8", "16", "32")),
-    *(Wrong(f"add-{bits}-bits", "reservoir_add", f"ranks and draws have {bits} bits", added, fault=bits,
-        likely=f"ranks and draws that wrap around: kept in {bits} bits") for bits in ("8", "16")),
-    *(Wrong(f"draw-{bits}-bits", "replay_size", f"presentations are counted in {bits} bits", narrow_size, fault=bits,
-        likely=f"presentations counted in {bits} bits") for bits in ("8", "16")),
+    *(Wrong(f"slot-{width}-bits", "reservoir_slot", f"ranks and draws have {width} bits", narrow_slot, fault=width,
+        likely=f"ranks and draws that wrap around: kept in {width} bits") for width in ("8", "16", "32")),
+    *(Wrong(f"add-{width}-bits", "reservoir_add", f"ranks and draws have {width} bits", added, fault=width,
+        likely=f"ranks and draws that wrap around: kept in {width} bits") for width in ("8", "16")),
+    *(Wrong(f"draw-{width}-bits", "replay_size", f"presentations are counted in {width} bits", narrow_size, fault=width,
+        likely=f"presentations counted in {width} bits") for width in ("8", "16")),
     Wrong("add-stored-only", "reservoir_add", "presentations that are not stored are not counted", added,
         fault="stored only", likely="presentations that are not stored are not counted"),
     Wrong("add-batches", "reservoir_add", "batches are counted, not samples", added, fault="batches"),

@@ -184,7 +184,7 @@ def grown(mask, joining):
 def wrapped(mask, importance, active, *, fault):
     """Indices of the kept entries are stored in few bits."""
     chosen = np.zeros(mask.size, bool)
-    chosen[np.flatnonzero(kept(mask, importance, active)).astype(fault)] = True
+    chosen[np.flatnonzero(kept(mask, importance, active)).astype(fault if fault != "none" else int)] = True
     return chosen.reshape(mask.shape)
 
 
