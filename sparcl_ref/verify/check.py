@@ -85,7 +85,7 @@ def check(
     dtype : {"float64", "float32"}
         The type the adapter is given and must answer in.
     timeout, load_timeout : float
-        Seconds for one call, and for starting and importing.
+        Seconds for one call, and for importing the adapter.
     expected_failures : mapping, optional
         Case id to the reason why it is expected to fail.
     on_outcome : callable

@@ -22,7 +22,7 @@ from sparcl_ref.verify.worker import Answer, Request, attempt
 
 #: Seconds for one call; compiling on the first call included.
 TIMEOUT = 60.0
-#: Seconds for starting a process and importing an adapter and its framework.
+#: Seconds for importing an adapter and its framework.
 LOAD_TIMEOUT = 120.0
 #: After so many stops in one function its remaining cases do not run.
 PATIENCE = 3
@@ -98,7 +98,7 @@ def run_in_child(
     known : list of str
         Names of the protocol's functions.
     timeout, load_timeout : float
-        Seconds for one call, and for starting and importing.
+        Seconds for one call, and for importing the adapter.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """The child process in which an adapter runs: it answers calls until its parent hangs up, or dies trying.
 
-It first sends `Loaded`, then an `Answer` to each `Request`. A process that does not answer is the parent's to stop.
+It first sends `STARTED`, before it imports the adapter, then `Loaded`, then an `Answer` to each `Request`. A process
+that does not answer is the parent's to stop.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from sparcl_ref.processes import end_with_parent
 from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter, is_outside
 from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
 
+#: What the parent hears as soon as Python runs.
+STARTED = "started"
 #: Entries beyond the expected number that are still sent back, so that a report can show them.
 SPARE_ENTRIES = 1000
 
@@ -78,6 +81,7 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
     # The report goes to stdout; what an adapter prints must not get into it.
     os.dup2(2, 1)
     sys.stdout = sys.stderr
+    connection.send(STARTED)
     try:
         module = load(adapter)
     except AdapterError as error:

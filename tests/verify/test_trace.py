@@ -15,6 +15,7 @@ from sparcl_ref.verify.traces.archive import TraceReader
 from sparcl_ref.verify.traces.canonical import RUNS
 from tests.verify.faults import FAULTS
 from tests.verify.rewriting import rewritten
+from tests.verify.run_faults import RUN_FAULTS
 from tests.verify.twin_trace import twin_trace
 
 #: What the twin does not log: functional layers, probe gradients, FLOPs.
@@ -97,7 +98,7 @@ def test_a_file_of_numpy_savez_is_a_trace_in_any_order(reference, tmp_path):
 # --- single faults
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*FAULTS, *RUN_FAULTS], ids=lambda fault: fault.name)
 def test_a_fault_is_found_at_its_step_layer_and_tensor(fault, recorded, tmp_path, monkeypatch):
     reference = recorded(fault.run)
     if fault.patch is not None:

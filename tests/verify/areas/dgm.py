@@ -63,7 +63,7 @@ def _gradient_mask() -> Iterator[CaseSpec]:
     near = {"mask": mask, "importance": 1 + apart * 2.0**-40, "sparsity": "0.8"}
     note = "importances that differ beyond float32 are not equal"
     yield CaseSpec("gradient_mask", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
-    near = {"mask": mask, "importance": 3 - apart * 2.0**-45, "sparsity": "0.7"}
+    near |= {"importance": 3 - apart * 2.0**-45, "sparsity": "0.7"}
     yield CaseSpec("gradient_mask", "apart-beyond-float32-again", "adversarial", note, near, "paper", dtype="float64")
     yield case("none-of-few", "edge", draws.truths("dgm few", shape, count=5), apart, "0.999", "no gradient at all")
     yield case("fewer-live", "edge", mask, apart, "0.25", "30 wanted, 20 live: all keep their gradient")
@@ -133,15 +133,10 @@ def _other_settings() -> Iterator[CaseSpec]:
     yield CaseSpec(
         "dgm_step", "other-interval", "edge", "an interval that is fixed in the code: iteration 30 is none of every 7",
         {
-            "mask": living,
-            "grad_mask": living & draws.truths("dgm interval old", (3, 4), count=5),
+            "mask": living, "grad_mask": living & draws.truths("dgm interval old", (3, 4), count=5),
             "grad_current": draws.distinct("dgm interval current", (3, 4)),
             "grad_replay": -draws.distinct("dgm interval replay", (3, 4)),
-            "sparsity": "0.6",
-            "alpha": 0.5,
-            "beta": 1.0,
-            "iteration": 30,
-            "interval": 7,
+            "sparsity": "0.6", "alpha": 0.5, "beta": 1.0, "iteration": 30, "interval": 7,
         },
         "paper",
     )  # fmt: skip
@@ -222,7 +217,7 @@ def silence(mask, importance, sparsity, *, fault):
     if fault == "nonzero only":
         return kept(mask, importance, min(wanted, living)) & (importance != 0)
     if fault == "from the end":
-        return kept(mask, importance, min(wanted or living, living))
+        wanted = wanted or living
     if fault == "other end":
         turned = kept(mask.reshape(-1)[::-1], importance.reshape(-1)[::-1], min(wanted, living))
         return turned[::-1].reshape(mask.shape)
@@ -290,10 +285,9 @@ WRONG = (
         likely="importance of the current batch's gradient alone"),
     Wrong("step-swapped", "dgm_step", "alpha and beta are swapped", step, fault="swapped",
         likely="alpha and beta exchanged"),
-    Wrong("silence-float32", "gradient_mask", "importances are ranked in float32", silence, fault="float32",
-        likely="ranked in float32, where importances that differ are equal"),
-    Wrong("step-float32", "dgm_step", "importances are ranked in float32", step, fault="float32",
-        likely="ranked in float32, where importances that differ are equal"),
+    *(Wrong(f"{function}-float32", function, "importances are ranked in float32", broken, fault="float32",
+        likely="ranked in float32, where importances that differ are equal")
+        for function, broken in (("gradient_mask", silence), ("dgm_step", step))),
     Wrong("step-lifted", "dgm_step", "the mask is lifted in the step that chooses it", step, fault="lifted",
         likely="the gradient mask lifted where it is chosen: it silences from the next iteration on"),
     Wrong("step-replay-heard", "dgm_step", "the replayed gradient is not silenced", step, fault="replay heard",
