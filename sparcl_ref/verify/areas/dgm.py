@@ -152,7 +152,7 @@ FUNCTIONS = (
         Mistake("no gradient mask between refreshes", _no_mask_between),
         Mistake("the gradient mask lifted where it is chosen: it silences from the next iteration on", _lifted),
         Mistake("the gradient of the replayed samples not silenced", _replay_heard, of_right=True),
-        Mistake("ranked in float32, where importances that differ are equal", _ranked_in_float32),
+        Mistake("ranked in float32 or less, where importances that differ are equal", _ranked_in_float32),
         Mistake("the update sees gradients where the gradient mask is not set",
             lambda **given: _grad(given["mask"], given)),
         uses=("gradient_mask", "cgi", "is_refresh"),

@@ -35,6 +35,8 @@ def _ddr_sizes() -> Iterator[CaseSpec]:
         ("remove-all", "edge", 7, "1", 2, "nothing is left"),
         ("one-stage", "edge", 9, "0.5", 1, "4.5 round up to 5"),
         ("no-samples", "edge", 0, "0.3", 4, "an empty task"),
+        ("below-half", "regular", 101, "0.3", 4, "15.15 and 30.3 are gone: rounding up gives more"),
+        ("far-below-half", "regular", 61, "0.2", 6, "2.03, 4.07, 6.1 are gone: rounding up gives more"),
         ("decimal-again", "adversarial", 50, "0.29", 1, "14.5 are gone; floating point is just below"),
         ("large-odd", "adversarial", 33_554_435, "0.5", 2, "float32 has no digit left for one sample"),
         ("large-odd-again", "adversarial", 50_000_001, "0.3", 4, "float32 has no digit left for one sample"),
@@ -171,6 +173,8 @@ def sizes(samples, rho, cutoff, *, fault):
             left.append(samples - math.floor(float(rho) * samples * stage / cutoff + 0.5))
         elif fault == "nearest in floats":
             left.append(samples - round(float(rho) * samples * stage / cutoff))
+        elif fault == "up":
+            left.append(samples - math.ceil(gone))
         elif fault == "down":
             left.append(samples - math.floor(gone))
         elif fault == "half to even":
@@ -225,6 +229,7 @@ WRONG = (
     Wrong("ddr-floats", "ddr_sizes", "rho is a binary number", sizes, fault="floats",
         likely="binary floating point instead of the decimal as written"),
     Wrong("ddr-down", "ddr_sizes", "rounded down", sizes, fault="down", likely="floor without the half"),
+    Wrong("ddr-up", "ddr_sizes", "rounded up", sizes, fault="up"),
     Wrong("ddr-half-even", "ddr_sizes", "halves are rounded to even", sizes, fault="half to even",
         likely="a half rounded to the even neighbour"),
     Wrong("ddr-float-even", "ddr_sizes", "Python's round of a product of floats", sizes, fault="nearest in floats",

@@ -99,6 +99,8 @@ def _dgm_step() -> Iterator[CaseSpec]:
     step = {"mask": mask, "grad_mask": old.reshape(shape), "grad_current": current, "grad_replay": replay}
     step |= {"sparsity": "0.8", "alpha": 0.5, "beta": 1.0, "interval": 30}
     poison = np.where(mask, current, np.nan)
+    near = {"mask": np.ones(shape, bool), "grad_current": draws.floats("dgm near current", shape),
+            "grad_replay": draws.floats("dgm near replay", shape), "sparsity": "0.55"}  # fmt: skip
     for name, kind, iteration, changes, note in (
         ("refresh", "adversarial", 30, {}, "gradients that the old mask silences would never come back"),
         ("reuse", "regular", 31, {}, "between refreshes the old mask stays"),
@@ -112,6 +114,8 @@ def _dgm_step() -> Iterator[CaseSpec]:
             {"alpha": 0.125, "beta": 48.0, "grad_replay": replay / 64},
             "beta belongs to the buffer",
         ),
+        ("comparable", "regular", 0, {"grad_replay": replay / 32, "sparsity": "0.7"}, "both parts decide, as weighted"),
+        ("comparable-again", "regular", 0, near | {"alpha": 0.25, "beta": 0.75}, "both parts decide, as weighted"),
         ("ties", "adversarial", 0, {"grad_current": np.ones(shape), "grad_replay": -np.ones(shape)}, "the lower index"),
         ("poison-where-dead", "adversarial", 0, {"grad_current": poison}, "a dead weight's gradient is not read"),
         ("empty-buffer", "edge", 0, {"grad_replay": np.zeros(shape)}, "nothing is replayed yet"),
@@ -209,11 +213,9 @@ def silence(mask, importance, sparsity, *, fault):
     if fault == "percentile":
         scores = np.nan_to_num(importance)
         return mask & (scores >= np.percentile(scores, 100 * float(sparsity)))
-    if fault == "all entries":
+    if fault in ("all entries", "dead too"):
         everywhere = kept(np.ones_like(mask), np.nan_to_num(importance), wanted)
-        return everywhere & mask
-    if fault == "dead too":
-        return kept(np.ones_like(mask), np.nan_to_num(importance), wanted)
+        return everywhere & mask if fault == "all entries" else everywhere
     if fault == "nonzero only":
         return kept(mask, importance, min(wanted, living)) & (importance != 0)
     if fault == "from the end":
@@ -230,15 +232,12 @@ def step(iteration, interval, mask, grad_mask, grad_current, grad_replay, sparsi
         current, replay = grad_current, grad_replay
         if fault == "already masked":
             current, replay = (np.where(grad_mask, part, 0.0) for part in (current, replay))
-        scores = alpha * np.abs(current) + beta * np.abs(replay)
-        if fault == "of the total":
-            scores = np.abs(total)
-        if fault == "current only":
-            scores = np.abs(current)
-        if fault == "float32":
-            scores = scores.astype(np.float32)
-        if fault == "swapped":
-            scores = beta * np.abs(current) + alpha * np.abs(replay)
+        sizes = np.abs(current), np.abs(replay)
+        scores = {
+            "of the total": np.abs(total), "current only": sizes[0], "one coefficient": sum(sizes),
+            "swapped": beta * sizes[0] + alpha * sizes[1], "squares": alpha * current**2 + beta * replay**2,
+        }.get(fault, alpha * sizes[0] + beta * sizes[1])  # fmt: skip
+        scores = scores.astype(np.float32) if fault == "float32" else scores
         before = grad_mask
         grad_mask = kept(mask, scores, min(int(mask.sum()), count(mask.size, sparsity)))
         if fault == "narrows":
@@ -286,12 +285,14 @@ WRONG = (
     Wrong("step-swapped", "dgm_step", "alpha and beta are swapped", step, fault="swapped",
         likely="alpha and beta exchanged"),
     *(Wrong(f"{function}-float32", function, "importances are ranked in float32", broken, fault="float32",
-        likely="ranked in float32, where importances that differ are equal")
+        likely="ranked in float32 or less, where importances that differ are equal")
         for function, broken in (("gradient_mask", silence), ("dgm_step", step))),
     Wrong("step-lifted", "dgm_step", "the mask is lifted in the step that chooses it", step, fault="lifted",
         likely="the gradient mask lifted where it is chosen: it silences from the next iteration on"),
     Wrong("step-replay-heard", "dgm_step", "the replayed gradient is not silenced", step, fault="replay heard",
         likely="the gradient of the replayed samples not silenced"),
+    Wrong("step-one-coefficient", "dgm_step", "both parts weigh the same", step, fault="one coefficient"),
+    Wrong("step-squares", "dgm_step", "squares instead of sizes", step, fault="squares"),
     Wrong("step-narrows", "dgm_step", "a refresh only narrows the mask in force", step, fault="narrows"),
     Wrong("step-late", "dgm_step", "refreshed one iteration late", step, fault="late",
         likely="refreshed one iteration late"),

@@ -19,6 +19,8 @@ MODE = Argument("mode",
 IOFFE = "Ioffe and Szegedy, 2015"
 _AXES = (0, 2, 3)
 _CLAMPED = "the variance limited from below by eps instead of eps added"
+#: The layer refuses an eps of 0.
+_EPS_LEFT_OUT = instead("eps left out", eps=1e-300)
 _EPS_FIXED = instead("eps fixed at 1e-5 in the code", eps=1e-5)
 
 
@@ -126,6 +128,7 @@ FUNCTIONS = (
             for outputs in (_eps_outside, _eps_outside_in_eval)),
         Mistake(_CLAMPED, _clamped_y),
         _EPS_FIXED,
+        _EPS_LEFT_OUT,
         instead("momentum fixed at 0.1 in the code", momentum=0.1),
         instead("momentum = 0 taken for the default", momentum=lambda given: given["momentum"] or 0.1),
         Mistake("the batch normalised with the running statistics that it has just moved",
@@ -150,6 +153,7 @@ FUNCTIONS = (
         Mistake("variance is unbiased", partial(_gradient, ddof=1)),
         Mistake(_CLAMPED, _clamped_gradients),
         _EPS_FIXED,
+        _EPS_LEFT_OUT,
         Mistake("dweight without the division by the standard deviation", _raw_dweight),
         instead("eval mode differentiated through the batch's statistics", mode="train"),
     ),

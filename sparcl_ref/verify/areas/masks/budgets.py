@@ -85,6 +85,8 @@ FUNCTIONS = (
             _budget(_half_up, lambda s: 1 - float(exact(s)))),
         Mistake("rounded to the nearest in floating point: halves to even, decimals in binary",
             _budget(lambda n, share: round(share * n), lambda s: 1 - float(_limited(s)))),
+        Mistake("floor without the half, of a product in floating point",
+            _budget(lambda n, share: math.floor(share * n), lambda s: 1 - float(_limited(s)))),
         _AT_LEAST_ONE,
         Mistake("a sparsity outside 0..1 not limited to it", _budget(_half_up, lambda s: 1 - exact(s))),
         Mistake("the number of the dead, not of the living",

@@ -59,7 +59,7 @@ CHOICES = (
     ("ties broken from the other end", last_first, np.flatnonzero),
     ("the least important kept instead of the most important", rising, np.flatnonzero),
     ("dead entries compete and return", falling, _everywhere),
-    ("ranked in float32, where importances that differ are equal",
+    ("ranked in float32 or less, where importances that differ are equal",
         lambda scores: falling(scores.astype(np.float32)), np.flatnonzero),
 )  # fmt: skip
 

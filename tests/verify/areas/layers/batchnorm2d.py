@@ -212,7 +212,7 @@ def forward(x, weight, bias, running_mean, running_var, mode, momentum, eps, *, 
         mean, var = running_mean, running_var
     if fault == "new running" and mode == "train":
         mean, var = new_mean, new_var
-    eps = 1e-5 if fault == "eps fixed" else eps
+    eps = {"eps fixed": 1e-5, "no eps": 0.0}.get(fault, eps)
     scale = np.sqrt(var) + eps if fault == "eps outside" else np.sqrt(var + eps)
     if fault == "clamped":
         scale = np.sqrt(np.maximum(var, eps))
@@ -222,7 +222,7 @@ def forward(x, weight, bias, running_mean, running_var, mode, momentum, eps, *, 
 
 def backward(dy, x, weight, running_mean, running_var, mode, eps, *, fault):
     frozen = mode == "eval"
-    eps = 1e-5 if fault == "eps fixed" else eps
+    eps = {"eps fixed": 1e-5, "no eps": 0.0}.get(fault, eps)
     mean, var = (running_mean, running_var) if frozen else (x.mean(axis=AXES), x.var(axis=AXES))
     scale = np.sqrt(np.maximum(var, eps) if fault == "clamped" else var + eps)
     xhat = (x - per_channel(mean)) / per_channel(scale)
@@ -261,6 +261,9 @@ WRONG = (
         fault="clamped", likely="the variance limited from below by eps instead of eps added"),
     Wrong("norm-eps-fixed", "batchnorm2d_forward", "eps is 1e-5 whatever is asked", forward, fault="eps fixed",
         likely="eps fixed at 1e-5 in the code"),
+    Wrong("norm-no-eps", "batchnorm2d_forward", "eps is not added", forward, fault="no eps", likely="eps left out"),
+    Wrong("norm-gradient-no-eps", "batchnorm2d_backward", "eps is not added", backward, fault="no eps",
+        likely="eps left out"),
     Wrong("norm-momentum-fixed", "batchnorm2d_forward", "momentum is 0.1 whatever is asked", forward,
         fault="momentum fixed", likely="momentum fixed at 0.1 in the code"),
     Wrong("norm-momentum-or", "batchnorm2d_forward", "a momentum of 0 is taken for none given", forward,

@@ -222,7 +222,7 @@ WRONG = (
     Wrong("shrink-strict", "shrink", "all ties at the threshold die", none_at_threshold),
     Wrong("shrink-float32", "shrink", "importances are ranked in float32",
         lambda mask, importance, active: kept(mask, importance.astype(np.float32), active),
-        likely="ranked in float32, where importances that differ are equal"),
+        likely="ranked in float32 or less, where importances that differ are equal"),
     Wrong("shrink-uint8", "shrink", "indices are bytes", wrapped, fault="uint8"),
     Wrong("shrink-uint16", "shrink", "indices have 16 bits", wrapped, fault="uint16"),
     Wrong("shrink-minus-zero", "shrink", "the last k of a sorted list, which are all for k = 0", last_of_sorted,
