@@ -183,9 +183,8 @@ def dgm_step(a: Arguments) -> Result:
     return {"grad_mask": grad_mask, "grad": total}, {"grad": tolerance}
 
 
-ORACLES: dict[str, Oracle] = {
-    oracle.__name__: oracle for oracle in (gradient_sparsity, gradient_mask, is_refresh, dgm_step)
-}
+_ORACLES = (gradient_sparsity, gradient_mask, is_refresh, dgm_step)
+ORACLES: dict[str, Oracle] = {oracle.__name__: oracle for oracle in _ORACLES}
 
 
 # --- wrong implementations --------------------------------------------------------------------------------------------
@@ -218,8 +217,7 @@ def silence(mask, importance, sparsity, *, fault):
         return everywhere & mask if fault == "all entries" else everywhere
     if fault == "nonzero only":
         return kept(mask, importance, min(wanted, living)) & (importance != 0)
-    if fault == "from the end":
-        wanted = wanted or living
+    wanted = wanted or living if fault == "from the end" else wanted
     if fault == "other end":
         turned = kept(mask.reshape(-1)[::-1], importance.reshape(-1)[::-1], min(wanted, living))
         return turned[::-1].reshape(mask.shape)
