@@ -67,9 +67,11 @@ def test_the_function_of_ones_own_is_checked_and_its_mistake_named(capsys):
 def test_the_example_report_is_what_the_kit_prints():
     from sparcl_ref.verify.report import format_failure
 
-    report = check({"relu_backward": lambda dy, x: dy * (x >= 0)}, only=["relu_backward/zeros"])
-    shown = blocks("text")[0].split("\n\n")[1].strip()
-    assert format_failure(report.failures[0]) == shown
+    wrong = {"relu_forward": lambda x: x.clip(0), "relu_backward": lambda dy, x: dy * (x >= 0)}
+    report = check(wrong, only=["layers"])
+    table, failure = blocks("text")[0].strip().split("\n\n")
+    assert table == report.text().split("\n\n")[1]
+    assert failure == format_failure(report.failures[0])
 
 
 def test_the_example_list_of_expected_failures_is_accepted():
