@@ -71,7 +71,7 @@ FUNCTIONS = (
     ),
     specify("released_tdm_actions", "released", released_tdm_actions, "SparCL's published code, rule 2",
         "counted from 0, epochs that delta_k divides shrink to s + p_intra and expand to s; from epochs - delta_k "
-        "on such epochs shrink to s and nothing joins",
+        "on they shrink to s and nothing joins",
         TASK, Argument("epoch", "int: counted from 1 and at least 2"), EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
         KINDS, TARGETS,
         Mistake("the paper's schedule instead of the published code's", _paper_actions),
