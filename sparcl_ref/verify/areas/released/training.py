@@ -37,6 +37,9 @@ def frozen_zeros(value):
     return np.ones(value.shape, dtype=bool) if mask is None else mask
 
 
+_PLACES = ", ".join("".join(map(str, kept)) for kept in PATTERNS)
+
+
 def _patterns(energy, weight):
     """The best pattern by another measure."""
     kernels = weight.reshape(*weight.shape[:2], 9)
@@ -81,7 +84,8 @@ FUNCTIONS = (
     ),
     specify("best_patterns", "released", best_patterns, "SparCL's published code, pattern sparsity",
         "each 3x3 kernel keeps the one of eight four-entry patterns whose weights have the greatest norm",
-        Argument("weight", "float (out, in, 3, 3)"), LIVING,
+        Argument("weight", f"float (out, in, 3, 3); the patterns keep the places (0 to 8, row by row) {_PLACES}"),
+        LIVING,
         Mistake("the sum of absolute values instead of the norm", partial(_patterns, np.abs)),
         Mistake("the sum of weights instead of the norm", partial(_patterns, lambda weights: weights)),
     ),
