@@ -13,6 +13,7 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.keeper import Keeper
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
@@ -68,6 +69,7 @@ def train(
     dataset: Dataset | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     expected: Forecast | None = None,
+    keeper: Keeper | None = None,
 ) -> Result:
     """Run a configuration from start to end.
 
@@ -80,6 +82,8 @@ def train(
         Called with each `Event`, for progress or recording.
     expected : Forecast, optional
         What the run will cost, if it is known already.
+    keeper : Keeper, optional
+        Keeps the run in a folder, from which it goes on if it has been there before.
 
     Raises
     ------
@@ -92,12 +96,22 @@ def train(
     dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
+    earlier = 0.0 if keeper is None else keeper.take_up(trainer)
     for line in config.warnings():
         warnings.warn(line, stacklevel=2)
+
+    def seconds() -> float:
+        return earlier + time.perf_counter() - start
+
     # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
     while not trainer.done:
         on_event(trainer.advance())
-    return finish(trainer, expected, wall_seconds=time.perf_counter() - start)
+        if keeper is not None:
+            keeper.after_event(trainer, seconds())
+    result = finish(trainer, expected, wall_seconds=seconds())
+    if keeper is not None:
+        keeper.finished(result)
+    return result
 
 
 def _loaded(config: Config, dataset: Dataset | None) -> Dataset:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from sparcl_ref import interrupts
+
+if __name__ == "__main__":
+    # In the midst of an import Ctrl-C ends in a traceback, or in NumPy's advice on broken installations.
+    interrupts.hold()
+
 import argparse
+import contextlib
 import dataclasses
 import functools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
 from sparcl_ref.config import Config
+from sparcl_ref.interrupts import Interrupts
+from sparcl_ref.keeper import CHECKPOINT_SECONDS, Stopped
 from sparcl_ref.presets import PRESETS, configurations, over_seeds
-from sparcl_ref.run_folder import check_folder, reserved_folder
+from sparcl_ref.progress import Progress
+from sparcl_ref.run_folder import check_folder, locked, reserved_folder
+from sparcl_ref.run_plan import Plan, begun_with, made_with, resume_command, versions
 from sparcl_ref.text import columns, one_line
 
 if TYPE_CHECKING:
@@ -33,6 +44,7 @@ examples:
   python -m sparcl_ref.run --tiny --seeds 5 --out runs/five
   python -m sparcl_ref.run --method derpp --sparsity 0.9 --epochs 20 --delta-k 4
   python -m sparcl_ref.run --config runs/tiny/summary.json --out runs/again
+  python -m sparcl_ref.run --resume runs/tiny
 """
 
 
@@ -49,6 +61,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--tiny", dest="preset", action="store_const", const="tiny", help="the one-minute comparison")
     what.add_argument("--preset", choices=tuple(PRESETS), help="a named comparison")
     what.add_argument("--config", metavar="FILE", help="run the configuration in a summary.json again")
+    what.add_argument("--resume", metavar="DIR", help="go on with the runs that DIR holds, to the same bits")
+    parser.add_argument("--force", action="store_true", help="resume with another version, machine or setting")
+    parser.add_argument(
+        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
+        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
+    )  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that --out holds already")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
@@ -69,6 +87,15 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1, got {value}")
+    if not options.checkpoint_every >= 0:
+        raise ValueError(f"--checkpoint-every must be a number of seconds, 0 or more, got {options.checkpoint_every}")
+    if options.force and options.resume is None:
+        raise ValueError("--force goes with --resume; to replace a run, use --overwrite")
+    if options.resume is not None:
+        if options.seeds is not None or options.out is not None or options.overwrite:
+            raise ValueError("--resume names every run and its folder; leave out --seeds, --out and --overwrite")
+        there = begun_with(options.resume, overrides)
+        return there.name, list(there.configs), options.threads or there.threads
     if options.config is None:
         name = options.preset or "run"
         configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
@@ -156,8 +183,8 @@ def execute(arguments: Sequence[str]) -> int:
     from sparcl_ref.extensions import REGISTRIES
     from sparcl_ref.forecast import forecast_text
     from sparcl_ref.report import drawing_problem
-    from sparcl_ref.result import Result
 
+    interrupts.release()
     options = parse(arguments)
     if options.list:
         kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
@@ -165,7 +192,7 @@ def execute(arguments: Sequence[str]) -> int:
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
-    if not options.estimate:
+    if not options.estimate and options.resume is None:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
     datasets, forecasts = refusing(lambda: check(configs))
     jobs = min(options.jobs, len(configs))
@@ -178,50 +205,102 @@ def execute(arguments: Sequence[str]) -> int:
             text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
         print(text)
         return 0
-    with reserved_folder(options.out, name) as directory:
-        print(echo(configs, name, jobs, threads, directory), file=notes)
-        print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
-        remarks = [line for config in configs for line in config.warnings()]
-        for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
-            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-        ended = list(zip(configs, trained(configs, forecasts, jobs=jobs, threads=threads), strict=True))
-        results = [item for _, item in ended if isinstance(item, Result)]
-        failed = [(config, item) for config, item in ended if isinstance(item, Exception)]
-        if results:
-            summary = {
-                "schema_version": 1,
-                "command": "python -m sparcl_ref.run " + " ".join(arguments),
-                "config": {"name": name, "threads": threads, "runs": [result.config.to_json() for result in results]},
-                "threads": {"blas": threads, "workers": jobs},
-                "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
-                **described(results, datasets[configs[0].dataset]),
-                "wall_seconds": time.perf_counter() - start,
-            }
-            report(options, directory, summary, results)
+    command, plugins = "python -m sparcl_ref.run " + " ".join(arguments), tuple(options.plugin or ())
+    plan_here = Plan(command, name, threads, plugins, tuple(configs), made_with(datasets))
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(Interrupts())
+        if options.resume is None:
+            directory = refusing(lambda: stack.enter_context(reserved_folder(options.out, name)))
+            progress = Progress.begin(directory, plan_here)
+        else:
+            directory = Path(options.resume)
+            refusing(lambda: stack.enter_context(locked(directory)))
+            progress = refusing(lambda: Progress.resume(directory, plan_here, force=options.force))
+        with unless_ended(progress, stopping):
+            print(echo(configs, name, jobs, threads, directory), file=notes)
+            print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
+            remarks = [
+                *progress.remarks,
+                drawing_problem(),
+                *(line for config in configs for line in config.warnings()),
+            ]
+            for line in dict.fromkeys(filter(None, remarks)):
+                print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+            failed = trained(progress, forecasts, options, stopping)
+            results = [progress.results[number] for number in sorted(progress.results)]
+            if not results:
+                progress.discard()
+            else:
+                summary = {
+                    "schema_version": 1,
+                    "command": progress.plan.command,
+                    "config": {"name": name, "threads": threads, "runs": [item.config.to_json() for item in results]},
+                    "threads": {"blas": threads, "workers": jobs},
+                    "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
+                    **described(results, datasets[configs[0].dataset]),
+                    "wall_seconds": time.perf_counter() - start,
+                }
+                report(options, progress, summary, results)
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
 
 
 def trained(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int
-) -> list[Result | Exception]:
-    """Run all, with a bar on stderr: the result of each, or what ended it."""
+    progress: Progress, forecasts: Sequence[Forecast], options: argparse.Namespace, stopping: Interrupts
+) -> list[tuple[Config, Exception]]:
+    """Run what is left, with a bar on stderr; returns what ended without a result, and why."""
     from tqdm import tqdm
 
     from sparcl_ref.workers import train_all
 
     # A log file gets a line every ten seconds, a terminal a moving bar.
     pause = 0.1 if sys.stderr.isatty() else 10
-    epochs = sum(item.epochs for item in forecasts)
-    with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-        return train_all(configs, forecasts, jobs=jobs, threads=threads, on_epoch=bar.update)
+    left = progress.left
+    keepers = [progress.keeper(number, every=options.checkpoint_every) for number in left]
+    configs = [progress.plan.configs[number - 1] for number in left]
+    done, epochs = sum(map(len, progress.rows.values())), sum(item.epochs for item in forecasts)
+    with tqdm(total=epochs, initial=done, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
+
+        def entered(index: int, row: dict[str, Any]) -> None:
+            progress.add_row(left[index], row)
+            bar.update()
+
+        ended = train_all(
+            configs, [forecasts[number - 1] for number in left], keepers=keepers,
+            jobs=options.jobs, threads=progress.plan.threads, on_epoch=entered, asked_to_stop=stopping.__bool__,
+        )  # fmt: skip
+    failed = []
+    for number, config, outcome in zip(left, configs, ended, strict=True):
+        if isinstance(outcome, Exception):
+            failed.append((config, outcome))
+        else:
+            progress.results[number] = outcome
+    return failed
+
+
+@contextlib.contextmanager
+def unless_ended(progress: Progress, stopping: Interrupts) -> Iterator[None]:
+    """Whatever ends a command before its runs have ended becomes a line that says what is kept and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped, OSError, RuntimeError) as error:
+        interrupted = isinstance(error, KeyboardInterrupt | Stopped)
+        if progress.ended:
+            raise
+        if not progress.anything() and (interrupted or isinstance(error, BrokenPipeError)):
+            progress.discard()
+            what = "interrupted; nothing was written"
+        else:
+            what = "interrupted" if interrupted else f"failed: {one_line(error)}; what was complete is kept"
+            what += f"; go on with: {resume_command(progress.directory)}"
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise command_line.Ended(what, stopping.exit_code if interrupted else command_line.FAILED) from error
 
 
 def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
     """What the summary says of the runs and their data."""
-    from sparcl_ref.workers import versions
-
     return {
         "versions": versions(),
         # With --class-order random every seed has its own; each record holds the one it ran.
@@ -237,17 +316,18 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
+def report(options: argparse.Namespace, progress: Progress, summary: dict[str, Any], results: Sequence[Result]) -> None:
     """Write the run's folder and print the table."""
     from sparcl_ref.report import aggregate, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
-    failure = None
+    failure, directory = None, progress.directory
     try:
         for line in write_run(directory, summary, rows, masks):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+        progress.clear()
     except OSError as error:
         failure = error
     if options.json:

@@ -15,6 +15,5 @@ from sparcl_ref.workers import _start_worker
 def test_a_worker_has_its_own_number_of_compiled_threads(threads):
     """Without it every worker would start a thread per core, and workers would wait for one another's."""
     context = multiprocessing.get_context("spawn")
-    given = context.Event(), context.Queue(), threads, extensions.added()
-    with context.Pool(1, initializer=_start_worker, initargs=given) as pool:
+    with context.Pool(1, initializer=_start_worker, initargs=(threads, extensions.added())) as pool:
         assert pool.apply(numba.get_num_threads) == threads
