@@ -45,7 +45,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
-    engine = chosen_engine(config.engine, spec_of(config, dataset))
+    engine = chosen_engine(config, spec_of(config, dataset), samples=len(dataset.train_x))
     model, descent = with_engine(engine, model)
     method = build_method(config, model, dataset, generators)
     sgd: Any = {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
@@ -108,10 +108,7 @@ def train(
         on_event(trainer.advance())
         if keeper is not None:
             keeper.after_event(trainer, seconds())
-    result = finish(trainer, expected, wall_seconds=seconds())
-    if keeper is not None:
-        keeper.finished(result)
-    return result
+    return finish(trainer, expected, wall_seconds=seconds())
 
 
 def _loaded(config: Config, dataset: Dataset | None) -> Dataset:

@@ -69,7 +69,7 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
         epochs=config.epochs * len(sizes),
         steps=record["steps"],
         pass_samples=record["pass_samples"],
-        engine=chosen_engine(config.engine, spec),
+        engine=chosen_engine(config, spec, samples=len(dataset.train_x)),
         train_flops=record["train_flops"],
         memory_bytes={
             key: part["total"] if isinstance(part, dict) else part for key, part in record["memory_bytes"].items()

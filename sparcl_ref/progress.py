@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,8 +48,13 @@ class Progress:
         for path in (*leftovers(directory), *directory.glob(f"{durable.PARTIAL}*")):
             durable.remove(path)
         self = cls(directory, plan)
-        plan.write(directory)
-        self._write_metrics()
+        try:
+            plan.write(directory)
+            self._write_metrics()
+        except OSError:
+            with contextlib.suppress(OSError):
+                self.discard()
+            raise
         return self
 
     @classmethod

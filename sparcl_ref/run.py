@@ -11,25 +11,26 @@ if __name__ == "__main__":
 import argparse
 import contextlib
 import dataclasses
-import functools
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
+from sparcl_ref.compiled_code import prepare_numba
 from sparcl_ref.config import Config
 from sparcl_ref.interrupts import Interrupts
-from sparcl_ref.keeper import CHECKPOINT_SECONDS, Stopped
+from sparcl_ref.keeper import CHECKPOINT_SECONDS
 from sparcl_ref.presets import PRESETS, configurations, over_seeds
 from sparcl_ref.progress import Progress
 from sparcl_ref.run_folder import check_folder, locked, reserved_folder
-from sparcl_ref.run_plan import Plan, begun_with, made_with, resume_command, versions
+from sparcl_ref.run_plan import Plan, begun_with, made_with, versions
 from sparcl_ref.text import columns, one_line
+from sparcl_ref.training import trained, unless_ended
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast
@@ -166,18 +167,6 @@ def measured_seconds(
         return once_for_all_seeds(measured, configs)
 
 
-@functools.cache
-def prepare_numba(dtype: str, threads: int) -> None:
-    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while."""
-    import numba
-
-    from sparcl_ref import fast
-
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
-    print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
-
-
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.extensions import REGISTRIES
@@ -226,7 +215,7 @@ def execute(arguments: Sequence[str]) -> int:
             ]
             for line in dict.fromkeys(filter(None, remarks)):
                 print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-            failed = trained(progress, forecasts, options, stopping)
+            failed = trained(progress, forecasts, stopping, jobs=options.jobs, every=options.checkpoint_every)
             results = [progress.results[number] for number in sorted(progress.results)]
             if not results:
                 progress.discard()
@@ -244,59 +233,6 @@ def execute(arguments: Sequence[str]) -> int:
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
-
-
-def trained(
-    progress: Progress, forecasts: Sequence[Forecast], options: argparse.Namespace, stopping: Interrupts
-) -> list[tuple[Config, Exception]]:
-    """Run what is left, with a bar on stderr; returns what ended without a result, and why."""
-    from tqdm import tqdm
-
-    from sparcl_ref.workers import train_all
-
-    # A log file gets a line every ten seconds, a terminal a moving bar.
-    pause = 0.1 if sys.stderr.isatty() else 10
-    left = progress.left
-    keepers = [progress.keeper(number, every=options.checkpoint_every) for number in left]
-    configs = [progress.plan.configs[number - 1] for number in left]
-    done, epochs = sum(map(len, progress.rows.values())), sum(item.epochs for item in forecasts)
-    with tqdm(total=epochs, initial=done, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-
-        def entered(index: int, row: dict[str, Any]) -> None:
-            progress.add_row(left[index], row)
-            bar.update()
-
-        ended = train_all(
-            configs, [forecasts[number - 1] for number in left], keepers=keepers,
-            jobs=options.jobs, threads=progress.plan.threads, on_epoch=entered, asked_to_stop=stopping.__bool__,
-        )  # fmt: skip
-    failed = []
-    for number, config, outcome in zip(left, configs, ended, strict=True):
-        if isinstance(outcome, Exception):
-            failed.append((config, outcome))
-        else:
-            progress.results[number] = outcome
-    return failed
-
-
-@contextlib.contextmanager
-def unless_ended(progress: Progress, stopping: Interrupts) -> Iterator[None]:
-    """Whatever ends a command before its runs have ended becomes a line that says what is kept and how to go on."""
-    try:
-        yield
-    except (KeyboardInterrupt, Stopped, OSError, RuntimeError) as error:
-        interrupted = isinstance(error, KeyboardInterrupt | Stopped)
-        if progress.ended:
-            raise
-        if not progress.anything() and (interrupted or isinstance(error, BrokenPipeError)):
-            progress.discard()
-            what = "interrupted; nothing was written"
-        else:
-            what = "interrupted" if interrupted else f"failed: {one_line(error)}; what was complete is kept"
-            what += f"; go on with: {resume_command(progress.directory)}"
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise command_line.Ended(what, stopping.exit_code if interrupted else command_line.FAILED) from error
 
 
 def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
@@ -327,9 +263,13 @@ def report(options: argparse.Namespace, progress: Progress, summary: dict[str, A
     try:
         for line in write_run(directory, summary, rows, masks):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-        progress.clear()
     except OSError as error:
         failure = error
+    else:
+        try:
+            progress.clear()
+        except OSError as error:
+            print(f"{PROGRAM}: warning: all is written, but {one_line(error)}", file=sys.stderr)
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)
     else:

@@ -290,4 +290,7 @@ def _train(pipe: Connection, task: Task) -> Result:
     with warnings.catch_warnings():
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
-        return train(task.config, on_event=report, expected=task.expected, keeper=keeper)
+        result = train(task.config, on_event=report, expected=task.expected, keeper=keeper)
+    if keeper is not None:
+        keeper.finished(result)
+    return result

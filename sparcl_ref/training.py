@@ -1,0 +1,75 @@
+"""A command's runs from where they stand to their end, or to where something ends them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from sparcl_ref.command_line import FAILED, Ended
+from sparcl_ref.config import Config
+from sparcl_ref.forecast import Forecast
+from sparcl_ref.interrupts import Interrupts
+from sparcl_ref.keeper import Stopped
+from sparcl_ref.progress import Progress
+from sparcl_ref.run_plan import resume_command
+from sparcl_ref.text import one_line
+from sparcl_ref.workers import train_all
+
+
+def trained(
+    progress: Progress, forecasts: Sequence[Forecast], stopping: Interrupts, *, jobs: int, every: float
+) -> list[tuple[Config, Exception]]:
+    """Run what is left, with a bar on stderr; returns what ended without a result, and why."""
+    # A log file gets a line every ten seconds, a terminal a moving bar.
+    terminal = sys.stderr.isatty()
+    pause = 0.1 if terminal else 10
+    left = progress.left
+    keepers = [progress.keeper(number, every=every) for number in left]
+    configs = [progress.plan.configs[number - 1] for number in left]
+    done, epochs = sum(map(len, progress.rows.values())), sum(item.epochs for item in forecasts)
+    with tqdm(total=epochs, initial=done, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
+
+        def entered(index: int, row: dict[str, Any]) -> None:
+            progress.add_row(left[index], row)
+            bar.update()
+
+        def asked_to_stop() -> bool:
+            if stopping and terminal:
+                bar.write("finishing the step and saving; again to stop at once", file=sys.stderr)
+            return bool(stopping)
+
+        ended = train_all(
+            configs, [forecasts[number - 1] for number in left], keepers=keepers,
+            jobs=jobs, threads=progress.plan.threads, on_epoch=entered, asked_to_stop=asked_to_stop,
+        )  # fmt: skip
+    failed = []
+    for number, config, outcome in zip(left, configs, ended, strict=True):
+        if isinstance(outcome, Exception):
+            failed.append((config, outcome))
+        else:
+            progress.results[number] = outcome
+    return failed
+
+
+@contextlib.contextmanager
+def unless_ended(progress: Progress, stopping: Interrupts) -> Iterator[None]:
+    """Whatever ends a command before its runs have ended becomes a line that says what is kept and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Stopped, OSError, RuntimeError) as error:
+        interrupted = isinstance(error, KeyboardInterrupt | Stopped)
+        if progress.ended:
+            raise
+        if not progress.anything() and (interrupted or isinstance(error, BrokenPipeError)):
+            progress.discard()
+            what = "interrupted; nothing was written"
+        else:
+            what = "interrupted" if interrupted else f"failed: {one_line(error)}; what was complete is kept"
+            what += f"; go on with: {resume_command(progress.directory)}"
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Ended(what, stopping.exit_code if interrupted else FAILED) from error
