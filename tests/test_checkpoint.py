@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 
@@ -81,8 +82,6 @@ def test_a_changed_bit_or_a_lost_end_is_noticed(state, data):
 
 def test_what_is_whole_but_of_somebody_else_is_no_checkpoint():
     content = b"something else"
-    import hashlib
-
     with pytest.raises(DamagedError, match="not a checkpoint"):
         decode(content + hashlib.sha256(content).hexdigest().encode())
 
