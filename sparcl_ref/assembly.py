@@ -20,8 +20,8 @@ from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
 #: FLOPs of a forward and a backward pass for each multiply-add of the forward pass: three products of one size.
 PASS_FLOPS = 6
 #: FLOPs of dense passes for which compiling pays. NumPy does 15 to 60 GFLOP/s of them on one core, 25 in a convnet of
-#: the usual width on images of 28x28, which makes 40 seconds. Compiling takes a core 14 seconds, and the compiled engine
-#: then does a dense step in two thirds of the time, a step at sparsity .95 in a ninth.
+#: the usual width on images of 28x28, which makes 40 seconds. Compiling takes a core 14 seconds, and a compiled step
+#: then takes two thirds of the time where all weights live, a ninth at sparsity .95.
 FLOPS_WORTH_COMPILING = 1e12
 
 

@@ -144,7 +144,7 @@ class _Pool:
                 with held_back():
                     process.start()
             except RuntimeError:
-                if multiprocessing.parent_process() is None:
+                if multiprocessing.current_process().name == "MainProcess":
                     raise
                 sys.exit(NO_MAIN_GUARD)  # this is a worker, importing a script that calls `train_all` as it is imported
             theirs.close()

@@ -79,7 +79,7 @@ def test_text_has_a_row_for_each_name_and_says_what_is_unknown(digits) -> None:
 
 def test_estimate_prices_and_stops(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sparcl_ref.workers.train_all", lambda *args, **kwargs: pytest.fail("nothing is trained"))
+    monkeypatch.setattr("sparcl_ref.training.train_all", lambda *args, **kwargs: pytest.fail("nothing is trained"))
     arguments = ["--model", "mlp", "--width", "8", "--epochs", "2", "--sparsity", "0.5", "--delta-k", "2", "--estimate"]
     assert run.main(arguments) == 0
     out = capsys.readouterr().out
