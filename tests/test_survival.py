@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from sparcl_ref import run_plan
+from sparcl_ref.run import main
+from sparcl_ref.run_folder import locked
 from tests.faults import without_times
 
 ROOT = Path(__file__).parent.parent
-#: Two entries at a time, some seconds.
+#: Two runs at a time, some seconds.
 PAIR = (
-    "--preset", "importance", "--width", "4", "--epochs", "4", "--batch-size", "32", "--importance-samples", "64",
-    "--checkpoint-every", "0.2",
+    "--method", "derpp", "--sparsity", "0.9", "--seeds", "2", "--width", "4", "--epochs", "8", "--delta-k", "2",
+    "--batch-size", "32", "--importance-samples", "64", "--checkpoint-every", "0.2",
 )  # fmt: skip
 
 
@@ -130,9 +134,11 @@ def test_a_signal_in_the_first_seconds_has_one_line(tmp_path, number, code, seco
     assert (tmp_path / "run" / "run.json").exists() == line.endswith("--resume run")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_saves_says_how_to_go_on_and_goes_on(tmp_path, number, code):
-    process = command(*PAIR, "--seeds", "1", "--out", "run", cwd=tmp_path)
+    process = command(*PAIR, "--out", "run", cwd=tmp_path)
     while not list((tmp_path / "run").glob("checkpoint-*")):
         assert process.poll() is None
         time.sleep(0.02)
@@ -154,3 +160,116 @@ def test_an_interrupted_run_saves_says_how_to_go_on_and_goes_on(tmp_path, number
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         "figures", "masks.npz", "metrics.csv", "report.html", "summary.json",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory) -> Path:
+    """The folder of a run that was stopped by Ctrl-C, with checkpoints of both entries."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    process = command(*PAIR, "--out", "run", cwd=folder)
+    while len({path.name[:13] for path in (folder / "run").glob("checkpoint-*")}) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == 130
+    return folder
+
+
+@pytest.fixture
+def left(interrupted, tmp_path, monkeypatch) -> Path:
+    """A copy of it, beside which the test stands."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(interrupted / "run", tmp_path / "run")
+
+
+def here(capsys, *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of the command in this process."""
+    code = main(arguments)
+    return code, capsys.readouterr().err
+
+
+def test_another_processor_is_refused_by_name(left, capsys, monkeypatch):
+    before = {path.name: path.read_bytes() for path in left.iterdir()}
+    libraries = [{"user_api": "blas", "filepath": "/numpy.libs/x.so", "architecture": "Abacus"}]
+    monkeypatch.setattr(run_plan, "threadpool_info", lambda: libraries)
+    code, err = here(capsys, "--resume", "run")
+    assert code == 2
+    assert re.search(r"it was begun otherwise \(processor \w+ there, Abacus here\); .* or add --force", err)
+    assert err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in left.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--lr", "0.5"], "lr 0.03 there, 0.5 here"),
+        (["--engine", "numpy"], "engine auto there, numpy here"),
+        (["--threads", "2"], "threads 1 there, 2 here"),
+        (["--seeds", "2"], "leave out --seeds, --out and --overwrite"),
+        (["--out", "elsewhere"], "leave out --seeds, --out and --overwrite"),
+        (["--lr", "-1"], "--lr"),
+        (["--tiny"], "not allowed with argument --resume"),
+        (["--checkpoint-every", "-1"], "--checkpoint-every must be a number of seconds"),
+    ],
+)
+def test_what_does_not_go_with_resuming_is_refused_in_one_line(left, capsys, arguments, says):
+    try:
+        code, err = here(capsys, "--resume", "run", *arguments)
+    except SystemExit as stop:
+        code, err = stop.code, capsys.readouterr().err
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_in_use_is_refused(left, capsys):
+    with locked(left):
+        for arguments in (("--resume", "run"), (*PAIR, "--out", "run", "--overwrite")):
+            code, err = here(capsys, *arguments)
+            assert code == 2
+            assert f"another run is at work in run (process {os.getpid()})" in err
+    code, err = here(capsys, *PAIR, "--out", "run")
+    assert code == 2
+    assert "run holds a run that has not ended; go on with --resume run" in err
+    code, err = here(capsys, "--force")
+    assert code == 2
+    assert "--force goes with --resume" in err
+
+
+@pytest.mark.slow
+def test_forced_settings_serve_what_is_left(left, capsys):
+    code, err = here(capsys, "--resume", "run", "--lr", "0.001", "--force")
+    assert code == 0
+    assert "warning: resumed although lr 0.03 there, 0.001 here" in err
+    summary = json.loads((left / "summary.json").read_text())
+    assert {record["config"]["lr"] for record in summary["methods"]} == {0.001}
+
+
+@pytest.mark.slow
+def test_of_damaged_checkpoints_the_older_are_used_which_is_said(left, capsys, whole):
+    for number in ("01", "02"):
+        newest = max(left.glob(f"checkpoint-{number}-*"))
+        newest.write_bytes(newest.read_bytes()[:-1])
+    code, err = here(capsys, "--resume", "run")
+    assert code == 0
+    assert err.count("is damaged (its checksum does not fit: it was cut off or changed); checkpoint ") == 2
+    assert without_times(left) == without_times(whole)
+    assert (left / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_second_ctrl_c_stops_at_once(tmp_path):
+    """Between two events that are far apart."""
+    process = command("--method", "sgd", "--model", "resnet18", "--batch-size", "280", "--out", "run", cwd=tmp_path)
+    while not (tmp_path / "run" / "metrics.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(6)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+    _, err = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert lines(err)[-1].startswith("sparcl_ref.run: interrupted; ")
