@@ -100,8 +100,8 @@ def unflatten(tree: Any, arrays: Sequence[np.ndarray]) -> Any:
     return {unflatten(key, arrays): unflatten(item, arrays) for key, item in content}
 
 
-def encode(value: Any) -> bytes:
-    """A state as the bytes of a file; raises as `flatten`."""
+def encode(value: Any) -> memoryview:
+    """A state as the bytes of a file, in memory once; raises as `flatten`."""
     tree, arrays = flatten(value)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
@@ -111,8 +111,9 @@ def encode(value: Any) -> bytes:
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
         archive.comment = b"0" * DIGITS
-    content = file.getvalue()[:-DIGITS]
-    return content + hashlib.sha256(content).hexdigest().encode()
+    whole = file.getbuffer()
+    whole[-DIGITS:] = hashlib.sha256(whole[:-DIGITS]).hexdigest().encode()
+    return whole
 
 
 def decode(data: bytes) -> Any:
@@ -123,7 +124,7 @@ def decode(data: bytes) -> Any:
     DamagedError
         If a single bit is not as it was written.
     """
-    content, found = data[:-DIGITS], data[-DIGITS:]
+    content, found = memoryview(data)[:-DIGITS], data[-DIGITS:]
     if hashlib.sha256(content).hexdigest().encode() != found:
         raise DamagedError("its checksum does not fit: it was cut off or changed")
     try:

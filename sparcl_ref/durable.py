@@ -22,7 +22,7 @@ def step(kind: str, path: Path, action: Callable[[], Answer]) -> Answer:
     return action()
 
 
-def put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes | memoryview) -> None:
     """Give a file its content: whoever looks, now or after a power cut, finds what was there before or all of this.
 
     Raises
