@@ -12,7 +12,7 @@ import tempfile
 
 @functools.cache
 def prepare_numba(dtype: str, threads: int) -> float:
-    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes minutes.
+    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes up to minutes.
 
     Returns its seconds.
     """
@@ -24,7 +24,7 @@ def prepare_numba(dtype: str, threads: int) -> float:
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     kept = "kept for this run alone" if homeless else "kept for later runs"
     print(
-        f"preparing the numba engine for {dtype}: minutes the first time, seconds after; --engine numpy needs none ...",
+        f"preparing the numba engine for {dtype}: up to minutes the first time; --engine numpy needs none ...",
         end=" ", file=sys.stderr, flush=True,
     )  # fmt: skip
     seconds = fast.prepare(dtype)
