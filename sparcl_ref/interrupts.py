@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: noted while runs are in progress, so that they can save; held back while a process begins."""
+"""Ctrl-C, SIGTERM and SIGHUP: noted while runs are in progress, so that they can save; held back while a process begins."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+#: Ctrl-C, what batch systems send, and a terminal that is closed, which Windows does not know.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *(getattr(signal, name) for name in ("SIGHUP",) if hasattr(signal, name)))
 
 
 class Interrupts:
-    """A context in which the first Ctrl-C or SIGTERM is only noted; one after it raises KeyboardInterrupt.
+    """A context in which the first of these signals is only noted; one after it raises KeyboardInterrupt.
 
     Signals that are ignored, as of a command that a script has put in the background, stay ignored. Outside the main
     thread, where Python delivers no signals, nothing is noted.
@@ -41,7 +42,7 @@ class Interrupts:
 
     @property
     def exit_code(self) -> int:
-        """What a shell calls the end by that signal: 130 or 143."""
+        """What a shell calls the end by that signal: 130, 143 or 129."""
         return 128 + (signal.SIGINT if self.came is None else self.came)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -51,7 +52,7 @@ class Interrupts:
 
 
 def hold() -> None:
-    """Let Ctrl-C and SIGTERM wait, for all of this process, until `release`."""
+    """Let these signals wait, for all of this process, until `release`."""
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
@@ -64,7 +65,7 @@ def release() -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until this ends; a process started inside never gets them, from its first instruction."""
+    """These signals wait until this ends; a process started inside never gets them, from its first instruction."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

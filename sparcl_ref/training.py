@@ -39,7 +39,8 @@ def trained(
 
         def asked_to_stop() -> bool:
             if stopping and terminal:
-                bar.write("finishing the step and saving; again to stop at once", file=sys.stderr)
+                with contextlib.suppress(OSError):  # a terminal that is gone
+                    bar.write("finishing the step and saving; again to stop at once", file=sys.stderr)
             return bool(stopping)
 
         ended = train_all(
@@ -57,19 +58,28 @@ def trained(
 
 @contextlib.contextmanager
 def unless_ended(progress: Progress, stopping: Interrupts) -> Iterator[None]:
-    """Whatever ends a command before its runs have ended becomes a line that says what is kept and how to go on."""
+    """Whatever ends a command before its runs have ended becomes a line that says how to go on.
+
+    Where nothing has been kept yet, nothing is left.
+    """
     try:
         yield
-    except (KeyboardInterrupt, Stopped, OSError, RuntimeError) as error:
-        interrupted = isinstance(error, KeyboardInterrupt | Stopped)
+    except BaseException as error:
         if progress.ended:
             raise
-        if not progress.anything() and (interrupted or isinstance(error, BrokenPipeError)):
-            progress.discard()
-            what = "interrupted; nothing was written"
-        else:
-            what = "interrupted" if interrupted else f"failed: {one_line(error)}; what was complete is kept"
-            what += f"; go on with: {resume_command(progress.directory)}"
-        if isinstance(error, BrokenPipeError):
+        interrupted = isinstance(error, KeyboardInterrupt | Stopped)
+        if not progress.anything():
+            with contextlib.suppress(OSError):
+                progress.discard()
+            if interrupted:
+                raise Ended("interrupted; nothing was written", stopping.exit_code) from error
             raise
-        raise Ended(what, stopping.exit_code if interrupted else FAILED) from error
+        on = f"go on with: {resume_command(progress.directory)}"
+        if interrupted:
+            raise Ended(f"interrupted; {on}", stopping.exit_code) from error
+        if isinstance(error, OSError | RuntimeError) and not isinstance(error, BrokenPipeError):
+            why = one_line(error)
+            if isinstance(error, OSError) and error.filename:
+                why = f"{error.filename}: {error.strerror}"
+            raise Ended(f"failed: {why}; what was complete is kept; {on}", FAILED) from error
+        raise

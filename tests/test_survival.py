@@ -135,7 +135,12 @@ def test_a_signal_in_the_first_seconds_has_one_line(tmp_path, number, code, seco
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_saves_says_how_to_go_on_and_goes_on(tmp_path, number, code):
     process = command(*PAIR, "--out", "run", cwd=tmp_path)
