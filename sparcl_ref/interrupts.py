@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP: noted while runs are in progress, so that they can save; held back while a process begins."""
+"""Ctrl-C, SIGTERM and SIGHUP: noted while runs are in progress, so that they save; held back while a process begins."""
 
 from __future__ import annotations
 

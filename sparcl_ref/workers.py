@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import pickle
 import signal
 import sys
-import traceback
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from sparcl_ref import extensions
 from sparcl_ref.config import Config
-from sparcl_ref.experiment import train
 from sparcl_ref.forecast import Forecast
-from sparcl_ref.history import Event
 from sparcl_ref.interrupts import held_back
 from sparcl_ref.keeper import Keeper, Stopped
-from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
-from sparcl_ref.run_folder import share_lock
-from sparcl_ref.text import one_line
+from sparcl_ref.worker import Task, serve
 
 #: How processes are started: anew, for a copy of this one would inherit threads that are not there.
 CONTEXT: Any = multiprocessing.get_context("spawn")
@@ -41,16 +31,6 @@ NO_MAIN_GUARD = 97
 
 class WorkerDiedError(RuntimeError):
     """A worker process ended without an answer, for example because it was killed for want of memory."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A run for a worker: its place in the order of results, and what it needs."""
-
-    index: int
-    config: Config
-    expected: Forecast
-    keeper: Keeper | None
 
 
 def train_all(
@@ -138,7 +118,7 @@ class _Pool:
         resource_tracker.ensure_running()
         for _ in range(count):
             ours, theirs = CONTEXT.Pipe()
-            process = CONTEXT.Process(target=_serve, args=(theirs, threads, things))
+            process = CONTEXT.Process(target=serve, args=(theirs, threads, things))
             try:
                 # Ctrl-C and SIGTERM are for the parent alone, which stops all in order; also while workers import.
                 with held_back():
@@ -210,7 +190,12 @@ def _check_main() -> None:
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)
     # Of a module started with -m they import the module, of -c or a prompt nothing.
-    if CONTEXT.get_start_method() == "spawn" and main.__spec__ is None and path is not None and not Path(path).exists():
+    if (
+        CONTEXT.get_start_method() == "spawn"
+        and getattr(main, "__spec__", None) is None
+        and path is not None
+        and not Path(path).exists()
+    ):
         raise WorkerDiedError(
             f"worker processes import the script that starts them, and there is no file {path}; write the script to a "
             "file, and call `train_all` under `if __name__ == '__main__':`"
@@ -228,69 +213,3 @@ def _why_it_died(worker: _Worker) -> str:
     if not worker.ready:
         return f"a worker process died before it was ready ({how}); its own message stands above"
     return f"a worker process died without an answer ({how}; out of memory?); try fewer --jobs"
-
-
-def _start_worker(threads: int, things: extensions.Added) -> None:
-    """Set up a worker process: its BLAS threads, what was registered in the parent, and its end."""
-    threadpool_limits(limits=threads)
-    # Read when Numba is first imported. Several workers with a thread per core each would wait for one another.
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
-    extensions.take_over(things)
-    end_with_parent()
-
-
-def _serve(pipe: Connection, threads: int, things: extensions.Added) -> None:
-    """A worker's life: take runs until the pipe ends."""
-    _start_worker(threads, things)
-    pipe.send(("ready", None))
-    while True:
-        try:
-            task = pipe.recv()
-        except EOFError:
-            return
-        if isinstance(task, Task):
-            pipe.send(_answer(pipe, task))
-
-
-def _answer(pipe: Connection, task: Task) -> tuple[str, Any]:
-    """Run a task: its outcome, or what was raised."""
-    try:
-        return "outcome", _train(pipe, task)
-    except (FloatingPointError, ValueError) as error:
-        return "outcome", error  # a matter of this run alone
-    except Stopped as error:
-        return "raised", error
-    except Exception as error:
-        try:
-            error.add_note("".join(traceback.format_exception(error)))  # of a process that will be gone
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {one_line(error)}")
-        return "raised", error
-
-
-def _train(pipe: Connection, task: Task) -> Result:
-    asked = False
-
-    def asked_to_stop() -> bool:
-        nonlocal asked
-        asked = asked or pipe.poll()  # nothing else is ever sent to a worker with a run in hand
-        return asked
-
-    keeper = task.keeper and replace(task.keeper, asked_to_stop=asked_to_stop)
-    if keeper is not None:
-        share_lock(keeper.directory)
-
-    def report(event: Event) -> None:
-        if event.kind == "end_epoch":
-            pipe.send(("row", event.row))
-        if keeper is None and asked_to_stop():
-            raise Stopped
-
-    with warnings.catch_warnings():
-        # A configuration's warnings are in its record; the parent prints them once.
-        warnings.simplefilter("ignore", UserWarning)
-        result = train(task.config, on_event=report, expected=task.expected, keeper=keeper)
-    if keeper is not None:
-        keeper.finished(result)
-    return result

@@ -17,7 +17,8 @@ from sparcl_ref.config import Config
 from sparcl_ref.forecast import forecast
 from sparcl_ref.keeper import Keeper, Stopped
 from sparcl_ref.streams import load_dataset
-from sparcl_ref.workers import WorkerDiedError, _start_worker, train_all
+from sparcl_ref.worker import prepare_process
+from sparcl_ref.workers import WorkerDiedError, train_all
 
 SMALL = Config(method="sgd", model="mlp", width=4, epochs=2, batch_size=64)
 #: A script that trains, with or without a guard.
@@ -38,7 +39,7 @@ def work():
 def test_a_worker_has_its_own_number_of_compiled_threads(threads):
     """Without it every worker would start a thread per core, and workers would wait for one another's."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1, initializer=_start_worker, initargs=(threads, extensions.added())) as pool:
+    with context.Pool(1, initializer=prepare_process, initargs=(threads, extensions.added())) as pool:
         assert pool.apply(numba.get_num_threads) == threads
 
 
