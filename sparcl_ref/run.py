@@ -200,6 +200,8 @@ def execute(arguments: Sequence[str]) -> int:
         stopping = stack.enter_context(Interrupts())
         if options.resume is None:
             directory = refusing(lambda: stack.enter_context(reserved_folder(options.out, name)))
+            # Again, now that nobody else can come between: another run may have ended here meanwhile.
+            refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
             progress = Progress.begin(directory, plan_here)
         else:
             directory = Path(options.resume)

@@ -22,6 +22,17 @@ def fresh(monkeypatch):
     compiled_code.give_place.cache_clear()
 
 
+@pytest.mark.parametrize(("homeless", "kept"), [(False, "kept for later runs"), (True, "kept for this run alone")])
+def test_what_takes_long_is_announced_with_the_way_around_it(capsys, monkeypatch, homeless, kept):
+    monkeypatch.setattr(compiled_code, "give_place", lambda: homeless)
+    monkeypatch.setattr("sparcl_ref.fast.prepare", lambda dtype: 61.7)
+    monkeypatch.setattr(numba, "set_num_threads", lambda threads: None)
+    assert compiled_code.prepare_numba.__wrapped__("float32", 1) == 61.7
+    err = capsys.readouterr().err
+    assert "--engine numpy needs none" in err
+    assert err.endswith(f" 62 s (compiled code is {kept})\n")
+
+
 @pytest.mark.usefixtures("fresh")
 def test_where_code_can_be_kept_nothing_is_changed(capsys):
     before = os.environ["NUMBA_CACHE_DIR"]

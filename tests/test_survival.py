@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from sparcl_ref import run_plan
+from sparcl_ref import run, run_plan
 from sparcl_ref.run import main
 from sparcl_ref.run_folder import locked
 from tests.faults import without_times
@@ -226,6 +226,22 @@ def test_what_does_not_go_with_resuming_is_refused_in_one_line(left, capsys, arg
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_a_run_that_ended_between_the_look_and_the_lock_is_not_replaced(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    reserved = run.reserved_folder
+
+    def late(out, name):
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "summary.json").write_text("another's")
+        return reserved(out, name)
+
+    monkeypatch.setattr(run, "reserved_folder", late)
+    code, err = here(capsys, *PAIR, "--out", "run")
+    assert code == 2
+    assert "run holds a run already" in err
+    assert {path.name: path.read_text() for path in (tmp_path / "run").iterdir()} == {"summary.json": "another's"}
 
 
 def test_a_folder_in_use_is_refused(left, capsys):
