@@ -42,6 +42,10 @@ def command(*arguments: str, cwd: Path) -> subprocess.Popen:
     )
 
 
+#: Elsewhere a forked copy of a process that has loaded BLAS may not live.
+forks = pytest.mark.skipif(sys.platform != "linux", reason="forks")
+
+
 def sweep(count: str, *options: str, **environment: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults", count, *options],
@@ -51,11 +55,13 @@ def sweep(count: str, *options: str, **environment: str) -> str:
     return done.stdout
 
 
+@forks
 @pytest.mark.parametrize("profile", ["paper", "released"])
 def test_faults_at_some_points_lose_nothing(profile):
     assert " 6 of " in sweep("6", "--profile", profile)
 
 
+@forks
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
@@ -67,6 +73,7 @@ def test_faults_at_every_point_lose_nothing(options):
     assert int(said.split()[0]) >= 55
 
 
+@forks
 @pytest.mark.slow
 def test_faults_lose_nothing_where_every_event_is_saved():
     """Old generations go as new ones come."""
