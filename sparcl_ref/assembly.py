@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,12 @@ from sparcl_ref.streams import Dataset, Plan, Stream, class_order, joint
 from sparcl_ref.streams.scenario import DOMAINS
 from sparcl_ref.streams.validation import for_validation
 
-#: Numbers in an image of the digits.
-DIGITS_NUMBERS = 64
-#: Below this many multiply-adds a sample, NumPy's dense products are over before compiled code is loaded.
-SMALL_FORWARD_MACS = 1_000_000
+#: FLOPs of a forward and a backward pass for each multiply-add of the forward pass: three products of one size.
+PASS_FLOPS = 6
+#: FLOPs of dense passes for which compiling pays. NumPy does 15 to 60 GFLOP/s of them on one core, 25 in a convnet of
+#: the usual width on images of 28x28, which makes 40 seconds. Compiling takes a core 14 seconds, and a compiled step
+#: then takes two thirds of the time where all weights live, a ninth at sparsity .95.
+FLOPS_WORTH_COMPILING = 1e12
 
 
 def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> Stream:
@@ -111,19 +112,20 @@ def build_network(
     return model
 
 
-def chosen_engine(engine: str, spec: ModelSpec) -> str:
-    """What "auto" stands for: numba for anything larger than the digits, where compiling would cost more than it saves.
+def chosen_engine(config: Config, spec: ModelSpec, *, samples: int) -> str:
+    """What "auto" stands for: numba for a run whose dense passes would take NumPy longer than compiling takes.
 
-    That is where an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than `SMALL_FORWARD_MACS`
-    multiply-adds a sample; but numpy if some layer says nothing of itself, for the compiled engine knows only the
-    package's own layers.
+    The work of a run is `PASS_FLOPS` for each multiply-add and each of the ``samples`` training images in each epoch;
+    replay, which at most triples it, and removal of data are left out. So the choice follows from settings and data
+    alone, not from the machine or what is compiled already, and a run repeats to the bit. It is numpy if some layer
+    says nothing of itself, for the compiled engine knows only the package's own layers.
     """
-    if engine != "auto":
-        return engine
+    if config.engine != "auto":
+        return config.engine
     if spec.forward_macs is None:
         return "numpy"
-    large = math.prod(spec.input_shape) > DIGITS_NUMBERS or spec.forward_macs > SMALL_FORWARD_MACS
-    return "numba" if large else "numpy"
+    work = PASS_FLOPS * spec.forward_macs * samples * config.epochs
+    return "numba" if work > FLOPS_WORTH_COMPILING else "numpy"
 
 
 def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:

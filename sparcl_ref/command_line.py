@@ -35,6 +35,14 @@ class Refused(Exception):  # noqa: N818 - a request that is wrong, not a failure
     """The request was wrong: one line that says what to do, exit code 2."""
 
 
+class Ended(Exception):  # noqa: N818 - what was asked for may go on later
+    """The command ended before its work did: one line that says why and how to go on, and an exit code."""
+
+    def __init__(self, line: str, code: int):
+        super().__init__(line)
+        self.code = code
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage before it, and that guesses no abbreviation."""
 
@@ -230,6 +238,9 @@ def _guarded(program: str, body: Callable[[Sequence[str]], int], arguments: Sequ
     except Refused as error:
         print(f"{program}: {shortened(one_line(error))}", file=sys.stderr)
         return REFUSED
+    except Ended as error:
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        return error.code
     except BrokenPipeError:
         # Whoever read our output has seen enough, as `| head` does. What is still buffered goes nowhere, or Python
         # would complain while it ends.

@@ -115,7 +115,7 @@ class Config:
     seed: int = setting(0, "root of all random streams", at_least=0, most=2**128 - 1)
     engine: str = setting(
         "auto",
-        "what computes the layers; auto is numba for anything larger than the digits",
+        "what computes the layers; auto is numba for runs of more work than compiling",
         choices=("auto", "numpy", "numba"),
     )
     method_settings: OwnSettings = field(default_factory=OwnSettings)

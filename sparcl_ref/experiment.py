@@ -13,6 +13,7 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.keeper import Keeper
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.pass_sizes import check_pass_sizes
@@ -45,11 +46,13 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
     spec = spec_of(config, dataset)
-    check_pass_sizes(spec, config, [len(task.train_index) for task in stream.training])
+    sizes = [len(task.train_index) for task in stream.training]
+    check_pass_sizes(spec, config, sizes)
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
-    model, descent = with_engine(chosen_engine(config.engine, spec), model)
+    engine = chosen_engine(config, spec, samples=sum(sizes))
+    model, descent = with_engine(engine, model)
     method = build_method(config, model, dataset, generators)
     sgd: Any = {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
     return Trainer(
@@ -72,6 +75,7 @@ def train(
     dataset: Dataset | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     expected: Forecast | None = None,
+    keeper: Keeper | None = None,
 ) -> Result:
     """Run a configuration from start to end.
 
@@ -86,6 +90,8 @@ def train(
         Called with each `Event`, for progress or recording.
     expected : Forecast, optional
         What the run will cost, if it is known already.
+    keeper : Keeper, optional
+        Keeps the run in a folder, from which it goes on if it has been there before.
 
     Raises
     ------
@@ -99,12 +105,19 @@ def train(
     dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
+    earlier = 0.0 if keeper is None else keeper.take_up(trainer)
     for line in config.warnings():
         warnings.warn(line, stacklevel=2)
+
+    def seconds() -> float:
+        return earlier + time.perf_counter() - start
+
     # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
     while not trainer.done:
         on_event(trainer.advance())
-    return finish(trainer, expected, wall_seconds=time.perf_counter() - start)
+        if keeper is not None:
+            keeper.after_event(trainer, seconds())
+    return finish(trainer, expected, wall_seconds=seconds())
 
 
 def _loaded(config: Config, dataset: Dataset | None) -> Dataset:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.assembly import build_stream, chosen_engine, spec_of
+from sparcl_ref.checkpoint import GENERATIONS
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, cost_record, predict
 from sparcl_ref.cost.work import Work, work_of
@@ -24,8 +25,6 @@ from sparcl_ref.streams import Dataset
 if TYPE_CHECKING:
     from sparcl_ref.trial import Trial
 
-#: Generations of a run's checkpoint that are kept.
-GENERATIONS = 2
 #: What a run's record, a number in it and a row of metrics take, and the figures and the page of all runs.
 RECORD_BYTES, NUMBER_BYTES, ROW_BYTES, DRAWN_BYTES = 6_000, 20, 150, 1_500_000
 
@@ -92,7 +91,7 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
         epochs=config.epochs * len(sizes),
         steps=record["steps"],
         pass_samples=record["pass_samples"],
-        engine=chosen_engine(config.engine, spec),
+        engine=chosen_engine(config, spec, samples=sum(sizes)),
         train_flops=record["train_flops"],
         memory_bytes={
             key: part["total"] if isinstance(part, dict) else part for key, part in record["memory_bytes"].items()

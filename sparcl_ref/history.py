@@ -29,6 +29,8 @@ class Event:
         stored) of each sample.
     observation : Observation or None
         Of "step".
+    row : dict or None
+        Of "end_epoch": what was measured, as in metrics.csv.
     removed : ndarray of int or None
         Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
     """
@@ -42,6 +44,7 @@ class Event:
     drawn: np.ndarray | None = None
     slots: np.ndarray | None = None
     observation: Observation | None = None
+    row: dict[str, Any] | None = None
     removed: np.ndarray | None = None
 
 

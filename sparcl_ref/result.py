@@ -68,8 +68,6 @@ class Result:
     learner: Learner | None = field(default=None, compare=False, repr=False)
     #: The file of its weights, for `sparcl_ref.load`, if there is one.
     weights: str | None = None
-    #: What went wrong beside the training, a line each.
-    notes: tuple[str, ...] = ()
 
     @property
     def class_il_matrix(self) -> np.ndarray:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from sparcl_ref import interrupts
+
+if __name__ == "__main__":
+    # In the midst of an import Ctrl-C ends in a traceback, or in NumPy's advice on broken installations.
+    interrupts.hold()
+
 import argparse
+import contextlib
 import dataclasses
-import functools
 import json
 import sys
 import time
@@ -15,12 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
+from sparcl_ref.compiled_code import prepare_numba
 from sparcl_ref.config import Config
 from sparcl_ref.echo import echo
+from sparcl_ref.interrupts import Interrupts
+from sparcl_ref.keeper import CHECKPOINT_SECONDS
 from sparcl_ref.presets import PRESETS, configurations, idle, over_seeds
-from sparcl_ref.run_folder import check_folder, reserved_folder
+from sparcl_ref.progress import Progress
+from sparcl_ref.run_folder import check_folder, locked, reserved_folder
+from sparcl_ref.run_plan import Plan, begun_with, made_with, versions
 from sparcl_ref.stored_runs import MOST_THREADS, load_stored_runs
 from sparcl_ref.text import columns, folded, one_line, terminal_width
+from sparcl_ref.training import trained, unless_ended
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast, InAll
@@ -37,6 +49,7 @@ examples:
   python -m sparcl_ref.run --tiny --seeds 5 --out runs/five
   python -m sparcl_ref.run --method derpp --sparsity 0.9 --epochs 20 --delta-k 4
   python -m sparcl_ref.run --config runs/tiny/summary.json --out runs/again
+  python -m sparcl_ref.run --resume runs/tiny
 """
 
 
@@ -53,6 +66,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--tiny", dest="preset", action="store_const", const="tiny", help="the one-minute comparison")
     what.add_argument("--preset", choices=tuple(PRESETS), help="a named comparison")
     what.add_argument("--config", metavar="FILE", help="run the configuration in a summary.json again")
+    what.add_argument("--resume", metavar="DIR", help="go on with the runs that DIR holds, to the same bits")
+    parser.add_argument("--force", action="store_true", help="resume with another version, machine or setting")
+    parser.add_argument(
+        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
+        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
+    )  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that --out holds already")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
@@ -75,6 +94,15 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
     overrides = command_line.settings_from(options)
     command_line.require_counts(options, seeds=MOST_SEEDS, jobs=MOST_JOBS, threads=MOST_THREADS)
+    if not options.checkpoint_every >= 0:
+        raise ValueError(f"--checkpoint-every must be a number of seconds, 0 or more, got {options.checkpoint_every}")
+    if options.force and options.resume is None:
+        raise ValueError("--force goes with --resume; to replace a run, use --overwrite")
+    if options.resume is not None:
+        if options.seeds is not None or options.out is not None or options.overwrite:
+            raise ValueError("--resume names every run and its folder; leave out --seeds, --out and --overwrite")
+        there = begun_with(options.resume, overrides)
+        return there.name, list(there.configs), options.threads or there.threads
     if options.config is None:
         name = options.preset or "run"
         configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
@@ -133,32 +161,14 @@ def with_trials(
     return items, in_all(items, jobs=jobs, start_seconds=start, compile_seconds=compile_seconds)
 
 
-@functools.cache
-def prepare_numba(dtype: str, threads: int) -> float:
-    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while.
-
-    Returns its seconds.
-    """
-    import numba
-
-    from sparcl_ref import fast
-
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
-    seconds = fast.prepare(dtype)
-    print(f"{seconds:.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
-    return seconds
-
-
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.extensions import REGISTRIES
     from sparcl_ref.forecast_text import forecast_text
     from sparcl_ref.report import drawing_problem
-    from sparcl_ref.result import Result
-    from sparcl_ref.saved import file_names
     from sparcl_ref.streams.catalogue import catalogue_text, download_missing, remark
 
+    interrupts.release()
     options = parse(arguments)
     if options.list:
         kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
@@ -167,7 +177,7 @@ def execute(arguments: Sequence[str]) -> int:
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
-    if not options.estimate:
+    if not options.estimate and options.resume is None:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
     if options.download:
         refusing(lambda: download_missing({config.dataset for config in configs}))
@@ -181,54 +191,53 @@ def execute(arguments: Sequence[str]) -> int:
         record = {"runs": [dataclasses.asdict(item) for item in forecasts], "in_all": dataclasses.asdict(whole)}
         print(json.dumps(record) if options.json else priced)
         return 0
-    with reserved_folder(options.out, name) as directory:
-        print(echo(configs, name, jobs=jobs, threads=threads, directory=directory, width=width), file=notes)
-        print("\n" + priced, file=notes, flush=True)
-        remarks = [line for config in configs for line in config.warnings()]
-        remarks += idle(configs, command_line.settings_from(options))
-        remarks += [remark(name, dataset) for name, dataset in datasets.items()]
-        for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
-            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-        weights = [directory / "weights" / name for name in file_names((item.title, item.seed) for item in configs)]
-        done = trained(configs, forecasts, jobs=jobs, threads=threads, weights=weights)
-        ended = list(zip(configs, done, strict=True))
-        results = [item for _, item in ended if isinstance(item, Result)]
-        failed = [(config, item) for config, item in ended if isinstance(item, Exception)]
-        if results:
-            summary = {
-                "schema_version": 1,
-                "command": "python -m sparcl_ref.run " + " ".join(arguments),
-                "config": {"name": name, "threads": threads, "runs": [result.config.to_json() for result in results]},
-                "threads": {"blas": threads, "workers": jobs},
-                "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
-                **described(results, datasets[configs[0].dataset]),
-                "wall_seconds": time.perf_counter() - start,
-            }
-            report(options, directory, summary, results)
+    command, plugins = "python -m sparcl_ref.run " + " ".join(arguments), tuple(options.plugin or ())
+    plan_here = Plan(command, name, threads, plugins, tuple(configs), made_with(datasets))
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(Interrupts())
+        if options.resume is None:
+            directory = refusing(lambda: stack.enter_context(reserved_folder(options.out, name)))
+            # Again, now that nobody else can come between: another run may have ended here meanwhile.
+            refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
+            progress = Progress.begin(directory, plan_here)
+        else:
+            directory = Path(options.resume)
+            refusing(lambda: stack.enter_context(locked(directory)))
+            progress = refusing(lambda: Progress.resume(directory, plan_here, force=options.force))
+        with unless_ended(progress, stopping):
+            print(echo(configs, name, jobs=jobs, threads=threads, directory=directory, width=width), file=notes)
+            print("\n" + priced, file=notes, flush=True)
+            remarks = [
+                *progress.remarks,
+                drawing_problem(),
+                *(line for config in configs for line in config.warnings()),
+                *idle(configs, command_line.settings_from(options)),
+                *(remark(name, dataset) for name, dataset in datasets.items()),
+            ]
+            for line in dict.fromkeys(filter(None, remarks)):
+                print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+            failed = trained(progress, forecasts, stopping, jobs=options.jobs, every=options.checkpoint_every)
+            results = [progress.results[number] for number in sorted(progress.results)]
+            if not results:
+                progress.discard()
+            else:
+                summary = {
+                    "schema_version": 1,
+                    "command": progress.plan.command,
+                    "config": {"name": name, "threads": threads, "runs": [item.config.to_json() for item in results]},
+                    "threads": {"blas": threads, "workers": jobs},
+                    "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
+                    **described(results, datasets[configs[0].dataset]),
+                    "wall_seconds": time.perf_counter() - start,
+                }
+                report(options, progress, summary, results)
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
 
 
-def trained(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int, weights: Sequence[Path]
-) -> list[Result | Exception]:
-    """Run all, with a bar on stderr: the result of each, or what ended it."""
-    from tqdm import tqdm
-
-    from sparcl_ref.workers import train_all
-
-    # A log file gets a line every ten seconds, a terminal a moving bar.
-    pause = 0.1 if sys.stderr.isatty() else 10
-    epochs = sum(item.epochs for item in forecasts)
-    with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-        return train_all(configs, forecasts, jobs=jobs, threads=threads, weights=weights, on_epoch=bar.update)
-
-
 def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
     """What the summary says of the runs and their data."""
-    from sparcl_ref.workers import versions
-
     return {
         "versions": versions(),
         # With --class-order random every seed has its own; each record holds the one it ran.
@@ -246,21 +255,25 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
+def report(options: argparse.Namespace, progress: Progress, summary: dict[str, Any], results: Sequence[Result]) -> None:
     """Write the run's folder and print the table."""
     from sparcl_ref.forecast_text import outcome_text
     from sparcl_ref.report import aggregate, files_of_run, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
-    notes = [line for result in results for line in result.notes]
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
-    failure = None
+    failure, directory = None, progress.directory
     try:
-        for line in (*notes, *write_run(directory, summary, rows, masks)):
+        for line in write_run(directory, summary, rows, masks):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
     except OSError as error:
         failure = error
+    else:
+        try:
+            progress.clear()
+        except OSError as error:
+            print(f"{PROGRAM}: warning: all is written, but {one_line(error)}", file=sys.stderr)
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparcl_ref import durable
 from sparcl_ref.evaluation import EVALUATION_BATCH
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network
@@ -107,11 +108,9 @@ class Learner:
 
     def save(self, path: str | Path) -> None:
         """Write an .npz file that `load` reads; it appears whole or not at all. OSError if it cannot be written."""
-        from sparcl_ref.report.write import put
-
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        put(path, self.content())
+        durable.put(path, self.content())
 
     def __str__(self) -> str:
         about = self.about
@@ -184,15 +183,11 @@ def save_weights(path: str | Path, trainer: Trainer) -> None:
 
 
 def with_weights(result: Result, path: Path | None) -> Result:
-    """The result without its network, which is written to ``path`` if there is one; a note says why if it cannot be."""
+    """The result without its network, which is written to ``path`` if there is one; OSError if it cannot be."""
     bare = replace(result, learner=None)
     if path is None or result.learner is None:
         return bare
-    try:
-        result.learner.save(path)
-    except OSError as error:
-        note = f"the weights of {result.name}, seed {result.config.seed}, were not written ({error.strerror or error})"
-        return replace(bare, notes=(*result.notes, note))
+    result.learner.save(path)
     return replace(bare, weights=f"{path.parent.name}/{path.name}")
 
 

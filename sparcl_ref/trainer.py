@@ -198,7 +198,7 @@ class Trainer:
     def _end_epoch(self) -> Event:
         cursor = self.cursor
         event = self._event()
-        self._record_epoch()
+        event.row = self._record_epoch()
         if self.regime is not None and not self.rules.remove_after_mask_update:
             event.removed = self._end_stage(self.regime, cursor.epoch)
         cursor.due = "end_task" if cursor.epoch == self.config.epochs else "begin_epoch"
@@ -262,7 +262,7 @@ class Trainer:
             self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
             self.history.mask_alive.append(np.packbits(mask_of([largest])))
 
-    def _record_epoch(self) -> None:
+    def _record_epoch(self) -> dict[str, Any]:
         sparsifiable = self.model.sparsifiable()
         active = sum(parameter.active for parameter in sparsifiable)
         row = {
@@ -275,6 +275,7 @@ class Trainer:
             "train_flops_exact": self.ledger.train_flops,
         }
         self.history.epochs.append(row)
+        return row
 
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""

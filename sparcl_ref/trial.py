@@ -16,18 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref import extensions
+from sparcl_ref import checkpoint, extensions
 from sparcl_ref.config import Config
 from sparcl_ref.cost.timing import Clock, median_seconds
 from sparcl_ref.cost.work import Moment, Work
 from sparcl_ref.evaluation import EVALUATION_BATCH, accuracy_rows
 from sparcl_ref.experiment import build
+from sparcl_ref.interrupts import held_back
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, Task, load_dataset
 from sparcl_ref.text import one_line
 from sparcl_ref.trainer import Trainer
-from sparcl_ref.workers import WorkerDiedError, prepare_process
+from sparcl_ref.worker import prepare_process
+from sparcl_ref.workers import WorkerDiedError
 
 #: Steps to time: so many at least, and on until this share of the run's steps, or so many seconds, have gone by.
 STEPS, SHARE, SECONDS = 4, 0.01, 2.0
@@ -56,7 +58,7 @@ class Trial:
     peak_memory_bytes : int or None
         The most memory that the process held meanwhile; None where the system does not say.
     weights_bytes, state_bytes : int
-        Of the file of weights, and of all that a checkpoint has to keep.
+        Of the file of weights, and of a checkpoint.
     """
 
     start: float = 0.0
@@ -108,6 +110,9 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
     )
     own = own_pass_seconds(trainer, clock) if work.own_samples else 0.0
     visit_batch_sizes(trainer)
+    state_bytes = len(
+        checkpoint.encode(trainer.state())
+    )  # saving one is part of a run, and of the memory that it takes
     peak = peak_bytes()
     snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
     return Trial(
@@ -120,7 +125,7 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         own_forward=evaluated,
         peak_memory_bytes=peak,
         weights_bytes=len(learner_of(trainer).content()),
-        state_bytes=array_bytes(trainer.state()) + snapshots * len(trainer.stream.training),
+        state_bytes=state_bytes + snapshots * len(trainer.stream.training),
     )
 
 
@@ -208,15 +213,6 @@ def own_pass_seconds(trainer: Trainer, clock: Clock) -> float:
     return median_seconds(once, 2, clock)
 
 
-def array_bytes(state: Any) -> int:
-    """Bytes of all arrays in a state."""
-    if isinstance(state, dict):
-        return sum(map(array_bytes, state.values()))
-    if isinstance(state, list | tuple):
-        return sum(map(array_bytes, state))
-    return state.nbytes if isinstance(state, np.ndarray) else 0
-
-
 def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) -> tuple[float, list[Trial]]:
     """Seconds until a worker process is ready, and a trial of each configuration in one, one after the other.
 
@@ -231,7 +227,8 @@ def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) ->
     here, there = context.Pipe(duplex=False)
     asked = (there, time.time(), list(configs), list(works), threads, extensions.added())
     process = context.Process(target=_answer, args=asked, daemon=True)
-    process.start()
+    with held_back():  # Ctrl-C is for the parent alone
+        process.start()
     there.close()
     try:
         answer: tuple[float, list[Trial]] | MemoryError = here.recv()

@@ -141,7 +141,7 @@ def test_forecast_and_measured_stand_side_by_side(digits) -> None:
 
 def test_estimate_prices_and_stops(capsys, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sparcl_ref.workers.train_all", lambda *args, **kwargs: pytest.fail("nothing is trained"))
+    monkeypatch.setattr("sparcl_ref.training.train_all", lambda *args, **kwargs: pytest.fail("nothing is trained"))
     arguments = ["--model", "mlp", "--width", "8", "--epochs", "2", "--sparsity", "0.5", "--delta-k", "2", "--estimate"]
     assert run.main([*arguments, "--seeds", "3"]) == 0
     out = capsys.readouterr().out

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -309,18 +308,6 @@ def test_with_random_class_orders_no_seed_speaks_for_the_others(tmp_path, monkey
     summary = json.loads((tmp_path / "two" / "summary.json").read_text())
     assert summary["class_order"] is None
     assert len({tuple(record["class_order"]) for record in summary["methods"]}) == 2
-
-
-def test_ctrl_c_says_so_and_writes_nothing(tmp_path):
-    process = command("--tiny", cwd=tmp_path)
-    assert "tiny: 8 runs" in process.stdout.readline()
-    time.sleep(3)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=HANGS_SECONDS)
-    assert process.returncode == 130
-    assert err.strip().splitlines()[-1] == "sparcl_ref.run: interrupted; nothing was written"
-    assert "Traceback" not in err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_has_an_example(capsys):

@@ -76,7 +76,7 @@ def test_a_run_needs_its_forecast_and_its_own_data():
 def test_a_run_for_which_there_is_no_memory_is_refused_before_anything_is_built(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_memory, "available_bytes", lambda: 10_000)
-    monkeypatch.setattr("sparcl_ref.run.measured_seconds", pytest.fail)
+    monkeypatch.setattr("sparcl_ref.run.with_trials", pytest.fail)
     assert run.main(["--tiny"]) == 2
     said = capsys.readouterr()
     assert said.err.count("\n") == 1

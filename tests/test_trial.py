@@ -17,7 +17,7 @@ from sparcl_ref.cost.work import Work
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import METHODS, FineTuning, Passes
 from sparcl_ref.streams import Dataset, load_dataset
-from sparcl_ref.trial import Trial, array_bytes, trials, tried
+from sparcl_ref.trial import Trial, trials, tried
 from sparcl_ref.workers import WorkerDiedError
 
 SMALL = Config(model="mlp", width=8, epochs=4, delta_k=2, batch_size=16, buffer_size=50, sparsity=0.5, ddr_cutoff=1)
@@ -132,11 +132,6 @@ def test_a_full_buffer_holds_what_a_run_can_hold(digits) -> None:
         trainer = trial.build(config, digits)
         trial.fill_buffer(trainer)
         assert len(trainer.buffer.content().labels) == min(size, len(digits.train_y))
-
-
-def test_bytes_of_a_state_are_those_of_its_arrays() -> None:
-    state = {"a": np.zeros(3, np.float32), "b": [{"c": np.zeros((2, 2), np.uint8)}, 7], "d": ("x", np.zeros(1))}
-    assert array_bytes(state) == 12 + 4 + 8
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparcl_ref import durable
 from sparcl_ref.report.summary import FIGURE_NAMES, to_json
 from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
@@ -24,8 +25,11 @@ COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
-DATA = ("summary.json", "metrics.csv", "masks.npz")
+#: The summary last of them: where it is, the others are.
+DATA = ("metrics.csv", "masks.npz", "summary.json")
 DRAWN = (*(f"figures/{name}.png" for name in FIGURE_NAMES), "report.html")
+#: Every file that a run that has ended may have.
+RESULTS = (*DATA, *DRAWN)
 
 
 def check_writable(directory: str | Path) -> None:
@@ -44,7 +48,7 @@ def check_writable(directory: str | Path) -> None:
             if not path.is_dir():
                 path.mkdir()
                 created.append(path)
-        taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
+        taken = [f"{name} in it is a folder" for name in RESULTS if (directory / name).is_dir()]
         folders = [directory / name for name in ("figures", "weights")]
         taken += [f"{folder.name} in it is no folder" for folder in folders if folder.exists() and not folder.is_dir()]
         problem = next(iter(taken), None)
@@ -114,7 +118,7 @@ def write_run(
     lost: list[str] = []
     warnings: list[str] = []
     contents: list[Callable[[], bytes | None]]
-    contents = [text.encode, lambda: _csv(epochs), lambda: _npz(masks) if masks else None]
+    contents = [lambda: metrics_csv(epochs), lambda: _npz(masks) if masks else None, text.encode]
     for name, content in zip(DATA, contents, strict=True):
         try:
             put(directory / name, content())
@@ -125,7 +129,7 @@ def write_run(
     trained = [path for path in directory.glob("weights/*.npz") if f"weights/{path.name}" not in kept]
     for path in (*(directory / name for name in DRAWN), *trained):
         with suppress(OSError):
-            path.unlink(missing_ok=True)
+            durable.remove(path)
     figures = _draw(directory, summary["methods"], masks, warnings)
     with _noting(warnings, "report.html was not written"):
         from sparcl_ref.report.page import render
@@ -176,22 +180,18 @@ def _draw(
 def put(path: Path, content: bytes | None) -> None:
     """Give a file its content at once, or take it away for None; what was there stays if that fails."""
     if content is None:
-        path.unlink(missing_ok=True)
-        return
-    # Beside it: another folder may be another file system, between which nothing moves at once.
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        durable.remove(path)
+    else:
+        durable.put(path, content)
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    extra = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
+def metrics_csv(rows: Sequence[Mapping[str, Any]], *, header: bool = True) -> bytes:
+    """Rows of metrics.csv; without the header only those columns that every run has, to be added to a file."""
+    extra = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS) if header else {}
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n")
-    writer.writeheader()
+    writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n", extrasaction="ignore")
+    if header:
+        writer.writeheader()
     writer.writerows(rows)
     return file.getvalue().encode()
 

@@ -76,12 +76,10 @@ class Dataset:
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ):
-        for key, value, kind, wanted in (
-            ("classes", classes, numbers.Integral, "a whole number"),
-            ("scale", scale, numbers.Real, "a number"),
-        ):
-            if value is not None and not isinstance(value, kind):
-                raise TypeError(f"{key} must be {wanted}, got {value!r}")
+        if classes is not None and not isinstance(classes, numbers.Integral):
+            raise TypeError(f"classes must be a whole number, got {classes!r}")
+        if scale is not None and not isinstance(scale, numbers.Real):
+            raise TypeError(f"scale must be a number, got {scale!r}")
         for key, images in (("train_x", train_x), ("test_x", test_x)):
             _check_images(key, images)
         for key, labels in (("train_y", train_y), ("test_y", test_y)):
