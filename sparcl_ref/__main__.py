@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sparcl_ref import __version__
 from sparcl_ref.command_line import REFUSED, main_guard
+from sparcl_ref.text import did_you_mean
 
 PROGRAM = "sparcl-ref"
 #: Word to the module whose `main` it calls, and what that does.
@@ -15,6 +16,7 @@ COMMANDS = {
     "run": ("sparcl_ref.run", "train and compare continual learners, and report"),
     "flops": ("sparcl_ref.flops", "what a training costs in FLOPs and bytes, without training"),
     "bench": ("sparcl_ref.bench.__main__", "measure speed and memory beside PyTorch and SciPy"),
+    "convert": ("sparcl_ref.convert", "make a data set of a folder of images"),
     "verify": ("sparcl_ref.verify.__main__", "hold another implementation against the reference"),
 }
 
@@ -52,7 +54,8 @@ def dispatch(arguments: Sequence[str]) -> int:
         return 0
     if word not in COMMANDS:
         wrong = f"unknown command {word!r}" if word else "no command given"
-        print(f"{PROGRAM}: {wrong}; choose from {', '.join(COMMANDS)} (see --help)", file=sys.stderr)
+        hint = did_you_mean(word, COMMANDS)
+        print(f"{PROGRAM}: {wrong}; choose from {', '.join(COMMANDS)}{hint} (see --help)", file=sys.stderr)
         return REFUSED
     return importlib.import_module(COMMANDS[word][0]).main(rest)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -12,21 +11,29 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, describe_model
 from sparcl_ref.layers import Dropout
+from sparcl_ref.memory import require_memory
 from sparcl_ref.methods import Method
 from sparcl_ref.models import Network, build_model, initialise
 from sparcl_ref.optimizers import SGD
+from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.ddr import ddr_sizes, stages_reached
-from sparcl_ref.streams import Dataset, Stream, class_order, joint, split
+from sparcl_ref.sparcl.ddr import stages_reached
+from sparcl_ref.streams import Dataset, Plan, Stream, class_order, joint
+from sparcl_ref.streams.scenario import DOMAINS
+from sparcl_ref.streams.validation import for_validation
 
-#: Numbers in an image of the digits.
-DIGITS_NUMBERS = 64
-#: Below this many multiply-adds a sample, NumPy's dense products are over before compiled code is loaded.
-SMALL_FORWARD_MACS = 1_000_000
+#: FLOPs of a forward and a backward pass for each multiply-add of the forward pass: three products of one size.
+PASS_FLOPS = 6
+#: FLOPs of dense passes for which compiling pays. NumPy does 15 to 60 GFLOP/s of them on one core, 25 in a convnet of
+#: the usual width on images of 28x28, which makes 40 seconds. Compiling takes a core 14 seconds, and a compiled step
+#: then takes two thirds of the time where all weights live, a ninth at sparsity .95.
+FLOPS_WORTH_COMPILING = 1e12
 
 
 def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> Stream:
-    """The tasks of a configuration; ``rng`` is the stream named "classes".
+    """The tasks of a configuration, of its scenario; ``rng`` is the stream named "classes".
+
+    Where the configuration asks for validation, the stream's data set has a part of the training images for testing.
 
     Raises
     ------
@@ -41,8 +48,19 @@ def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> 
             raise ValueError(
                 f"--class-order must be natural, random or label ids joined by commas, got {order!r}"
             ) from None
-    order = class_order(order, dataset.classes, rng)
-    stream = split(dataset, classes_per_task=config.classes_per_task, class_order=order)
+    if config.validation is not None:
+        dataset = for_validation(dataset, config.validation, named_streams(config.seed)["validation"])
+    if not config.scenario.class_incremental:
+        # A label and an index of eight bytes for each image of each task.
+        per_task = 16 * (len(dataset.train_y) + len(dataset.test_y))
+        require_memory(f"--domains {config.domains or DOMAINS}", per_task * (config.domains or DOMAINS))
+    plan = Plan(
+        classes_per_task=config.classes_per_task,
+        class_order=class_order(order, dataset.classes, rng),
+        domains=config.domains or DOMAINS,
+        rng=own_stream(config.seed, f"scenario {config.stream}"),
+    )
+    stream = config.scenario.make(dataset, plan)
     stream = joint(stream) if config.method_class.joint else stream
     smallest = min(len(task.train_index) for task in stream.training)
     if config.batch_size > smallest:
@@ -68,7 +86,7 @@ def smallest_epoch(config: Config, samples: int) -> int:
     if not (config.sparse and config.ddr):
         return samples
     reached = stages_reached(epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
-    return ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
+    return config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[reached]
 
 
 def spec_of(config: Config, dataset: Dataset) -> ModelSpec:
@@ -95,19 +113,20 @@ def build_network(
     return model
 
 
-def chosen_engine(engine: str, spec: ModelSpec) -> str:
-    """What "auto" stands for: numba for anything larger than the digits, where compiling would cost more than it saves.
+def chosen_engine(config: Config, spec: ModelSpec, *, samples: int) -> str:
+    """What "auto" stands for: numba for a run whose dense passes would take NumPy longer than compiling takes.
 
-    That is where an image has more than `DIGITS_NUMBERS` numbers or a forward pass more than `SMALL_FORWARD_MACS`
-    multiply-adds a sample; but numpy if some layer says nothing of itself, for the compiled engine knows only the
-    package's own layers.
+    The work of a run is `PASS_FLOPS` for each multiply-add and each of the ``samples`` training images in each epoch;
+    replay, which at most triples it, and removal of data are left out. So the choice follows from settings and data
+    alone, not from the machine or what is compiled already, and a run repeats to the bit. It is numpy if some layer
+    says nothing of itself, for the compiled engine knows only the package's own layers.
     """
-    if engine != "auto":
-        return engine
+    if config.engine != "auto":
+        return config.engine
     if spec.forward_macs is None:
         return "numpy"
-    large = math.prod(spec.input_shape) > DIGITS_NUMBERS or spec.forward_macs > SMALL_FORWARD_MACS
-    return "numba" if large else "numpy"
+    work = PASS_FLOPS * spec.forward_macs * samples * config.epochs
+    return "numba" if work > FLOPS_WORTH_COMPILING else "numpy"
 
 
 def with_engine(engine: str, model: Network) -> tuple[Network, type[SGD]]:

@@ -1,4 +1,10 @@
-"""What every command shares: one-line errors, exit codes, and a parser made from the settings."""
+"""What every command shares: one-line errors, exit codes, and a parser made from the settings.
+
+Of options that would be ignored: where that is certain, in a mode that never reads them or beside what contradicts
+them, they are refused (`Parser.refuse_beside`). Where only another setting makes one idle there is a warning
+(`sparcl_ref.presets.idle`), and so there is of an option given twice, of which the last counts: scripts that loop over
+methods or add to a command do both on purpose.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +12,17 @@ import argparse
 import dataclasses
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, NoReturn, TypeVar
 
 from sparcl_ref.config import Config, own_settings
+from sparcl_ref.console import usable_streams
 from sparcl_ref.methods import METHODS
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.settings import flag, is_setting, kinds
-from sparcl_ref.text import one_line
+from sparcl_ref.text import did_you_mean, one_line, shortened
 
 FAILED = 1
 REFUSED = 2
@@ -27,6 +35,14 @@ class Refused(Exception):  # noqa: N818 - a request that is wrong, not a failure
     """The request was wrong: one line that says what to do, exit code 2."""
 
 
+class Ended(Exception):  # noqa: N818 - what was asked for may go on later
+    """The command ended before its work did: one line that says why and how to go on, and an exit code."""
+
+    def __init__(self, line: str, code: int):
+        super().__init__(line)
+        self.code = code
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, without the usage before it, and that guesses no abbreviation."""
 
@@ -34,7 +50,50 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*args, **{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
-        self.exit(REFUSED, f"{self.prog}: {message} (see --help)\n")
+        self.exit(REFUSED, f"{self.prog}: {shortened(message)} (see --help)\n")
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        arguments = sys.argv[1:] if args is None else list(args)
+        found, strangers = self.parse_known_args(arguments, namespace)
+        if strangers:
+            # A word without dashes may have lost them.
+            word = strangers[0].partition("=")[0]
+            hint = did_you_mean(
+                "--" + word.lstrip("-"), [name for name in self._option_string_actions if name[1] == "-"]
+            )
+            self.error(f"unrecognized arguments: {' '.join(strangers)}{hint}")
+        for name, count in self._repeated(arguments).items():
+            print(f"{self.prog}: warning: {name} is given {count} times; the last one counts", file=sys.stderr)
+        return found
+
+    def _repeated(self, arguments: Sequence[str]) -> dict[str, int]:
+        """Options with a value of their own that are given more than once, and how often."""
+        given: Counter[str] = Counter()
+        for word in arguments[: arguments.index("--")] if "--" in arguments else arguments:
+            action = self._option_string_actions.get(word.partition("=")[0])
+            if isinstance(action, argparse._StoreAction | argparse.BooleanOptionalAction):
+                given[action.option_strings[0]] += 1
+        return {name: count for name, count in given.items() if count > 1}
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), names)
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r} (choose from {', '.join(names)}){hint}")
+
+    def refuse_beside(self, options: argparse.Namespace, mode: str, *companions: str) -> None:
+        """Refuse, under an option that wants none but its companions, all others that differ from their default."""
+        strangers = [
+            flag(name)
+            for name, value in vars(options).items()
+            if name not in (mode, *companions) and value != self.get_default(name)
+        ]
+        if strangers:
+            self.error(
+                f"{flag(mode)} would ignore {', '.join(strangers)}; leave {'it' if len(strangers) == 1 else 'them'} out"
+            )
 
 
 def optional(convert: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -55,6 +114,22 @@ def add_plugin_option(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a Python file or module to import first, that registers methods, policies, models or data sets",
     )
+
+
+def add_data_option(parser: argparse.ArgumentParser) -> None:
+    """Add --data-dir, which has its effect as soon as it is parsed."""
+
+    def folder(text: str) -> str:
+        from sparcl_ref.streams.files import look_first_in
+
+        try:
+            look_first_in(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+        return text
+
+    shown = "folder in which published data sets are looked for first, before those of SPARCL_REF_DATA"
+    parser.add_argument("--data-dir", type=folder, metavar="DIR", help=shown)
 
 
 def load_plugins_named(program: str, arguments: Sequence[str]) -> None:
@@ -136,29 +211,49 @@ def writing(place: str, action: Callable[[], Answer], *, advice: str = "choose a
         raise Refused(f"cannot write to {place}: {error.strerror}; {advice}") from error
 
 
+def require_counts(options: argparse.Namespace, **most: int) -> None:
+    """Refuse, with a ValueError, what was given for an option by this name if it is not in 1..most."""
+    for name, limit in most.items():
+        value = getattr(options, name)
+        if value is not None and not 1 <= value <= limit:
+            bound = "at least 1" if value < 1 else f"at most {limit:,}"
+            raise ValueError(f"{flag(name)} must be {bound}, got {value}")
+
+
 def main_guard(program: str, body: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
     """Run a command's body and turn what it raises into one line on stderr and an exit code.
 
     ``body`` takes the arguments, ``sys.argv[1:]`` unless given, and returns its exit code; in all there are 0 fine,
     1 failed, 2 refused, 130 interrupted.
     """
+    with usable_streams(program):
+        return _guarded(program, body, sys.argv[1:] if arguments is None else arguments)
+
+
+def _guarded(program: str, body: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     try:
-        code = body(sys.argv[1:] if arguments is None else arguments)
+        code = body(arguments)
         sys.stdout.flush()
         return code
     except Refused as error:
-        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        print(f"{program}: {shortened(one_line(error))}", file=sys.stderr)
         return REFUSED
+    except Ended as error:
+        print(f"{program}: {one_line(error)}", file=sys.stderr)
+        return error.code
     except BrokenPipeError:
         # Whoever read our output has seen enough, as `| head` does. What is still buffered goes nowhere, or Python
         # would complain while it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (MemoryError, OverflowError) as error:
-        print(f"{program}: failed: too large for this machine ({one_line(error)}); ask for less", file=sys.stderr)
+        print(
+            f"{program}: failed: too large for this machine ({shortened(one_line(error))}); ask for less",
+            file=sys.stderr,
+        )
         return FAILED
     except (FloatingPointError, OSError, RuntimeError, ValueError) as error:
-        print(f"{program}: failed: {one_line(error)}", file=sys.stderr)
+        print(f"{program}: failed: {shortened(one_line(error))}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print(f"{program}: interrupted; nothing was written", file=sys.stderr)

@@ -21,9 +21,21 @@ from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, req
 from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
-from sparcl_ref.streams import AUGMENTATIONS
+from sparcl_ref.streams import AUGMENTATIONS, SCENARIOS, Scenario
+from sparcl_ref.text import did_you_mean
 
 __all__ = ["Config", "flag", "own_settings"]
+
+#: What settings need to matter: attributes of `Config`, and what a run is that lacks one.
+_SPARSE, _DDR, _DGM, _BUFFER = ("sparse",), ("sparse", "ddr"), ("sparse", "dgm"), ("rehearses",)
+_LACKING = {
+    "sparse": "without --sparsity",
+    "ddr": "with --no-ddr",
+    "dgm": "with --no-dgm",
+    "rehearses": "for a method without a rehearsal buffer",
+}
+#: Epochs of a task, and stages of data removal: what a run does in each is counted one by one before it starts.
+_MOST_EPOCHS, _MOST_STAGES = 100_000, 1000
 
 
 @dataclass(frozen=True, init=False)
@@ -43,6 +55,11 @@ class Config:
     """
 
     dataset: str = setting("digits", "a data set's name (--list), or the path of an .npz file")
+    stream: str = setting("split", "how the data set becomes tasks", choices=SCENARIOS)
+    domains: int | None = setting(None, "tasks of a stream in which each has all classes; unset: 5", at_least=1)
+    validation: float | None = setting(
+        None, "fraction of each class's training images to measure on instead of the test images", above=0, below=1
+    )
     classes_per_task: int = setting(2, "classes that arrive with each task", at_least=1)
     class_order: str = setting("natural", "natural, random, or label ids joined by commas")
     augmentation: str = setting("none", "augmentation of new samples", choices=AUGMENTATIONS)
@@ -52,15 +69,17 @@ class Config:
     head: str = setting(
         "auto",
         "softmax of the loss on new samples: over all logits (full), over the task's own (single), "
-        "or single for SparCL and full otherwise (auto)",
+        "or single for SparCL on tasks with classes of their own, and full otherwise (auto)",
         choices=("auto", "full", "single"),
     )
     align: str = setting(
         "none", "what is done to the classifier after each task: wa is weight aligning", choices=ALIGNMENTS
     )
-    buffer_size: int = setting(200, "samples in the rehearsal buffer", at_least=0)
-    replay_batch_size: int | None = setting(None, "samples per draw from the buffer; unset: batch-size", at_least=1)
-    epochs: int = setting(50, "epochs per task", at_least=1)
+    buffer_size: int = setting(200, "samples in the rehearsal buffer", at_least=0, needs=_BUFFER)
+    replay_batch_size: int | None = setting(
+        None, "samples per draw from the buffer; unset: batch-size", at_least=1, needs=_BUFFER
+    )
+    epochs: int = setting(50, "epochs per task", at_least=1, most=_MOST_EPOCHS)
     batch_size: int = setting(32, "new samples per step", at_least=1)
     lr: float = setting(0.03, "learning rate", above=0)
     lr_schedule: str = setting("constant", "learning rate over the epochs of a task", choices=SCHEDULES)
@@ -74,27 +93,33 @@ class Config:
         below=1,
         about="the fraction of dead weights",
     )
-    budgets: str = setting("uniform", "how the sparsity is shared among layers", choices=BUDGETS)
-    policy: str = setting("tdm", "how living weights are chosen", choices=POLICIES)
-    ddr: bool = setting(True, "dynamic data removal")
-    dgm: bool = setting(True, "dynamic gradient masking")
-    delta_k: int = setting(5, "epochs between mask adjustments, and of a data-removal stage", at_least=1)
-    structure: str = setting("irregular", "what lives and dies together", choices=("irregular", *STRUCTURES))
-    importance_alpha: float = setting(0.5, "weight of the current task's gradient in the importance", at_least=0)
-    importance_beta: float = setting(1.0, "weight of the buffer's gradient in the importance", at_least=0)
-    ddr_rho: float = setting(0.3, "fraction of a task's samples removed in the end", at_least=0, at_most=1)
-    ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1)
-    dgm_q: float | None = setting(
-        None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)"
+    budgets: str = setting("uniform", "how the sparsity is shared among layers", choices=BUDGETS, needs=_SPARSE)
+    policy: str = setting("tdm", "how living weights are chosen", choices=POLICIES, needs=_SPARSE)
+    ddr: bool = setting(True, "dynamic data removal", needs=_SPARSE)
+    dgm: bool = setting(True, "dynamic gradient masking", needs=_SPARSE)
+    delta_k: int = setting(5, "epochs between mask adjustments, and of a data-removal stage", at_least=1, needs=_SPARSE)
+    structure: str = setting(
+        "irregular", "what lives and dies together", choices=("irregular", *STRUCTURES), needs=_SPARSE
     )
-    dgm_interval: int = setting(30, "iterations between gradient-mask choices", at_least=1)
+    importance_alpha: float = setting(
+        0.5, "weight of the current task's gradient in the importance", at_least=0, needs=_SPARSE
+    )
+    importance_beta: float = setting(
+        1.0, "weight of the buffer's gradient in the importance", at_least=0, needs=_SPARSE
+    )
+    ddr_rho: float = setting(0.3, "fraction of a task's samples removed in the end", at_least=0, at_most=1, needs=_DDR)
+    ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1, most=_MOST_STAGES, needs=_DDR)
+    dgm_q: float | None = setting(
+        None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)", needs=_DGM
+    )
+    dgm_interval: int = setting(30, "iterations between gradient-mask choices", at_least=1, needs=_DGM)
     dtype: str = setting("float32", "floating-point type", choices=("float32", "float64"))
     profile: str = setting("paper", "rules of the paper or of the published code", choices=PROFILES)
     mix: str = setting("", "rules taken from a profile, such as shrink=released,freeze=paper")
-    seed: int = setting(0, "root of all random streams", at_least=0)
+    seed: int = setting(0, "root of all random streams", at_least=0, most=2**128 - 1)
     engine: str = setting(
         "auto",
-        "what computes the layers; auto is numba for anything larger than the digits",
+        "what computes the layers; auto is numba for runs of more work than compiling",
         choices=("auto", "numpy", "numba"),
     )
     method_settings: OwnSettings = field(default_factory=OwnSettings)
@@ -132,6 +157,9 @@ class Config:
                 f"--head must be auto for the method {self.method}, which decides itself over which classes its losses "
                 f"go, got {self.head}"
             )
+        self.scenario.check(self)
+        if not self.scenario.class_incremental:
+            self._check_shared_classes()
         if self.nesterov and self.momentum == 0:
             raise ValueError("--nesterov needs a --momentum above 0")
         if self.dgm_q is not None:
@@ -145,11 +173,29 @@ class Config:
                 f"--sparsity needs a method that learns task by task, got {self.method}; choose another --method"
             )
         self.policy_class.check(self.schedule, self.policy_settings)
+        self.make_policy().actions(1, 1)  # refuses a schedule that its rule cannot follow
         if self.budgets != "uniform" and not self.rules.counts_budgets:
             raise ValueError(
                 f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
                 "initial_mask, shrink and grow, or choose --budgets uniform"
             )
+
+    def _check_shared_classes(self) -> None:
+        """Refuse what tells old classes from new ones where every task has all of them."""
+        every = f"every task of --stream {self.stream} has all classes"
+        if self.align != "none":
+            raise ValueError(
+                f"--align {self.align} needs tasks with classes of their own, and {every}; choose --align none"
+            )
+        if why := self.method_class.why_own_classes(self.method_settings):
+            remarks = "".join(f" ({remark})" for remark in self.method_class.remarks(self.method_settings))
+            raise ValueError(
+                f"--method {self.method}{remarks} {why}, and {every}; choose another method, or another form of it"
+            )
+
+    @property
+    def scenario(self) -> Scenario:
+        return SCENARIOS.find(self.stream)
 
     @property
     def method_class(self) -> type[Method]:
@@ -183,7 +229,8 @@ class Config:
     def effective_head(self) -> str:
         """ "full" or "single"."""
         if self.head == "auto":
-            return "single" if self.sparse and not self.method_class.own_head else "full"
+            single = self.sparse and self.scenario.class_incremental and not self.method_class.own_head
+            return "single" if single else "full"
         return self.head
 
     @property
@@ -211,6 +258,12 @@ class Config:
             extras += [] if self.budgets == "uniform" else [self.budgets]
         return f"{title} ({', '.join(extras)})" if extras else title
 
+    def why_idle(self, name: str) -> str:
+        """Why a setting does not matter in this run, such as "without --sparsity"; "" if it does."""
+        needs = {item.name: item.metadata.get("needs", ()) for item in dataclasses.fields(self)}
+        needs |= dict.fromkeys(vars(self.policy_settings), _SPARSE)
+        return next((_LACKING[need] for need in needs.get(name, ()) if not getattr(self, need)), "")
+
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant, one line each."""
         reached = stages_reached(epochs=self.epochs, delta_k=self.delta_k, cutoff=self.ddr_cutoff)
@@ -236,11 +289,13 @@ class Config:
         Raises
         ------
         ValueError
-            If a key is unknown or a value has the wrong type.
+            If it is no mapping, a key is unknown, or a value has the wrong type.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a configuration is read from settings by name, got {type(values).__name__}")
         values = dict(values)
         if "tdm" in values:
-            values["policy"] = "tdm" if values.pop("tdm") else "static"
+            values["policy"] = "tdm" if plain("tdm", values.pop("tdm"), (bool,)) else "static"
         common = {item.name for item in filter(is_setting, dataclasses.fields(cls))}
         mine: set[str] = set()
         for registry, key in ((METHODS, "method"), (POLICIES, "policy")):
@@ -248,7 +303,10 @@ class Config:
             mine |= {item.name for item in dataclasses.fields(registry.find(named).Settings)}
         everyone = {name for owners in (own_settings(METHODS), own_settings(POLICIES)) for name in owners}
         if unknown := sorted(values.keys() - common - everyone):
-            raise ValueError(f"unknown settings {', '.join(unknown)} in the configuration; see --help for all settings")
+            hint = did_you_mean(unknown[0], common | everyone)
+            raise ValueError(
+                f"unknown settings {', '.join(unknown)} in the configuration; see --help for all settings{hint}"
+            )
         return cls(**{name: value for name, value in values.items() if name in common | mine})
 
 
@@ -277,4 +335,6 @@ def _stranger(name: str, method: str, policy: str) -> str:
             *others, last = owners
             named = f"{', '.join(others)} and {last}" if others else last
             return f"{flag(name)} is a setting of the {kind} {named}; {chosen} has none of that name"
-    return f"there is no setting {name!r}; see --help for all settings"
+    known = [item.name for item in dataclasses.fields(Config) if is_setting(item)]
+    known += [*own_settings(METHODS), *own_settings(POLICIES)]
+    return f"there is no setting {name!r}; see --help for all settings{did_you_mean(name, known)}"

@@ -12,13 +12,14 @@ from sparcl_ref.streams import Stream, Task
 EVALUATION_BATCH = 250
 
 
-def accuracy_rows(method: Method, stream: Stream, dtype: np.dtype) -> tuple[list[float], list[float]]:
+def accuracy_rows(method: Method, stream: Stream, dtype: np.dtype) -> tuple[list[float], list[float] | None]:
     """Accuracy of the method's `predict` on each evaluation task, in 0..1; ``dtype`` is the network's.
 
     Returns
     -------
     class_il, task_il : list of float
-        Argmax over all classes, and over the task's own; one number per task.
+        Argmax over all classes, and over the task's own; one number per task. No Task-IL (None) where tasks have no
+        classes of their own.
     """
     class_il, task_il = [], []
     dataset = stream.dataset
@@ -33,6 +34,8 @@ def accuracy_rows(method: Method, stream: Stream, dtype: np.dtype) -> tuple[list
         labels = dataset.test_y[task.test_index]
         found = scores(task, None)
         class_il.append(float(np.mean(correct(found, labels))))
+        if not stream.class_incremental:
+            continue
         found = scores(task, task.number) if method.predicts_by_task else found
         task_il.append(float(np.mean(correct(found, labels, classes=task.classes))))
-    return class_il, task_il
+    return class_il, task_il if stream.class_incremental else None

@@ -13,10 +13,14 @@ from sparcl_ref.cost import FlopLedger
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
+from sparcl_ref.keeper import Keeper
+from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
+from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
+from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 
@@ -41,10 +45,13 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     draws = Draws() if draws is None else draws
     generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
     stream = build_stream(config, dataset, generators["classes"])
+    spec = spec_of(config, dataset)
+    sizes = [len(task.train_index) for task in stream.training]
+    check_pass_sizes(spec, config, sizes)
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
-    engine = chosen_engine(config.engine, spec_of(config, dataset))
+    engine = chosen_engine(config, spec, samples=sum(sizes))
     model, descent = with_engine(engine, model)
     method = build_method(config, model, dataset, generators)
     sgd: Any = {"momentum": config.momentum, "nesterov": config.nesterov, "weight_decay": config.weight_decay}
@@ -68,8 +75,11 @@ def train(
     dataset: Dataset | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     expected: Forecast | None = None,
+    keeper: Keeper | None = None,
 ) -> Result:
     """Run a configuration from start to end.
+
+    The result says the most memory that the process held meanwhile; on Linux the kernel's count of it begins anew.
 
     Parameters
     ----------
@@ -80,6 +90,8 @@ def train(
         Called with each `Event`, for progress or recording.
     expected : Forecast, optional
         What the run will cost, if it is known already.
+    keeper : Keeper, optional
+        Keeps the run in a folder, from which it goes on if it has been there before.
 
     Raises
     ------
@@ -89,18 +101,28 @@ def train(
         If a loss or gradient is NaN or infinite.
     """
     start = time.perf_counter()
+    forget_peak()
     dataset = _loaded(config, dataset)
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
+    earlier = 0.0 if keeper is None else keeper.take_up(trainer)
     for line in config.warnings():
         warnings.warn(line, stacklevel=2)
+
+    def seconds() -> float:
+        return earlier + time.perf_counter() - start
+
     # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
     while not trainer.done:
         on_event(trainer.advance())
-    return finish(trainer, expected, wall_seconds=time.perf_counter() - start)
+        if keeper is not None:
+            keeper.after_event(trainer, seconds())
+    return finish(trainer, expected, wall_seconds=seconds())
 
 
 def _loaded(config: Config, dataset: Dataset | None) -> Dataset:
+    if not isinstance(config, Config):
+        raise TypeError(f"config must be a Config, such as Config(method='er'), got {type(config).__name__}")
     if dataset is None:
         return load_dataset(config.dataset)
     if not isinstance(dataset, Dataset):
@@ -128,7 +150,10 @@ def finish(trainer: Trainer, expected: Forecast, *, wall_seconds: float) -> Resu
         data_removed=[row | {"saved_flops": saved.get((row["task"], row["stage"]))} for row in removed],
         steps=trainer.cursor.updates,
         wall_seconds=wall_seconds,
+        peak_memory_bytes=peak_bytes(),
+        expected={"seconds": expected.seconds, "peak_memory_bytes": expected.peak_memory_bytes},
         engine=expected.engine,
         mask_layer=None if largest is None else largest.name,
         mask_shape=() if largest is None else largest.value.shape,
+        learner=learner_of(trainer),
     )

@@ -14,10 +14,10 @@ from sparcl_ref.models import MODELS
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl.rules import PROFILES
-from sparcl_ref.streams import AUGMENTATIONS, DATASETS
+from sparcl_ref.streams import AUGMENTATIONS, DATASETS, SCENARIOS
 from sparcl_ref.text import one_line
 
-REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, AUGMENTATIONS)
+REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, SCENARIOS, AUGMENTATIONS)
 
 #: Position of a registry, name, thing.
 Added = list[tuple[int, str, Any]]
@@ -67,7 +67,7 @@ def load_plugins(plugins: Iterable[str]) -> None:
             sys.path.append(str(path.resolve().parent))
         try:
             module = importlib.import_module(name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script that ends the process is no plugin
             raise ValueError(f"--plugin {plugin}: {type(error).__name__}: {one_line(error)}") from error
         if path.suffix == ".py" and Path(module.__file__ or "").resolve() != path.resolve():
             raise ValueError(f"--plugin {plugin}: {name} is the name of another module; rename the file")

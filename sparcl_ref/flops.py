@@ -12,19 +12,26 @@ from typing import Any
 
 from sparcl_ref.command_line import (
     Parser,
+    add_data_option,
     add_plugin_option,
     add_settings,
     load_plugins_named,
     main_guard,
     refusing,
+    require_counts,
     settings_from,
     writing,
 )
 from sparcl_ref.config import Config
-from sparcl_ref.text import columns
+from sparcl_ref.memory import require_memory
+from sparcl_ref.presets import idle
+from sparcl_ref.settings import MOST, flag
+from sparcl_ref.text import columns, folded, terminal_width
 
 PROGRAM = "sparcl_ref.flops"
 OTHER_OUT = "choose another --out"
+#: Numbers in a sample, classes, tasks: more than anyone has, and few enough to be counted.
+MOST_NUMBERS, MOST_CLASSES, MOST_TASKS = 10**8, 10**6, 1000
 
 EPILOG = """\
 examples:
@@ -43,6 +50,8 @@ def shape(text: str) -> tuple[int, int, int]:
         channels = height = width = 0
     if min(channels, height, width) < 1:
         raise argparse.ArgumentTypeError(f"expected three sizes of at least 1 such as 3,32,32, got {text!r}")
+    if channels * height * width > MOST_NUMBERS:
+        raise argparse.ArgumentTypeError(f"expected sizes of at most {MOST_NUMBERS:,} numbers together, got {text!r}")
     return channels, height, width
 
 
@@ -67,9 +76,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     group.add_argument("--classes", type=int, metavar="N", help="of all tasks together")
     group.add_argument("--tasks", type=int, metavar="N", help="number of tasks")
     group.add_argument("--task-size", type=int, metavar="N", help="training samples of a task")
+    add_data_option(parser)
     add_plugin_option(parser)
     add_settings(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.table1:
+        parser.refuse_beside(options, "table1", "json", "plugin")
+    for name in ("layer", "out"):
+        if options.conventions and getattr(options, name) is not None:
+            parser.error(f"--conventions would ignore --{name}; leave it out")
+    return options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +108,7 @@ def request(options: argparse.Namespace) -> Request:
     """What is to be priced; ValueError if settings are out of range or do not fit the data."""
     config = Config(**settings_from(options))
     given = {name: getattr(options, name) for name in ("shape", "classes", "tasks", "task_size")}
-    missing = ["--" + name.replace("_", "-") for name, value in given.items() if value is None]
+    missing = [flag(name) for name, value in given.items() if value is None]
     if len(missing) == len(given):
         from sparcl_ref.assembly import build_stream
         from sparcl_ref.randomness import named_streams
@@ -103,9 +119,10 @@ def request(options: argparse.Namespace) -> Request:
         return Request(config, dataset.input_shape, dataset.classes, tuple(len(task.train_index) for task in tasks))
     if missing:
         raise ValueError(f"data without a data set needs {', '.join(missing)} too; give all four or none")
-    for name in ("classes", "tasks", "task_size"):
-        if given[name] < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {given[name]}")
+    for name in ("dataset", "class_order", "classes_per_task"):
+        if name in settings_from(options):
+            raise ValueError(f"{flag(name)} does not go with --shape, --classes, --tasks and --task-size; choose one")
+    require_counts(options, classes=MOST_CLASSES, tasks=MOST_TASKS, task_size=MOST)
     sizes = (options.task_size,) * options.tasks
     if config.batch_size > options.task_size:
         raise ValueError(f"--batch-size must not exceed a task's {options.task_size} samples, got {config.batch_size}")
@@ -132,6 +149,8 @@ def price(wanted: Request, *, layer: str | None = None, time: bool = True) -> di
         from sparcl_ref.cost.timing import pass_and_update_seconds
         from sparcl_ref.models import build_model
 
+        held = record["memory_bytes"]["exact"]["total"]
+        require_memory("measuring the run, which --no-time leaves out,", held or 0)
         print("measuring this machine ...", file=sys.stderr, flush=True)
         model = build_model(**wanted.model, dtype=np.dtype(config.dtype), rng=np.random.default_rng(0))
         passes, updates = pass_and_update_seconds(model, batch=config.batch_size)
@@ -145,14 +164,14 @@ def show_run(options: argparse.Namespace, wanted: Request) -> tuple[str, bool]:
 
     if options.out is not None:
         writing(options.out, lambda: Path(options.out).mkdir(parents=True, exist_ok=True), advice=OTHER_OUT)
-    for line in wanted.config.warnings():
+    for line in [*wanted.config.warnings(), *idle([wanted.config], settings_from(options))]:
         print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
     record = refusing(lambda: price(wanted, layer=options.layer, time=not options.no_time))
     if options.out is not None:
         record["figure"] = str(writing(options.out, lambda: write_figure(Path(options.out), record), advice=OTHER_OUT))
     if options.json:
         return json.dumps(record, allow_nan=False), True
-    text = cost_text(record)
+    text = cost_text(record, width=terminal_width())
     if record["estimated_seconds"] is not None:
         text += f"\n\nestimated time on this machine: {record['estimated_seconds']:,.0f} s, evaluation aside"
     return text + (f"\nfigure: {record['figure']}" if "figure" in record else ""), True
@@ -179,7 +198,8 @@ def show_conventions(options: argparse.Namespace, wanted: Request) -> tuple[str,
         return json.dumps([dataclasses.asdict(row) for row in rows]), good
     first, *others = [(row.name, f"{row.unit} per {row.per}", row.value_text) for row in rows]
     aligned = zip(columns(first, others, left=2).split("\n"), rows, strict=True)
-    return "\n".join(f"{line}  {'' if row.holds else 'NOT TRUE: '}{row.relation}" for line, row in aligned), good
+    lines = [f"{line}  {'' if row.holds else 'NOT TRUE: '}{row.relation}" for line, row in aligned]
+    return folded("\n".join(lines), terminal_width()), good
 
 
 def show_table(options: argparse.Namespace) -> tuple[str, bool]:
@@ -187,7 +207,7 @@ def show_table(options: argparse.Namespace) -> tuple[str, bool]:
     from sparcl_ref.cost.paper import READINGS
     from sparcl_ref.cost.published import CELLS, compare
 
-    records = [compare(cell) for cell in CELLS]
+    records, width = [compare(cell) for cell in CELLS], terminal_width()
     good = all(record["agrees"] for record in records)
     if options.json:
         return json.dumps(records, allow_nan=False), good
@@ -207,14 +227,14 @@ def show_table(options: argparse.Namespace) -> tuple[str, bool]:
             readings.append((*head[1:5], cell.printed, *(f"{value:.3f}" for value in record["readings"].values())))
     header = ("table", "method", "data", "s", "unit", "printed", "ours", "diff", "agrees", "exact", "rule")
     parts = [
-        columns(header, rows, left=3),
+        columns(header, rows, left=4, width=width),
         "\n".join(f"  {number} {rule}" for rule, number in rules.items())
         + "\n  exact: all passes with their backward passes; for memory what this engine, with dense arrays, holds",
         "Readings of how gradient masks are charged, `paper` convention:\n"
         + "\n".join(f"  {name}: {meaning}" for name, meaning in READINGS.items()),
-        columns(("method", "data", "s", "unit", "printed", *READINGS), readings, left=2),
+        columns(("method", "data", "s", "unit", "printed", *READINGS), readings, left=3, width=width),
     ]
-    return "\n\n".join(parts), good
+    return folded("\n\n".join(parts), width), good
 
 
 def execute(arguments: Sequence[str]) -> int:

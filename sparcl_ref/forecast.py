@@ -1,23 +1,32 @@
 """What a run will cost, from its configuration and its data set's sizes alone: nothing is built or trained for it.
 
-All that a run's record says of cost is known here, before the first step.
+All that a run's record says of cost is known here, before the first step. What depends on the machine is added from a
+trial, see `sparcl_ref.trial`.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from sparcl_ref.assembly import build_network, build_stream, chosen_engine, spec_of, with_engine
+from sparcl_ref.assembly import build_stream, chosen_engine, spec_of
+from sparcl_ref.checkpoint import GENERATIONS
 from sparcl_ref.config import Config
-from sparcl_ref.cost import cost_record
-from sparcl_ref.cost.timing import pass_and_update_seconds
+from sparcl_ref.cost import ModelSpec, cost_record, predict
+from sparcl_ref.cost.work import Work, work_of
+from sparcl_ref.memory import peak_bytes
+from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
-from sparcl_ref.text import columns
+
+if TYPE_CHECKING:
+    from sparcl_ref.trial import Trial
+
+#: What a run's record, a number in it and a row of metrics take, and the figures and the page of all runs.
+RECORD_BYTES, NUMBER_BYTES, ROW_BYTES, DRAWN_BYTES = 6_000, 20, 150, 1_500_000
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,14 @@ class Forecast:
         What each part adds or saves, by convention, see `sparcl_ref.cost.breakdown`.
     removals : list of dict
         What each removal of data saves.
+    work : Work
+        How often the run does what takes time.
+    disk_bytes : dict of str to int
+        What is written, by part; weights and checkpoints are known after a trial.
+    seconds : float or None
+        In a worker process of this machine, from loading the data to the last evaluation; None before a trial.
+    peak_memory_bytes : int or None
+        Of that process, with its libraries and the data set; None before a trial.
     """
 
     name: str
@@ -48,6 +65,10 @@ class Forecast:
     nominal: bool
     savings: dict[str, list[dict[str, Any]]]
     removals: list[dict[str, Any]]
+    work: Work
+    disk_bytes: dict[str, int]
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
 
 
 def forecast(config: Config, dataset: Dataset) -> Forecast:
@@ -63,13 +84,14 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     spec = spec_of(config, dataset)
     if config.sparse and not spec.unknown and not spec.sparsifiable:
         raise ValueError(f"--sparsity needs sparsifiable weights, and {config.model} has none; choose another --model")
+    check_pass_sizes(spec, config, sizes)
     record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,
         epochs=config.epochs * len(sizes),
         steps=record["steps"],
         pass_samples=record["pass_samples"],
-        engine=chosen_engine(config.engine, spec),
+        engine=chosen_engine(config, spec, samples=sum(sizes)),
         train_flops=record["train_flops"],
         memory_bytes={
             key: part["total"] if isinstance(part, dict) else part for key, part in record["memory_bytes"].items()
@@ -77,32 +99,80 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
         nominal=record["nominal"],
         savings=record["savings"],
         removals=record["removals"],
+        work=work_of(config, predict(spec, config, sizes), tasks=len(sizes)),
+        disk_bytes=_written(spec, config, tasks=len(stream.tasks), epochs=config.epochs * len(sizes)),
     )
 
 
-def estimated_seconds(item: Forecast, config: Config, dataset: Dataset) -> float:
-    """How long a run will take on this machine, evaluation and mask actions aside: a few passes are measured."""
-    model, _ = with_engine(item.engine, build_network(config, dataset, np.random.default_rng(0)))
-    passes, updates = pass_and_update_seconds(model, batch=config.batch_size)
-    return item.pass_samples / config.batch_size * passes + item.steps * updates
+def _written(spec: ModelSpec, config: Config, *, tasks: int, epochs: int) -> dict[str, int]:
+    """Bytes of a run in the files of data: numbers as text, and a bit for each weight of the mask that is recorded."""
+    largest = max((layer.weights for layer in spec.sparsifiable), default=0) if config.sparse else 0
+    return {
+        "summary": RECORD_BYTES + 2 * NUMBER_BYTES * (tasks + 1) * tasks,
+        "metrics": ROW_BYTES * epochs,
+        "masks": (epochs + 1) * -(-largest // 8),
+    }
 
 
-def forecast_text(forecasts: Sequence[Forecast], seconds: Sequence[float], *, jobs: int) -> str:
-    """What the runs will cost, as lines; one per name."""
-    by_name = {item.name: (item, time) for item, time in zip(forecasts, seconds, strict=True)}
-    rows = [
-        (
-            item.name,
-            ("about " if item.nominal else "") + in_units(item.train_flops["exact"], 1e9, 2),
-            in_units(item.memory_bytes["exact"], 1e6, 2),
-            f"{time:,.1f}",
-        )
-        for item, time in by_name.values()
-    ]
-    table = columns(("predicted", "train GFLOPs (exact)", "memory, MB", "seconds"), rows)
-    return f"{table}\nabout {sum(seconds) / jobs:,.0f} s in all, evaluation and mask actions aside\n"
+def with_trial(item: Forecast, trial: Trial) -> Forecast:
+    """The forecast with what the trial of a few events says of the whole run on this machine."""
+    if trial.failure:
+        return item
+    return dataclasses.replace(
+        item,
+        seconds=trial.seconds(item.work),
+        peak_memory_bytes=trial.peak_memory_bytes,
+        disk_bytes={**item.disk_bytes, "weights": trial.weights_bytes, "checkpoints": GENERATIONS * trial.state_bytes},
+    )
 
 
-def in_units(number: float | None, unit: float, digits: int) -> str:
-    """A cost in a unit; "unknown" where some layer has not said what it costs."""
-    return "unknown" if number is None else f"{number / unit:,.{digits}f}"
+@dataclass(frozen=True)
+class InAll:
+    """What all runs take together, so many at a time; None where one of them is unknown.
+
+    Attributes
+    ----------
+    seconds : float or None
+        From the start of the workers to the end of the last run.
+    peak_memory_bytes : int or None
+        Of the command and of the workers, each with the largest runs there are.
+    train_flops, disk_bytes : int or None
+        Exact FLOPs; all that is written, with both generations of each run's checkpoint.
+    start_seconds : float
+        Until a worker process is ready; in ``seconds``.
+    compile_seconds : float
+        What it took to compile the numba engine, or to load it; done already, and in no other figure.
+    """
+
+    seconds: float | None
+    peak_memory_bytes: int | None
+    train_flops: int | None
+    disk_bytes: int | None
+    start_seconds: float
+    compile_seconds: float
+
+
+def in_all(items: Sequence[Forecast], *, jobs: int, start_seconds: float, compile_seconds: float = 0.0) -> InAll:
+    """What the runs of a command take, in that order, of which ``jobs`` go on at a time."""
+    seconds = [item.seconds for item in items]
+    peaks = [peak_bytes(), *sorted((item.peak_memory_bytes or 0 for item in items), reverse=True)[:jobs]]
+    flops = [item.train_flops["exact"] for item in items]
+    disk = [None if item.seconds is None else sum(item.disk_bytes.values()) for item in items]
+    ends = [start_seconds] * jobs
+    for length in seconds:
+        # The first process that is free takes the next run.
+        heapq.heapreplace(ends, ends[0] + (length or 0))
+    unknown = any(item.peak_memory_bytes is None for item in items)
+    return InAll(
+        seconds=None if None in seconds else max(ends),
+        peak_memory_bytes=None if unknown else _sum(peaks),
+        train_flops=_sum(flops),
+        disk_bytes=_sum([*disk, DRAWN_BYTES]),
+        start_seconds=start_seconds,
+        compile_seconds=compile_seconds,
+    )
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

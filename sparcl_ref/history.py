@@ -29,6 +29,8 @@ class Event:
         stored) of each sample.
     observation : Observation or None
         Of "step".
+    row : dict or None
+        Of "end_epoch": what was measured, as in metrics.csv.
     removed : ndarray of int or None
         Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
     """
@@ -42,6 +44,7 @@ class Event:
     drawn: np.ndarray | None = None
     slots: np.ndarray | None = None
     observation: Observation | None = None
+    row: dict[str, Any] | None = None
     removed: np.ndarray | None = None
 
 
@@ -64,6 +67,7 @@ class History:
 
     #: Row 0 untrained, row t after task t; a column per task.
     class_il_matrix: list[list[float]] = field(default_factory=list)
+    #: The same; empty where tasks have no classes of their own.
     task_il_matrix: list[list[float]] = field(default_factory=list)
     #: One row per epoch.
     epochs: list[dict[str, Any]] = field(default_factory=list)

@@ -98,7 +98,10 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
         Weight shapes in network order.
     sparsity : float, str or Fraction
     kind : {"uniform", "erk", "global"}
-        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together.
+        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together. Each
+        budget is rounded by itself, so that several miss (1 - s) n together by up to half a weight for each layer that
+        is not full. Handing out the rest, as by largest remainders, would take a weight from some layer where the
+        sparsity falls; so a layer only ever gains from a lower sparsity, and masks can shrink and grow between any two.
 
     Returns
     -------
@@ -181,9 +184,10 @@ def shrink(mask: np.ndarray, importance: np.ndarray, active: int) -> np.ndarray:
     if not np.isfinite(scores).all():
         first = np.argmin(np.isfinite(scores))
         raise ValueError(f"shrink: importance must be finite, got {scores[first]} at flat index {living[first]}")
-    order = np.argsort(-scores, kind="stable")
+    # Ascending from the back, so that the lower index is the later among equals; unsigned numbers have no negative.
+    order = np.argsort(scores[::-1], kind="stable")[len(living) - active :]
     kept = np.zeros(mask.size, dtype=bool)
-    kept[living[order[:active]]] = True
+    kept[living[::-1][order]] = True
     return kept.reshape(mask.shape)
 
 

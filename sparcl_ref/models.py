@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,16 @@ class Network(Layer):
         """The parameters under SparCL's mask: every weight but those of the stem, 1x1 shortcuts and the classifier."""
         return [parameter for parameter in self._parameters if parameter.sparsifiable]
 
+    def norms_after(self) -> dict[str, BatchNorm2d]:
+        """The batch-norm that reads a layer's output next, by the name of that layer's weight."""
+        found: dict[str, BatchNorm2d] = {}
+        for _, layer in self.named_layers():
+            for one, following in itertools.pairwise(_in_line(layer)):
+                weight = one.own_parameters().get("weight")
+                if weight is not None and isinstance(following, BatchNorm2d):
+                    found[weight.name] = following
+        return found
+
     def zero_grads(self) -> None:
         """Set every gradient to +0.0."""
         for parameter in self._parameters:
@@ -108,6 +120,8 @@ class Network(Layer):
             If a name is missing or unknown, a shape differs, or something is no finite real number; nothing is changed
             then.
         """
+        if not isinstance(arrays, Mapping):
+            raise TypeError(f"{self.name}: a state is a mapping of names to arrays, got {type(arrays).__name__}")
         targets = dict(self._named_arrays())
         if missing := sorted(targets.keys() - arrays.keys()):
             names = ", ".join(missing)
@@ -119,6 +133,7 @@ class Network(Layer):
             target[...] = checked[name]
         for parameter in self._parameters:
             parameter.clear_dead()
+            parameter.changed()
 
     def _checked(self, name: str, given: Any, shape: tuple[int, ...]) -> np.ndarray:
         try:
@@ -161,6 +176,13 @@ class Network(Layer):
         return self.name
 
 
+def _in_line(layer: Layer) -> list[Layer]:
+    """The layers of nested Sequentials, in order."""
+    if not isinstance(layer, Sequential):
+        return [layer]
+    return [inner for child in layer.layers.values() for inner in _in_line(child)]
+
+
 def _conv3(fan_in: int, fan_out: int, dtype, *, stride: int = 1, sparsifiable: bool = True) -> Conv2d:
     """A 3x3 convolution that keeps the image's size at stride 1, and leaves the bias to the batch-norm after it."""
     return Conv2d(fan_in, fan_out, 3, stride=stride, padding=1, bias=False, dtype=dtype, sparsifiable=sparsifiable)
@@ -170,7 +192,7 @@ def mlp(*, input_shape, classes, width=256, dtype=np.float32) -> Network:
     """Two hidden layers of ``width`` units with ReLU; the middle weight matrix is sparsifiable."""
     layers = {
         "flatten": Flatten(),
-        "fc1": Linear(int(np.prod(input_shape)), width, dtype=dtype),
+        "fc1": Linear(math.prod(input_shape), width, dtype=dtype),
         "relu1": ReLU(),
         "fc2": Linear(width, width, dtype=dtype, sparsifiable=True),
         "relu2": ReLU(),
@@ -272,6 +294,7 @@ def initialise(network: Network, rng: np.random.Generator, draw: Callable[..., n
             for name, parameter in layer.own_parameters().items():
                 parameter.value[...] = draw(parameter.value.shape, layer.fan_in, rng, bias=name == "bias")
                 parameter.clear_dead()
+                parameter.changed()
 
 
 def he_normal(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, *, bias: bool) -> np.ndarray:

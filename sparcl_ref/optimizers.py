@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.layers.checks import as_number
 from sparcl_ref.layers.parameter import Parameter
 
 SCHEDULES = ("constant", "cosine", "step")
@@ -133,6 +134,7 @@ class SGD:
             kept = parameter.frozen_entries()
             self.descend(parameter, lr)
             parameter.restore_frozen(kept)
+            parameter.changed()
 
     def is_finite(self, parameter: Parameter) -> bool:
         """Whether a gradient holds neither NaN nor infinity."""
@@ -236,7 +238,7 @@ def learning_rate(
 
 def _non_negative(what: str, number: float) -> float:
     # Python's float, because a float64 scalar of NumPy would turn float32 weights into float64.
-    number = float(number)
+    number = as_number("SGD", what, number)
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{what} must be a finite number >= 0, got {number}")
     return number

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from sparcl_ref.config import Config
+from sparcl_ref.config import Config, flag
 
 #: Split digits in a minute: ten short epochs instead of fifty, adjustments every second one.
 _TINY: dict[str, Any] = {
@@ -22,6 +22,21 @@ _TINY: dict[str, Any] = {
 
 _DERPP = {**_TINY, "method": "derpp"}
 _SPARSE_75, _SPARSE_95 = {**_DERPP, "sparsity": 0.75}, {**_DERPP, "sparsity": 0.95}
+
+#: The whole of Split Fashion-MNIST: on two cores, hours.
+_FASHION: dict[str, Any] = {
+    "dataset": "fashion-mnist",
+    "classes_per_task": 2,
+    "model": "convnet",
+    "width": 64,
+    "epochs": 5,
+    "batch_size": 32,
+    "lr": 0.03,
+    "delta_k": 2,
+    "ddr_cutoff": 2,
+    "buffer_size": 200,
+}
+_FASHION_DERPP = {**_FASHION, "method": "derpp"}
 
 #: Preset name to the settings of each run, in the order of the table.
 PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -52,6 +67,15 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {**_SPARSE_75, "dgm": False},
         {**_SPARSE_75, "policy": "static", "ddr": False, "dgm": False},
     ),
+    "fashion-mnist": (
+        {**_FASHION, "method": "sgd"},
+        {**_FASHION, "method": "er"},
+        {**_FASHION_DERPP, "head": "full"},
+        {**_FASHION_DERPP, "head": "single"},
+        {**_FASHION_DERPP, "sparsity": 0.9},
+        {**_FASHION_DERPP, "sparsity": 0.95},
+        {**_FASHION_DERPP, "sparsity": 0.95, "policy": "static"},
+    ),
 }
 
 
@@ -66,6 +90,17 @@ def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any])
     if overrides.keys() - {name for config in configs for name in config.to_json()}:
         Config(**{**entries[0], **overrides})  # says which method or policy the setting belongs to
     return list(dict.fromkeys(configs))
+
+
+def idle(configs: Iterable[Config], overrides: Iterable[str]) -> list[str]:
+    """Overrides that matter in none of the runs, with the reason, one line each."""
+    configs = list(configs)
+    lines = []
+    for name in overrides:
+        reasons = {config.why_idle(name) for config in configs if name in config.to_json()}
+        if "" not in reasons:
+            lines.append(f"{flag(name)} has no effect {min(reasons, default='in any of these runs')}")
+    return lines
 
 
 def over_seeds(configs: Iterable[Config], seeds: int) -> list[Config]:

@@ -17,9 +17,10 @@ from sparcl_ref.masks import budgets, exact
 from sparcl_ref.methods import Observation
 from sparcl_ref.models import Network
 from sparcl_ref.policies import Action
-from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage, ddr_keep, ddr_sizes
+from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
 from sparcl_ref.sparcl.rule import Scores, SizedProbe
+from sparcl_ref.sparcl.structured import STRUCTURES
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,21 @@ class SparCL:
             else:
                 mask = _joined([given[parameter.name] for parameter in group])
             self._set_group(group, mask)
+        self._silence_norms()
         for parameter in self.model.parameters():
             if not parameter.sparsifiable:
                 parameter.set_mask(self.rules.freeze(parameter.value))
+
+    def _silence_norms(self) -> None:
+        """Zeros at the start in the batch-norms behind outputs that the structure calls silent."""
+        kind = STRUCTURES.get(self.config.structure)
+        if kind is None or kind.silences is None:
+            return
+        norms = self.model.norms_after()
+        for parameter in filter(lambda parameter: parameter.name in norms, self.parameters):
+            silent = kind.silences(parameter.value)
+            for own in norms[parameter.name].own_parameters().values():
+                own.value[silent] = 0.0
 
     # --- the policy: before an epoch, and between steps where it asks for that
 
@@ -92,8 +105,12 @@ class SparCL:
         return self._act(actions, place, probe)
 
     def _lift_gradient_masks(self) -> None:
-        for parameter in self.parameters:
+        for _, parameter in self._masked():
             parameter.set_grad_mask(None)
+
+    def _masked(self) -> Iterator[tuple[int, Parameter]]:
+        """Whatever has a mask, sparsifiable or with frozen zeros, and its place among the model's parameters."""
+        return ((i, parameter) for i, parameter in enumerate(self.model.parameters()) if parameter.mask is not None)
 
     def _act(self, actions: Sequence[Action], place: Place, probe: SizedProbe) -> list[MaskChange]:
         known: dict[int, tuple[Scores, Scores]] = {}
@@ -167,9 +184,7 @@ class SparCL:
             return False
         masked = gradient_sparsity(self.policy.schedule.sparsity, self.config.dgm_q)
         coefficients = {"alpha": self.config.importance_alpha, "beta": self.config.importance_beta}
-        for index, parameter in enumerate(self.model.parameters()):
-            if not parameter.sparsifiable:
-                continue
+        for index, parameter in self._masked():
             current = step.current_grads[index]
             replay = np.zeros_like(current) if step.replay_grads is None else step.replay_grads[index]
             chosen = self.rules.gradient_mask(parameter.mask, current, replay, sparsity=masked, **coefficients)
@@ -196,8 +211,10 @@ class SparCL:
         config = self.config
         stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
         if config.ddr and stage is not None:
-            keep = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)[stage]
-            remaining = remaining[ddr_keep(self.rules.ddr_score(self.statistics, config.epochs), keep)]
+            left = self.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
+            keep = len(remaining) - (left[stage - 1] - left[stage])
+            scores = self.rules.ddr_score(self.statistics, config.epochs)
+            remaining = remaining[self.rules.ddr_keep(scores, self.statistics, keep)]
         if epoch % config.delta_k == 0:
             self.statistics = StageStatistics(len(remaining))
         return remaining

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import TypeVar
 
-from sparcl_ref.text import one_line
+from sparcl_ref.text import did_you_mean, one_line
 
 Thing = TypeVar("Thing")
 
@@ -76,7 +76,10 @@ class Registry(Mapping[str, Thing]):
             return self[name]
         except KeyError:
             names = ", ".join(self)
-            raise ValueError(f"unknown {self.kind} {name!r}; choose one of {names}, or register it first") from None
+            hint = did_you_mean(str(name), self)
+            raise ValueError(
+                f"unknown {self.kind} {name!r}; choose one of {names}, or register it first{hint}"
+            ) from None
 
     @functools.cached_property
     def _offered(self) -> dict[str, metadata.EntryPoint]:

@@ -96,8 +96,8 @@ class ReservoirBuffer:
         classes: int,
         logits_dtype: DTypeLike,
     ):
-        if capacity < 1:
-            raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity}")
+        if not isinstance(capacity, int | np.integer) or capacity < 1:
+            raise ValueError(f"the buffer must hold at least 1 sample, got a size of {capacity!r}")
         slot = slot_dtype(image_shape, image_dtype, classes, logits_dtype)
         self.nbytes = capacity * slot.itemsize
         require_memory(f"a buffer of {capacity} samples", self.nbytes)
@@ -151,7 +151,7 @@ class ReservoirBuffer:
         _expect("labels", labels, (count,), np.integer)
         _expect("logits", logits, (count, kept.logits.shape[1]), kept.logits.dtype)
         self._check_labels(labels)
-        ranks = self.presented + np.arange(count)
+        ranks = self.ranks(count)
         draws = rng.integers(0, ranks + 1) if isinstance(rng, np.random.Generator) else np.asarray(rng)
         _expect("draws", draws, (count,), np.integer)
         # All slots before the first is written: a draw that is refused leaves the buffer as it was.
@@ -164,6 +164,10 @@ class ReservoirBuffer:
                 kept.tasks[slot] = task
         self.presented += count
         return np.array(slots, dtype=np.int64)
+
+    def ranks(self, count: int) -> np.ndarray:
+        """How many samples were presented before each of the next ``count``."""
+        return self.presented + np.arange(count, dtype=np.int64)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Slots of min(count, filled) distinct samples, uniformly at random."""

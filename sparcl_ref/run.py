@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from sparcl_ref import interrupts
+
+if __name__ == "__main__":
+    # In the midst of an import Ctrl-C ends in a traceback, or in NumPy's advice on broken installations.
+    interrupts.hold()
+
 import argparse
+import contextlib
 import dataclasses
-import functools
 import json
 import sys
 import time
@@ -15,17 +21,27 @@ from typing import TYPE_CHECKING, Any
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
+from sparcl_ref.compiled_code import prepare_numba
 from sparcl_ref.config import Config
-from sparcl_ref.presets import PRESETS, configurations, over_seeds
-from sparcl_ref.run_folder import check_folder, reserved_folder
-from sparcl_ref.text import columns, one_line
+from sparcl_ref.echo import echo
+from sparcl_ref.interrupts import Interrupts
+from sparcl_ref.keeper import CHECKPOINT_SECONDS
+from sparcl_ref.presets import PRESETS, configurations, idle, over_seeds
+from sparcl_ref.progress import Progress
+from sparcl_ref.run_folder import check_folder, locked, reserved_folder
+from sparcl_ref.run_plan import Plan, begun_with, made_with, versions
+from sparcl_ref.stored_runs import MOST_THREADS, load_stored_runs
+from sparcl_ref.text import columns, folded, one_line, terminal_width
+from sparcl_ref.training import trained, unless_ended
 
 if TYPE_CHECKING:
-    from sparcl_ref.forecast import Forecast
+    from sparcl_ref.forecast import Forecast, InAll
     from sparcl_ref.result import Result
     from sparcl_ref.streams import Dataset
 
 PROGRAM = "sparcl_ref.run"
+#: Repetitions and worker processes: more than anyone has, and few enough to be listed.
+MOST_SEEDS, MOST_JOBS = 1000, 4096
 
 EPILOG = """\
 examples:
@@ -33,6 +49,7 @@ examples:
   python -m sparcl_ref.run --tiny --seeds 5 --out runs/five
   python -m sparcl_ref.run --method derpp --sparsity 0.9 --epochs 20 --delta-k 4
   python -m sparcl_ref.run --config runs/tiny/summary.json --out runs/again
+  python -m sparcl_ref.run --resume runs/tiny
 """
 
 
@@ -49,6 +66,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--tiny", dest="preset", action="store_const", const="tiny", help="the one-minute comparison")
     what.add_argument("--preset", choices=tuple(PRESETS), help="a named comparison")
     what.add_argument("--config", metavar="FILE", help="run the configuration in a summary.json again")
+    what.add_argument("--resume", metavar="DIR", help="go on with the runs that DIR holds, to the same bits")
+    parser.add_argument("--force", action="store_true", help="resume with another version, machine or setting")
+    parser.add_argument(
+        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
+        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
+    )  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that --out holds already")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
@@ -57,59 +80,56 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--estimate", action="store_true", help="print what the runs will cost, and stop")
     parser.add_argument("--list", action="store_true", help="print what can be named here, and stop")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON instead of a table")
+    command_line.add_data_option(parser)
+    parser.add_argument("--download", action="store_true", help="fetch a published data set that is not found")
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.overwrite and options.out is None:
+        parser.error("--overwrite goes with --out, which names the run to replace")
+    return options
 
 
 def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
     overrides = command_line.settings_from(options)
-    for name in ("seeds", "jobs", "threads"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} must be at least 1, got {value}")
+    command_line.require_counts(options, seeds=MOST_SEEDS, jobs=MOST_JOBS, threads=MOST_THREADS)
+    if not options.checkpoint_every >= 0:
+        raise ValueError(f"--checkpoint-every must be a number of seconds, 0 or more, got {options.checkpoint_every}")
+    if options.force and options.resume is None:
+        raise ValueError("--force goes with --resume; to replace a run, use --overwrite")
+    if options.resume is not None:
+        if options.seeds is not None or options.out is not None or options.overwrite:
+            raise ValueError("--resume names every run and its folder; leave out --seeds, --out and --overwrite")
+        there = begun_with(options.resume, overrides)
+        return there.name, list(there.configs), options.threads or there.threads
     if options.config is None:
         name = options.preset or "run"
         configs = configurations(PRESETS[name] if options.preset else ({},), overrides)
         return name, over_seeds(configs, options.seeds or 1), options.threads or 1
     if options.seeds is not None:
         raise ValueError("--seeds does not go with --config, which names every run and its seed; leave one out")
-    from sparcl_ref.report import load_summary
-
-    stored = load_summary(options.config)["config"]
-    try:
-        name, threads, runs = stored["name"], stored["threads"], stored["runs"]
-    except KeyError as error:
-        raise ValueError(f"{options.config}: its config lacks {error}; was the file written by this command?") from None
-    entries = [Config.from_json(entry).to_json() for entry in runs]
+    stored = load_stored_runs(options.config)
+    entries = list(stored.entries)
     if {"profile", "mix"} & overrides.keys():
         # The stored value is what the stored rules had made of it; other rules have their own.
         entries = [{**entry, "p_intra": None} for entry in entries]
-    return name, configurations(entries, overrides), options.threads or threads
+    return stored.name, configurations(entries, overrides), options.threads or stored.threads
 
 
-def echo(configs: Sequence[Config], name: str, jobs: int, threads: int, directory: Path) -> str:
-    """The effective configuration: what all runs share, and how many differ from it."""
-    first, *others = (config.to_json() for config in configs)
-    shared = {key: value for key, value in first.items() if all((key, value) in each.items() for each in others)}
-    varied = dict.fromkeys(key for values in (first, *others) for key in values if key not in shared)
-    lines = [f"{name}: {len(configs)} runs, {jobs} at a time with {threads} thread(s) each, into {directory}"]
-    lines.append("  " + ", ".join(f"{key}={value}" for key, value in shared.items() if value is not None))
-    if varied:
-        lines.append(f"  differing between runs: {', '.join(varied)}")
-    return "\n".join(lines)
-
-
-def check(configs: Sequence[Config]) -> tuple[dict[str, Dataset], list[Forecast]]:
+def check(configs: Sequence[Config], *, jobs: int = 1) -> tuple[dict[str, Dataset], list[Forecast]]:
     """Data sets by name, and the price of each run; ValueError, before any work, if anything does not fit."""
     from sparcl_ref.extensions import added
     from sparcl_ref.forecast import forecast
+    from sparcl_ref.run_memory import require_memory_for_runs, run_parts
     from sparcl_ref.streams import load_dataset
 
     added()  # refuses what workers could not be told of
     datasets = {name: load_dataset(name) for name in {config.dataset for config in configs}}
-    return datasets, once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
+    forecasts = once_for_all_seeds(lambda config: forecast(config, datasets[config.dataset]), configs)
+    needs = once_for_all_seeds(lambda config: run_parts(config, datasets[config.dataset]), configs)
+    require_memory_for_runs(needs, jobs=jobs)
+    return datasets, forecasts
 
 
 def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]) -> list[Answer]:
@@ -120,108 +140,104 @@ def once_for_all_seeds(of: Callable[[Config], Answer], configs: Sequence[Config]
     return [known[key] for key in keys]
 
 
-def measured_seconds(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], datasets: dict[str, Dataset], *, threads: int
-) -> list[float]:
-    """Seconds of each run, from a few passes of each kind measured with that many threads."""
-    from threadpoolctl import threadpool_limits
-
-    from sparcl_ref.forecast import estimated_seconds
+def with_trials(
+    configs: Sequence[Config], forecasts: Sequence[Forecast], *, threads: int, jobs: int
+) -> tuple[list[Forecast], InAll]:
+    """The forecasts with what a trial of each run says of this machine, and what all take together."""
+    from sparcl_ref.forecast import in_all, with_trial
+    from sparcl_ref.trial import trials
 
     priced = dict(zip(configs, forecasts, strict=True))
-
-    def measured(config: Config) -> float:
-        if priced[config].engine == "numba":
-            prepare_numba(config.dtype, threads)
-        return estimated_seconds(priced[config], config, datasets[config.dataset])
-
-    with threadpool_limits(limits=threads):
-        return once_for_all_seeds(measured, configs)
-
-
-@functools.cache
-def prepare_numba(dtype: str, threads: int) -> None:
-    """Compile the numba engine, or load what an earlier run compiled, saying so: the first time takes a while."""
-    import numba
-
-    from sparcl_ref import fast
-
-    numba.set_num_threads(min(threads, numba.get_num_threads()))
-    print(f"preparing the numba engine for {dtype} ...", end=" ", file=sys.stderr, flush=True)
-    print(f"{fast.prepare(dtype):.0f} s (compiled code is kept for later runs)", file=sys.stderr, flush=True)
+    compiled = {config.dtype for config in configs if priced[config].engine == "numba"}
+    compile_seconds = sum(prepare_numba(dtype, threads) for dtype in sorted(compiled))
+    once = once_for_all_seeds(lambda config: config, configs)
+    distinct = list(dict.fromkeys(once))
+    start, found = trials(distinct, [priced[config].work for config in distinct], threads=threads)
+    by_config = dict(zip(distinct, found, strict=True))
+    for config, trial in by_config.items():
+        if trial.failure:
+            print(f"{PROGRAM}: warning: no time for {config.title}: {trial.failure}", file=sys.stderr)
+    items = [with_trial(item, by_config[key]) for item, key in zip(forecasts, once, strict=True)]
+    return items, in_all(items, jobs=jobs, start_seconds=start, compile_seconds=compile_seconds)
 
 
 def execute(arguments: Sequence[str]) -> int:
     """Parse, price, run, report."""
     from sparcl_ref.extensions import REGISTRIES
-    from sparcl_ref.forecast import forecast_text
+    from sparcl_ref.forecast_text import forecast_text
     from sparcl_ref.report import drawing_problem
-    from sparcl_ref.result import Result
+    from sparcl_ref.streams.catalogue import catalogue_text, download_missing, remark
 
+    interrupts.release()
     options = parse(arguments)
     if options.list:
         kinds = [("preset", PRESETS), *((known.kind, known) for known in REGISTRIES)]
         print(columns(("kind", "names"), [(kind, ", ".join(names)) for kind, names in kinds], left=2))
+        print("\n" + catalogue_text())
         return 0
     start = time.perf_counter()
     name, configs, threads = refusing(lambda: plan(options))
-    if not options.estimate:
+    if not options.estimate and options.resume is None:
         refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
-    datasets, forecasts = refusing(lambda: check(configs))
+    if options.download:
+        refusing(lambda: download_missing({config.dataset for config in configs}))
     jobs = min(options.jobs, len(configs))
-    seconds = measured_seconds(configs, forecasts, datasets, threads=threads)
+    datasets, forecasts = refusing(lambda: check(configs, jobs=jobs))
+    forecasts, whole = with_trials(configs, forecasts, threads=threads, jobs=jobs)
+    width = terminal_width()
+    priced = forecast_text(forecasts, whole, jobs=jobs, width=width)
     notes = sys.stderr if options.json else sys.stdout
     if options.estimate:
-        text = forecast_text(forecasts, seconds, jobs=jobs)
-        if options.json:
-            rows = zip(forecasts, seconds, strict=True)
-            text = json.dumps([{**dataclasses.asdict(item), "seconds": time} for item, time in rows])
-        print(text)
+        record = {"runs": [dataclasses.asdict(item) for item in forecasts], "in_all": dataclasses.asdict(whole)}
+        print(json.dumps(record) if options.json else priced)
         return 0
-    with reserved_folder(options.out, name) as directory:
-        print(echo(configs, name, jobs, threads, directory), file=notes)
-        print("\n" + forecast_text(forecasts, seconds, jobs=jobs), file=notes, flush=True)
-        remarks = [line for config in configs for line in config.warnings()]
-        for line in dict.fromkeys(filter(None, [drawing_problem(), *remarks])):
-            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-        ended = list(zip(configs, trained(configs, forecasts, jobs=jobs, threads=threads), strict=True))
-        results = [item for _, item in ended if isinstance(item, Result)]
-        failed = [(config, item) for config, item in ended if isinstance(item, Exception)]
-        if results:
-            summary = {
-                "schema_version": 1,
-                "command": "python -m sparcl_ref.run " + " ".join(arguments),
-                "config": {"name": name, "threads": threads, "runs": [result.config.to_json() for result in results]},
-                "threads": {"blas": threads, "workers": jobs},
-                "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
-                **described(results, datasets[configs[0].dataset]),
-                "wall_seconds": time.perf_counter() - start,
-            }
-            report(options, directory, summary, results)
+    command, plugins = "python -m sparcl_ref.run " + " ".join(arguments), tuple(options.plugin or ())
+    plan_here = Plan(command, name, threads, plugins, tuple(configs), made_with(datasets))
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(Interrupts())
+        if options.resume is None:
+            directory = refusing(lambda: stack.enter_context(reserved_folder(options.out, name)))
+            # Again, now that nobody else can come between: another run may have ended here meanwhile.
+            refusing(lambda: check_folder(options.out, overwrite=options.overwrite))
+            progress = Progress.begin(directory, plan_here)
+        else:
+            directory = Path(options.resume)
+            refusing(lambda: stack.enter_context(locked(directory)))
+            progress = refusing(lambda: Progress.resume(directory, plan_here, force=options.force))
+        with unless_ended(progress, stopping):
+            print(echo(configs, name, jobs=jobs, threads=threads, directory=directory, width=width), file=notes)
+            print("\n" + priced, file=notes, flush=True)
+            remarks = [
+                *progress.remarks,
+                drawing_problem(),
+                *(line for config in configs for line in config.warnings()),
+                *idle(configs, command_line.settings_from(options)),
+                *(remark(name, dataset) for name, dataset in datasets.items()),
+            ]
+            for line in dict.fromkeys(filter(None, remarks)):
+                print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+            failed = trained(progress, forecasts, stopping, jobs=options.jobs, every=options.checkpoint_every)
+            results = [progress.results[number] for number in sorted(progress.results)]
+            if not results:
+                progress.discard()
+            else:
+                summary = {
+                    "schema_version": 1,
+                    "command": progress.plan.command,
+                    "config": {"name": name, "threads": threads, "runs": [item.config.to_json() for item in results]},
+                    "threads": {"blas": threads, "workers": jobs},
+                    "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
+                    **described(results, datasets[configs[0].dataset]),
+                    "wall_seconds": time.perf_counter() - start,
+                }
+                report(options, progress, summary, results)
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
 
 
-def trained(
-    configs: Sequence[Config], forecasts: Sequence[Forecast], *, jobs: int, threads: int
-) -> list[Result | Exception]:
-    """Run all, with a bar on stderr: the result of each, or what ended it."""
-    from tqdm import tqdm
-
-    from sparcl_ref.workers import train_all
-
-    # A log file gets a line every ten seconds, a terminal a moving bar.
-    pause = 0.1 if sys.stderr.isatty() else 10
-    epochs = sum(item.epochs for item in forecasts)
-    with tqdm(total=epochs, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
-        return train_all(configs, forecasts, jobs=jobs, threads=threads, on_epoch=bar.update)
-
-
 def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
     """What the summary says of the runs and their data."""
-    from sparcl_ref.workers import versions
-
     return {
         "versions": versions(),
         # With --class-order random every seed has its own; each record holds the one it ran.
@@ -232,35 +248,46 @@ def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
             "test": len(dataset.test_x),
             "shape": list(dataset.input_shape),
             "classes": dataset.classes,
+            "stream": results[0].config.stream,
+            "validation": results[0].config.validation,
         },
         "methods": [result.record() for result in results],
     }
 
 
-def report(options: argparse.Namespace, directory: Path, summary: dict[str, Any], results: Sequence[Result]) -> None:
+def report(options: argparse.Namespace, progress: Progress, summary: dict[str, Any], results: Sequence[Result]) -> None:
     """Write the run's folder and print the table."""
-    from sparcl_ref.report import aggregate, format_table, write_run
+    from sparcl_ref.forecast_text import outcome_text
+    from sparcl_ref.report import aggregate, files_of_run, format_table, write_run
 
     rows = [row for result in results for row in result.epoch_rows()]
     masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
-    failure = None
+    failure, directory = None, progress.directory
     try:
         for line in write_run(directory, summary, rows, masks):
             print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
     except OSError as error:
         failure = error
+    else:
+        try:
+            progress.clear()
+        except OSError as error:
+            print(f"{PROGRAM}: warning: all is written, but {one_line(error)}", file=sys.stderr)
     if options.json:
         print(json.dumps(summary, allow_nan=False), flush=True)
     else:
         order = "another for each seed, see summary.json"
         print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
-        print(format_table(aggregate(summary["methods"])), flush=True)
+        print(format_table(aggregate(summary["methods"]), width=min(terminal_width(), 80)), flush=True)
+        if part := summary["dataset"]["validation"]:
+            print(f"Accuracies are those on {part:g} of the training images, set aside for validation.")
+        print(f"\n{outcome_text(summary['methods'])}", flush=True)
     if failure is not None:
         raise failure
     if not options.json:
-        print(f"\n{summary['wall_seconds']:.0f} s in all. Open {directory / 'report.html'} in a browser; beside it:")
-        print("summary.json, metrics.csv, masks.npz and the figures.")
+        done = f"{summary['wall_seconds']:.0f} s in all. In {directory}: {', '.join(files_of_run(directory))}."
+        print("\n" + folded(done, terminal_width()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

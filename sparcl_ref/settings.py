@@ -16,6 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.text import did_you_mean
+
+#: The largest whole number of most settings: more than that no machine's integers hold.
+MOST = 2**63 - 1
 _HOLDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 
 
@@ -29,15 +33,22 @@ def setting(
     at_most: float | None = None,
     below: float | None = None,
     about: str = "",
+    most: int = MOST,
+    needs: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field for a setting, with one line of help.
 
     Choices are read anew at each check, so that a registry can be given. Bounds hold for numbers, not for None;
-    ``about`` is a word about the range, for the message that refuses a value.
+    ``about`` is a word about the range, for the message that refuses a value. ``most`` is a limit for whole numbers
+    that is no part of the range: beyond it no run could be. The setting matters only where all the attributes of its
+    object are true that ``needs`` names.
     """
     bounds = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     given = {name: bound for name, bound in bounds.items() if bound is not None}
-    return field(default=default, metadata={"help": help, "choices": choices, "bounds": given, "about": about})
+    return field(
+        default=default,
+        metadata={"help": help, "choices": choices, "bounds": given, "about": about, "most": most, "needs": needs},
+    )
 
 
 @dataclass(frozen=True)
@@ -83,18 +94,21 @@ def check(settings: Any) -> None:
         object.__setattr__(settings, item.name, value)
         choices = item.metadata["choices"]
         if choices is not None and value not in list(choices):
-            raise ValueError(f"{flag(item.name)} must be one of {', '.join(choices)}, got {value!r}")
+            hint = did_you_mean(str(value), choices)
+            raise ValueError(f"{flag(item.name)} must be one of {', '.join(choices)}, got {value!r}{hint}")
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"{flag(item.name)} must be a finite number, got {value}")
         if value is not None:
             good = all(_HOLDS[name](value, bound) for name, bound in item.metadata["bounds"].items())
             require(item.name, value, good, accepted(item))
+        if isinstance(value, int):
+            require(item.name, value, value <= item.metadata["most"], f"at most {item.metadata['most']:,}")
 
 
 def require(name: str, value: Any, good: bool, expected: str) -> None:
     """Refuse a value with a ValueError unless it is good."""
     if not good:
-        raise ValueError(f"{flag(name)} must be {expected}, got {value}")
+        raise ValueError(f"{flag(name)} must be {expected}, got {shown(value)}")
 
 
 def accepted(item: dataclasses.Field[Any]) -> str:
@@ -132,3 +146,10 @@ def plain(name: str, value: Any, accepted_kinds: tuple[type, ...]) -> Any:
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", types.NoneType: "none"}
     expected = " or ".join(names.get(kind, kind.__name__) for kind in accepted_kinds)
     raise ValueError(f"{flag(name)} must be {expected}, got {value!r}")
+
+
+def shown(value: Any) -> str:
+    """A value in words; Python prints no whole number of more than some thousand digits."""
+    return (
+        f"a number of {value.bit_length()} bits" if isinstance(value, int) and value.bit_length() > 256 else f"{value}"
+    )

@@ -72,7 +72,7 @@ class Trainer:
             classifier_of(model)  # refused before the run, not after its first task
         method.on_pass = self.on_pass
         if isinstance(method, RehearsalMethod):
-            method.prepare = lambda images: self.decisions.replayed(self.place, images)
+            method.prepare = self.prepare_replayed
         self.cursor = Cursor()
         self.history = History()
         self._epoch_totals = EpochTotals()
@@ -118,6 +118,10 @@ class Trainer:
     def on_pass(self, kind: str, samples: int, *, backward: bool = True, head: bool = False) -> None:
         """Enter a pass in the ledger, of the classifier alone if told so, with the masks as they are now."""
         self.ledger.record_pass(kind, samples, self.model, backward=backward, head=head)
+
+    def prepare_replayed(self, images: np.ndarray) -> np.ndarray:
+        """What a method's network sees of images from the buffer, at this place of the run."""
+        return self.decisions.replayed(self.place, images)
 
     @property
     def place(self) -> Place:
@@ -187,8 +191,7 @@ class Trainer:
         if self.method.learns:
             self._descend(batch, step, draws)
         if self.buffer is not None and self.method.fills == "steps":
-            ranks = self.buffer.presented + np.arange(len(indices))
-            event.drawn = drawn = self.decisions.reservoir(self.place, ranks)
+            event.drawn = drawn = self.decisions.reservoir(self.place, self.buffer.ranks(len(indices)))
             event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=drawn)
         if self.regime is not None:
             self.regime.count(cursor.remaining, indices, step.correct)
@@ -216,7 +219,7 @@ class Trainer:
     def _end_epoch(self) -> Event:
         cursor = self.cursor
         event = self._event()
-        self._record_epoch()
+        event.row = self._record_epoch()
         if self.regime is not None and not self.rules.remove_after_mask_update:
             event.removed = self._end_stage(self.regime, cursor.epoch)
         cursor.due = "end_task" if cursor.epoch == self.config.epochs else "begin_epoch"
@@ -274,7 +277,8 @@ class Trainer:
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
         self.history.class_il_matrix.append(class_il)
-        self.history.task_il_matrix.append(task_il)
+        if task_il is not None:
+            self.history.task_il_matrix.append(task_il)
 
     def _snapshot_mask(self) -> None:
         if self.regime is not None:
@@ -282,7 +286,7 @@ class Trainer:
             self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
             self.history.mask_alive.append(np.packbits(mask_of([largest])))
 
-    def _record_epoch(self) -> None:
+    def _record_epoch(self) -> dict[str, Any]:
         sparsifiable = self.model.sparsifiable()
         active = sum(parameter.active for parameter in sparsifiable)
         row = {
@@ -295,6 +299,7 @@ class Trainer:
             "train_flops_exact": self.ledger.train_flops,
         }
         self.history.epochs.append(row)
+        return row
 
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""

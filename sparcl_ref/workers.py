@@ -4,76 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import platform
-import queue
 import signal
-import warnings
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from importlib import metadata
+from dataclasses import dataclass, field
+from multiprocessing import connection, resource_tracker
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
-from sparcl_ref import __version__, extensions
+from sparcl_ref import extensions
 from sparcl_ref.config import Config
-from sparcl_ref.experiment import train
 from sparcl_ref.forecast import Forecast
-from sparcl_ref.history import Event
-from sparcl_ref.processes import end_with_parent
+from sparcl_ref.interrupts import held_back
+from sparcl_ref.keeper import Keeper, Stopped
 from sparcl_ref.result import Result
+from sparcl_ref.worker import Task, serve
 
-#: Seconds between two looks at the progress queue.
+#: How processes are started: anew, for a copy of this one would inherit threads that are not there.
+CONTEXT: Any = multiprocessing.get_context("spawn")
+#: Seconds between two looks at whether to stop.
 POLL_SECONDS = 0.1
-
-
-class Stopped(Exception):  # noqa: N818 - not an error: the parent asked for it
-    """Raised inside a worker when the parent has given up."""
+#: Exit code of a worker that came upon `train_all` while it imported the script that had called it.
+NO_MAIN_GUARD = 97
 
 
 class WorkerDiedError(RuntimeError):
     """A worker process ended without an answer, for example because it was killed for want of memory."""
-
-
-_stop: Any = None
-_progress: Any = None
-
-
-def _start_worker(stop: Any, progress: Any, threads: int, things: extensions.Added) -> None:
-    """Set up a worker process: its handles, its BLAS threads, what was registered in the parent, and its end."""
-    global _stop, _progress
-    _stop, _progress = stop, progress
-    # The parent handles Ctrl-C for all; a second traceback from here would only hide its message.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threadpool_limits(limits=threads)
-    # Read when Numba is first imported. Several workers with a thread per core each would wait for one another.
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
-
-    extensions.take_over(things)
-    # A pool's idle worker does not notice by itself that its parent was killed.
-    end_with_parent()
-
-
-def _train_in_worker(config: Config, expected: Forecast) -> Result:
-    def report(event: Event) -> None:
-        if _stop.is_set():
-            raise Stopped
-        if event.kind == "end_epoch":
-            _progress.put(1)
-
-    with warnings.catch_warnings():
-        # A configuration's warnings are in its record; the parent prints them once.
-        warnings.simplefilter("ignore", UserWarning)
-        return train(config, on_event=report, expected=expected)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the bits of a run depend on."""
-    names = ("numpy", "scipy", "numba", "matplotlib")
-    found = {"sparcl_ref": __version__, "python": platform.python_version(), "machine": platform.machine()}
-    return found | {name: metadata.version(name) for name in names}
 
 
 def train_all(
@@ -82,12 +39,16 @@ def train_all(
     *,
     jobs: int = 1,
     threads: int = 1,
-    on_epoch: Callable[[int], None] = lambda count: None,
+    keepers: Sequence[Keeper] | None = None,
+    weights: Sequence[Path] | None = None,
+    on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, row: None,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result | Exception]:
     """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
 
-    Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``on_epoch`` is called with
-    the number of epochs finished since the last call. Results are in the order of ``configs``.
+    Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``keepers`` keep the runs in
+    a folder; what each has trained is written to its path of ``weights`` as soon as it has ended. ``on_epoch`` is
+    called after each epoch, with the run's index and the epoch's row. Results are in the order of ``configs``.
 
     A run that fails, because a number is no longer finite or its settings do not fit, gives its exception in place of a
     result; the others go on.
@@ -95,51 +56,162 @@ def train_all(
     Raises
     ------
     WorkerDiedError
-        If a worker process ended without an answer.
+        If a worker process ended without an answer, or could not start.
+    Stopped
+        Once ``asked_to_stop`` says so: each run under way has finished its step and is saved, if it has a keeper.
+    Exception
+        What else a run raised, as for want of room on the disk; the other runs are stopped as above first.
     KeyboardInterrupt
-        On Ctrl-C; the workers stop at their next event.
+        The workers are killed at once.
     """
-    context = multiprocessing.get_context("spawn")
-    stop, progress = context.Event(), context.Queue()
-    with ProcessPoolExecutor(
-        max_workers=min(jobs, len(configs)),
-        mp_context=context,
-        initializer=_start_worker,
-        initargs=(stop, progress, threads, extensions.added()),
-    ) as pool:
-        futures = [
-            pool.submit(_train_in_worker, config, expected) for config, expected in zip(configs, forecasts, strict=True)
-        ]
-        try:
-            _wait_for(futures, progress, on_epoch)
-            return [_outcome(future) for future in futures]
-        except BrokenProcessPool as error:
-            raise WorkerDiedError(
-                "a worker process died without an answer (killed, or out of memory?); try fewer --jobs"
-            ) from error
-        finally:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _wait_for(futures: Sequence[Future], progress: Any, on_epoch: Callable[[int], None]) -> None:
-    """Pass progress on until all runs have ended."""
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        count = 0
-        with contextlib.suppress(queue.Empty):
-            while True:
-                count += progress.get_nowait()
-        if count:
-            on_epoch(count)
-        for future in done:
-            _outcome(future)
-
-
-def _outcome(future: Future) -> Result | Exception:
-    """A run's result, or what its settings or numbers raised; all else is no matter of one run."""
+    each: Sequence[Keeper | None] = [None] * len(configs) if keepers is None else keepers
+    paths: Sequence[Path | None] = [None] * len(configs) if weights is None else weights
+    tasks = [Task(*parts) for parts in zip(range(len(configs)), configs, forecasts, each, paths, strict=True)]
+    pool = _Pool(tasks, on_epoch)
     try:
-        return future.result()
-    except (FloatingPointError, ValueError) as error:
-        return error
+        pool.start(min(jobs, len(configs)), threads)
+        while pool.unfinished:
+            if asked_to_stop():
+                raise Stopped
+            pool.turn()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        pool.stop()
+        if pool.unfinished:
+            raise
+    finally:
+        pool.kill()
+    return [pool.outcomes[task.index] for task in tasks]
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process, this end of the pipe to it, and the run it has in hand."""
+
+    process: Any
+    pipe: Connection
+    ready: bool = False
+    task: Task | None = None
+
+
+@dataclass
+class _Pool:
+    """Workers that take one run after another."""
+
+    tasks: list[Task]
+    on_epoch: Callable[[int, dict[str, Any]], None]
+    outcomes: dict[int, Result | Exception] = field(default_factory=dict)
+    workers: list[_Worker] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.waiting = list(self.tasks)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether some run has no outcome."""
+        return len(self.outcomes) < len(self.tasks)
+
+    def start(self, count: int, threads: int) -> None:
+        """Start the processes."""
+        _check_main()
+        things = extensions.added()
+        # It would let signals through to processes that are started after it.
+        resource_tracker.ensure_running()
+        for _ in range(count):
+            ours, theirs = CONTEXT.Pipe()
+            process = CONTEXT.Process(target=serve, args=(theirs, threads, things))
+            try:
+                # Ctrl-C and SIGTERM are for the parent alone, which stops all in order; also while workers import.
+                with held_back():
+                    process.start()
+            except RuntimeError:
+                if multiprocessing.current_process().name == "MainProcess":
+                    raise
+                sys.exit(NO_MAIN_GUARD)  # this is a worker, importing a script that calls `train_all` as it is imported
+            theirs.close()
+            self.workers.append(_Worker(process, ours))
+
+    def turn(self) -> None:
+        """Give runs to whoever is free, and take in what has come within `POLL_SECONDS`."""
+        for worker in self.workers:
+            if worker.ready and worker.task is None and self.waiting:
+                worker.task = self.waiting.pop(0)
+                worker.pipe.send(worker.task)
+        by_pipe = {worker.pipe: worker for worker in self.workers}
+        for pipe in connection.wait(list(by_pipe), timeout=POLL_SECONDS):
+            worker = by_pipe[pipe]  # type: ignore[index]
+            try:
+                kind, content = worker.pipe.recv()
+            except (EOFError, ConnectionError):
+                self.workers.remove(worker)
+                worker.process.join()
+                raise WorkerDiedError(_why_it_died(worker)) from None
+            self._take_in(worker, kind, content)
+
+    def _take_in(self, worker: _Worker, kind: str, content: Any) -> None:
+        if kind == "ready":
+            worker.ready = True
+            return
+        assert worker.task is not None, "whoever has no run has nothing to say"
+        if kind == "row":
+            self.on_epoch(worker.task.index, content)
+            return
+        task, worker.task = worker.task, None
+        if kind == "outcome":
+            self.outcomes[task.index] = content
+        elif kind == "raised":
+            raise content
+
+    def stop(self) -> None:
+        """Let runs under way finish their step and save; a second Ctrl-C is KeyboardInterrupt."""
+        self.waiting = []
+        for worker in [worker for worker in self.workers if worker.task is None]:
+            self._end(worker)
+        for worker in self.workers:
+            with contextlib.suppress(OSError):  # it is dead, and `turn` will see it
+                worker.pipe.send("stop")
+        while any(worker.task is not None for worker in self.workers):
+            with contextlib.suppress(Exception):  # the first trouble is the one to be told
+                self.turn()
+
+    def kill(self) -> None:
+        """End all processes; whatever they had to save is saved by now."""
+        for worker in list(self.workers):
+            self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+
+
+def _check_main() -> None:
+    """Refuse a script that spawned processes cannot import again."""
+    main = sys.modules["__main__"]
+    path = getattr(main, "__file__", None)
+    # Of a module started with -m they import the module, of -c or a prompt nothing.
+    if (
+        CONTEXT.get_start_method() == "spawn"
+        and getattr(main, "__spec__", None) is None
+        and path is not None
+        and not Path(path).exists()
+    ):
+        raise WorkerDiedError(
+            f"worker processes import the script that starts them, and there is no file {path}; write the script to a "
+            "file, and call `train_all` under `if __name__ == '__main__':`"
+        )
+
+
+def _why_it_died(worker: _Worker) -> str:
+    code = worker.process.exitcode
+    if code == NO_MAIN_GUARD:
+        return (
+            "worker processes import the script that starts them, and this one would start workers again; call "
+            "`train_all` under `if __name__ == '__main__':`"
+        )
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    if not worker.ready:
+        return f"a worker process died before it was ready ({how}); its own message stands above"
+    return f"a worker process died without an answer ({how}; out of memory?); try fewer --jobs"

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 
 from sparcl_ref.config import Config
+from sparcl_ref.draws import Draws
 from sparcl_ref.experiment import build
 from sparcl_ref.history import Event
 from sparcl_ref.streams import Dataset
@@ -31,6 +32,8 @@ class Lockstep:
     ----------
     config, dataset
         Of the run.
+    weights : dict of ndarray, optional
+        Its initial state instead of the one drawn.
     reload : bool
         Whether the twin takes over our complete state before each event, so that only one event is compared; else
         both run freely.
@@ -44,9 +47,11 @@ class Lockstep:
         Selections by kind: those with a margin beyond the tolerance, and those among exactly equal scores.
     """
 
-    def __init__(self, config: Config, dataset: Dataset, *, reload: bool = False) -> None:
-        self.trainer = build(config, dataset)
-        self.twin = twin_of(self.trainer)
+    def __init__(
+        self, config: Config, dataset: Dataset, *, reload: bool = False, weights: dict[str, np.ndarray] | None = None
+    ) -> None:
+        self.trainer = build(config, dataset, draws=Draws(weights=weights))
+        self.twin = twin_of(self.trainer, weights)
         self.reload = reload
         self.compare = Comparison()
         self.seen: Counter[str] = Counter()
@@ -150,7 +155,7 @@ class Lockstep:
             self.compare.close(f"gradients {name}", parameter.grad, theirs["total"][name].numpy())
 
     def _compare_gradient_masks(self) -> None:
-        for parameter in self.trainer.model.sparsifiable():
+        for parameter in filter(lambda parameter: parameter.mask is not None, self.trainer.model.parameters()):
             ours, theirs = parameter.effective_grad_mask, self.twin.gradient_masks[parameter.name].numpy()
             self.compare.exact(f"gradient_masks {parameter.name}", ours, theirs)
 

@@ -15,7 +15,7 @@ from sparcl_ref.optimizers import SGD
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.regime import MaskChange, SparCL
 from sparcl_ref.replay import ReservoirBuffer
-from tests.torch_twin import ddr, masks
+from tests.torch_twin import ddr, masks, released
 from tests.torch_twin.masks import clamp, exact
 
 CLASSES = 4
@@ -182,12 +182,21 @@ class Expectation:
         """After a stage the samples of least score leave, the lowest index first, and counting starts anew."""
         config = self.config
         stage = ddr.finished_stage(epoch, delta_k=config.delta_k, epochs=config.epochs)
-        order = sorted(self.counts, key=lambda index: (self._score(*self.counts[index]), index))
+        able = sorted(self.counts, key=lambda index: (self._score(*self.counts[index]), index))
+        if config.rules.ddr_keep.__name__ == "keep_unpresented":
+            able = [index for index in able if any(self.counts[index])]  # right or wrong at least once
+        gone: list[int] = []
         if config.ddr and stage is not None and stage <= config.ddr_cutoff:
-            left = self.samples - ddr.gone(self.samples, config.ddr_rho, stage, config.ddr_cutoff)
-            order = order[len(order) - left :]
+            gone = able[: self._number_to_go(stage)]
         if epoch % config.delta_k == 0:
-            self._count_anew(sorted(order))
+            self._count_anew(sorted(set(self.counts) - set(gone)))
+
+    def _number_to_go(self, stage: int) -> int:
+        config = self.config
+        if config.rules.ddr_sizes.__name__ == "truncated_ddr_sizes":
+            return released.removed_per_stage(self.samples, config.ddr_rho, config.ddr_cutoff)
+        now, before = (ddr.gone(self.samples, config.ddr_rho, i, config.ddr_cutoff) for i in (stage, stage - 1))
+        return now - before
 
     def _score(self, wrong: int, flips: int, ever_correct: bool, last_correct: bool) -> int:
         if self.config.rules.ddr_score.__name__ == "score_misclassified":

@@ -15,6 +15,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from sparcl_ref.config import Config
+from sparcl_ref.masks import exact
+from sparcl_ref.sparcl.rules import RELEASED, mixed_rules
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
@@ -305,6 +307,8 @@ def run_configs(draw, **fixed: Any) -> Config:
     refreshes at a last step occur. Rules of the published code are mixed in where masks keep their exact budgets.
     ``fixed`` overrides what is drawn.
     """
+    mixed = ["schedule", "importance", "drop_last", "replay_from_task", "remove_after_mask_update"]
+    mixed += ["ddr_score", "ddr_sizes", "ddr_keep"]
     method = draw(st.sampled_from(["derpp", "er", "der", "sgd", "joint"]))
     epochs = draw(st.integers(1, 6))
     values: dict[str, Any] = {
@@ -326,10 +330,12 @@ def run_configs(draw, **fixed: Any) -> Config:
         "dgm_interval": draw(st.integers(1, 7)),
         "momentum": draw(st.sampled_from([0, 0.9])),
         "weight_decay": draw(st.sampled_from([0, 1e-4])),
-        "mix": draw(
-            rule_mixes(["schedule", "importance", "drop_last", "replay_from_task", "remove_after_mask_update"])
-        ),
+        "mix": draw(rule_mixes(mixed)),
     }
     values |= {part: draw(st.booleans()) for part in ("ddr", "dgm")}
     values["policy"] = draw(st.sampled_from(["tdm", "static"]))
-    return Config.from_json({**values, **fixed})  # leaves out the settings of the policy that was not drawn
+    values |= fixed
+    published = mixed_rules(values.get("profile", "paper"), values["mix"]).schedule is RELEASED.schedule
+    if published and exact(values["sparsity"] or 0) + exact(values["p_intra"]) > 1:
+        values["p_intra"] = 0  # the published schedule has no target above 1
+    return Config.from_json(values)  # leaves out the settings of the policy that was not drawn

@@ -64,6 +64,8 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("delta_k", 0, r"--delta-k must be at least 1, got 0", {}),
     ("delta_k", 1, r"delta_k must lie in 2\.\.50 .* got 1", {"sparsity": 0.9}),
     ("delta_k", 51, r"delta_k must lie in 2\.\.50 .* got 51", {"sparsity": 0.9}),
+    ("delta_k", 51, r"delta_k must lie in 1\.\.50 .* got 51", {"sparsity": 0.9, "profile": "released"}),
+    ("p_intra", 0.02, r"must not exceed 1, got 0\.99 \+ 0\.02; lower one", {"sparsity": 0.99, "profile": "released"}),
     ("p_inter", -0.01, r"--p-inter must be in 0\.\.1, got -0\.01", {}),
     ("p_inter", 1.01, r"--p-inter must be in 0\.\.1, got 1\.01", {}),
     ("p_intra", -0.01, r"--p-intra must be in 0\.\.1, got -0\.01", {}),
@@ -83,6 +85,14 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("profile", "draft", r"--profile must be one of paper, released, got 'draft'", {}),
     ("mix", "shrink", r"rule shrink must come from paper or released", {}),
     ("mix", "shrunk=paper", r"unknown rule 'shrunk'; choose among .*shrink", {}),
+    ("stream", "spilt", r"--stream must be one of split, permuted, rotated, got 'spilt'", {}),
+    ("domains", 0, r"--domains must be at least 1, got 0", {"stream": "permuted"}),
+    ("domains", 3, r"--domains needs a stream in which each task has all classes, got --stream split; ", {}),
+    ("validation", 0.0, r"--validation must be above 0 and below 1, got 0\.0", {}),
+    ("validation", 1.0, r"--validation must be above 0 and below 1, got 1\.0", {}),
+    ("head", "single", r"--head single needs tasks with classes of their own, and every task", {"stream": "rotated"}),
+    ("class_order", "random", r"--class-order has no effect where every task of --stream", {"stream": "rotated"}),
+    ("classes_per_task", 5, r"--classes-per-task has no effect where every task", {"stream": "rotated"}),
     ("seed", -1, r"--seed must be at least 0, got -1", {}),
     ("engine", "torch", r"--engine must be one of auto, numpy, numba, got 'torch'", {}),
 ]
@@ -100,6 +110,12 @@ ACCEPTED: list[dict[str, Any]] = [
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "p_inter": 0},
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "policy": "static"},
     {"sparsity": 0, "epochs": 1, "delta_k": 5},
+    {"sparsity": 0.9, "delta_k": 1, "profile": "released"},
+    {"sparsity": 0.9, "epochs": 100_000, "profile": "released"},
+    {"sparsity": 0.99, "p_intra": 0.01, "profile": "released"},
+    {"sparsity": 0.999, "profile": "released", "policy": "static"},
+    {"sparsity": 0.99, "p_intra": 0.02, "profile": "released", "epochs": 10},  # without an exchange in any epoch
+    {"sparsity": 0.99, "p_intra": 0.02},  # the paper's targets are limited to 1
     {"epochs": 1, "delta_k": 5},
     {"sparsity": 0.9, "dgm_q": 0.1},  # 0.9 + 0.1 in exact decimals: all gradients masked
     {"dgm_q": 1},
@@ -139,8 +155,8 @@ def test_a_setting_out_of_range_is_named_with_what_is_accepted(name, value, mess
 
 
 def test_every_setting_that_has_a_range_is_among_them() -> None:
-    # Data sets and class orders are looked up when a stream is built; the rest are switches.
-    unlimited = {"dataset", "class_order", "ddr", "dgm"}
+    # Data sets are looked up when a stream is built; the rest are switches.
+    unlimited = {"dataset", "ddr", "dgm"}
     elsewhere = own_settings({name: METHODS[name] for name in tuple(METHODS)[5:]}).keys()
     assert OWNERS.keys() - unlimited - elsewhere <= {row[0] for row in REFUSED}
 

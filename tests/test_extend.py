@@ -103,6 +103,13 @@ def test_a_data_set_of_ones_own_is_found_by_name(train) -> None:
     assert record["class_il_accuracy"] > 0.9
 
 
+def test_a_scenario_of_ones_own_makes_the_tasks(train) -> None:
+    record, _ = train("--dataset", "stripes", "--stream", "two-ways-up", "--method", "er", "--sparsity", "0.5")
+    assert len(record["class_il_matrix"]) == 3
+    assert record["head"] == "full"
+    assert record["task_il_accuracy"] is None
+
+
 def test_derivatives_of_the_layer_on_the_page_are_right(plugin, monkeypatch) -> None:
     monkeypatch.syspath_prepend(plugin.parent)
     saved = [dict(known.added) for known in REGISTRIES]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from sparcl_ref.cost import describe_model
-from sparcl_ref.layers import Flatten, Linear, Sequential
+from sparcl_ref.layers import BatchNorm2d, Conv2d, Flatten, Linear, ReLU, Residual, Sequential
 from sparcl_ref.models import MODELS, Network, build_model, convnet, mlp, register, resnet18, resnet20
 from tests.helpers import assert_close, assert_positive_zero
 from tests.model_pairs import CASES, CLASSES, IDS, images, network, pair
@@ -41,6 +41,32 @@ def test_a_train_pass_is_the_twins(name, shape, width):
         elif "tracked" in label:
             assert value.dtype == np.int64
             assert value == after[label].item() == 1
+
+
+def test_a_model_knows_the_batch_norm_behind_a_layer() -> None:
+    def conv() -> Conv2d:
+        return Conv2d(2, 2, 1, dtype=np.float64)
+
+    def norm() -> BatchNorm2d:
+        return BatchNorm2d(2, dtype=np.float64)
+
+    layers = {
+        "a": conv(),
+        "a_norm": norm(),  # directly behind
+        "b": conv(),
+        "relu": ReLU(),
+        "b_norm": norm(),  # not directly
+        "c": Sequential([conv()]),
+        "c_norm": norm(),  # behind the last of nested ones
+        "block": Residual(Sequential([conv(), norm(), conv()]), norm()),  # the shortcut's reads the block's input
+        "last": norm(),  # reads a sum
+        "flat": Flatten(),
+        "head": Linear(8, 2, dtype=np.float64),
+    }
+    net = Network("norms", Sequential(layers), input_shape=(2, 2, 2), classes=2)
+    by_layer = {id(layer): name for name, layer in net.named_layers()}
+    found = {weight: by_layer[id(layer)] for weight, layer in net.norms_after().items()}
+    assert found == {"a.weight": "a_norm", "c.0.weight": "c_norm", "block.0.weight": "block.1"}
 
 
 @pytest.mark.parametrize(("name", "shape", "width"), CASES, ids=IDS)

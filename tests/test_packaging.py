@@ -23,6 +23,9 @@ STARTED = {
     "pre-commit": (r"^pre-commit install$", [".github/CONTRIBUTING.md"]),
 }
 
+#: What is imported by another name.
+IMPORTED_AS = {"pillow": "PIL"}
+
 
 def requirements(text: str) -> dict[str, str]:
     """Distribution to what follows its name."""
@@ -60,7 +63,7 @@ def test_somebody_uses_what_an_extra_installs(extra, name):
         words, files = STARTED[name]
         assert any(re.search(words, (ROOT / file).read_text(), re.MULTILINE) for file in files)
     else:
-        assert name in (ANYWHERE if extra == "test" else IN_PACKAGE)
+        assert IMPORTED_AS.get(name, name) in (ANYWHERE if extra == "test" else IN_PACKAGE)
 
 
 def test_a_requirement_that_two_extras_share_is_the_same():

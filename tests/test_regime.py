@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparcl_ref.draws import Draws
 from sparcl_ref.masks import BUDGETS, exact
 from sparcl_ref.regime import MaskChange
 from tests import exact as oracle
@@ -167,6 +168,32 @@ def test_growth_is_drawn_from_the_mask_stream() -> None:
         dead = np.flatnonzero(~mask)
         joined = rng.choice(dead, size=oracle.living(mask.size, "0.4") - int(mask.sum()), replace=False)
         assert sorted(joined.tolist()) == change.indices[parameter.name].tolist()
+
+
+def _given_growth(indices: list[int]) -> MaskChange:
+    """An expansion of masks whose first and last entries are dead and whose second lives, by these entries."""
+    subject = regime()
+    for parameter in subject.parameters:
+        mask = parameter.mask.copy()
+        mask.flat[[0, 1, -1]] = False, True, False
+        parameter.set_mask(mask)
+    first = subject.parameters[0].name
+    subject.draws = Draws(growth=lambda place, name: np.array(indices if name == first else [], dtype=int))
+    (change,) = subject.before_epoch(2, 1, no_probe)
+    return change
+
+
+def test_given_growth_may_be_any_dead_entries_the_first_and_the_last_among_them() -> None:
+    last = regime().parameters[0].value.size - 1
+    for indices in ([], [0], [last], [last, 0]):
+        assert next(iter(_given_growth(indices).indices.values())).tolist() == sorted(indices)
+
+
+def test_given_growth_of_what_lives_or_is_not_there_is_refused() -> None:
+    size = regime().parameters[0].value.size
+    for indices in ([1], [size], [-1], [0, size], [0, 1]):
+        with pytest.raises(ValueError, match=rf"the given growth must name dead entries in 0\.\.{size - 1}"):
+            _given_growth(indices)
 
 
 @pytest.mark.parametrize("policy", ["tdm", "static"])

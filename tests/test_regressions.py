@@ -20,7 +20,7 @@ def test_evaluation_normalises_by_running_statistics():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(4), 20)
     images = rng.integers(0, 256, size=(80, 1, 8, 8), dtype=np.uint8)
-    dataset = Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images.copy(), test_y=labels.copy())
+    dataset = Dataset(name="noise", train_x=images, train_y=labels, test_x=images.copy(), test_y=labels.copy())
     stream = split(dataset, classes_per_task=2, class_order=range(4))
     model = build_model("convnet", input_shape=(1, 8, 8), classes=4, width=8, dtype=np.float64, rng=rng)
     for name, array in model.named_buffers():

@@ -42,9 +42,7 @@ def dataset() -> Dataset:
     rng = np.random.default_rng(5)
     labels = np.repeat(np.arange(4), 10)
     images = rng.integers(0, 256, size=(40, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays(
-        "noise", train_x=images, train_y=labels, test_x=images[::2].copy(), test_y=labels[::2].copy()
-    )
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=images[::2].copy(), test_y=labels[::2].copy())
 
 
 def flattened(value, path=""):
@@ -89,6 +87,7 @@ def test_order_of_events(dataset):
         {"method": "joint", "sparsity": None, "momentum": 0.0},
         {"profile": "released", "epochs": 6},
         {"structure": "pattern"},
+        {"structure": "filter", "profile": "released", "epochs": 6},
         {"engine": "numba"},
         {"engine": "numba", "profile": "released", "epochs": 6, "momentum": 0.0, "weight_decay": 0.0},
     ],
@@ -100,6 +99,7 @@ def test_order_of_events(dataset):
         "joint",
         "released",
         "pattern",
+        "filter",
         "numba",
         "numba-released",
     ],
@@ -417,3 +417,21 @@ def test_numbers_that_round_to_zero_end_no_run(dataset):
         trainer = build(config, dataset)
         for _ in trainer.events():
             pass
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"method": "sgd", "sparsity": None}, {"method": "er", "engine": "numba"}], ids=str
+)
+@pytest.mark.parametrize("duplicate", [lambda trainer: pickle.loads(pickle.dumps(trainer)), copy.deepcopy])
+def test_a_copy_of_a_trainer_is_a_run_of_its_own_with_the_same_bits(dataset, changes, duplicate):
+    config = dataclasses.replace(SMALL, augmentation="none", **changes)
+    trainer = build(config, dataset)
+    for _ in range(9):
+        trainer.advance()
+    twin = duplicate(trainer)
+    for _ in trainer.events():
+        pass
+    assert not twin.done
+    for _ in twin.events():
+        pass
+    assert_same_state(trainer, twin)

@@ -75,8 +75,8 @@ def twin_config(config: Config) -> torch_twin.Config:
     return torch_twin.Config(**{name: told[name] for name in names})
 
 
-def twin_of(trainer: Trainer) -> Twin:
-    """A twin of a trainer that has not begun: its dense initial weights, and its initial masks."""
+def twin_of(trainer: Trainer, weights: dict[str, np.ndarray] | None = None) -> Twin:
+    """A twin of a trainer that has not begun: its dense initial weights, or those given, and its initial masks."""
     config, dataset = trainer.config, trainer.dataset
     dense = build_model(
         config.model,
@@ -87,6 +87,8 @@ def twin_of(trainer: Trainer) -> Twin:
         rng=named_streams(config.seed)["init"],
         draw=config.rules.initialise,
     )
+    if weights is not None:
+        dense.load_state_dict(weights)
     mean, std = (np.reshape(values, (1, -1, 1, 1)) for values in (dataset.mean, dataset.std))
 
     def normalise(raw: np.ndarray) -> np.ndarray:
@@ -140,7 +142,7 @@ def our_state(trainer: Trainer) -> dict:
     return {
         "model": model.state_dict(),
         "masks": {p.name: p.mask for p in model.sparsifiable()},
-        "gradient_masks": {p.name: p.effective_grad_mask for p in model.sparsifiable()},
+        "gradient_masks": {p.name: p.effective_grad_mask for p in model.parameters() if p.mask is not None},
         "momentum": {p.name: momentum_of(p) for p in model.parameters()},
         "gradients": {"total": {p.name: p.grad for p in model.parameters()}},
         "buffer": {**filled, "seen": trainer.buffer.presented},

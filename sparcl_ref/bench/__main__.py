@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sparcl_ref.bench.request import LEAST_WIDTH, PARTS, Request
-from sparcl_ref.command_line import Parser, Refused, main_guard
+from sparcl_ref.command_line import Parser, Refused, main_guard, refusing, require_counts, writing
 
 PROGRAM = "sparcl_ref.bench"
 QUICK_ROUNDS = 2
+#: More turns, channels or samples than that take days, or all of a machine's memory.
+MOST = 10_000
 
 EPILOG = """\
 parts:
@@ -54,7 +56,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write bench.json there, and figures")
     parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing; print a bench.json as Markdown")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.table is not None:
+        parser.refuse_beside(options, "table")
+    return options
 
 
 def request_from(options: argparse.Namespace) -> Request:
@@ -62,9 +67,7 @@ def request_from(options: argparse.Namespace) -> Request:
     cores = os.cpu_count() or 1
     threads = cores if options.threads is None else options.threads
     rounds = options.rounds if options.rounds is not None else QUICK_ROUNDS if options.quick else Request.rounds
-    for name, value, least in (("threads", threads, 1), ("rounds", rounds, 1), ("batch", options.batch, 1)):
-        if value < least:
-            raise Refused(f"--{name} must be at least {least}, got {value}")
+    refusing(lambda: require_counts(options, threads=MOST, rounds=MOST, batch=MOST, width=MOST))
     if threads > cores:
         raise Refused(f"--threads must be at most the machine's {cores} cores, got {threads}")
     if options.width < LEAST_WIDTH:
@@ -80,8 +83,10 @@ def as_table(path: Path) -> str:
     from sparcl_ref.bench.page import markdown
 
     try:
-        return markdown(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return markdown(json.loads(path.read_text(encoding="utf-8-sig")))
+    except OSError as error:
+        raise Refused(f"--table: {path} cannot be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise Refused(f"--table: {path} is not a bench.json written by --out ({error!r})") from error
 
 
@@ -95,7 +100,7 @@ def execute(arguments: Sequence[str]) -> int:
     # Read when Numba is first imported, by which time it is too late to ask for more.
     os.environ["NUMBA_NUM_THREADS"] = str(request.threads)
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
+        writing(str(options.out), lambda: options.out.mkdir(parents=True, exist_ok=True), advice="choose another --out")
     try:
         from sparcl_ref.bench.record import measure, text, write
     except ModuleNotFoundError as error:

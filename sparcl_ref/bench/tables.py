@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from string import Formatter
 from typing import Any
 
-from sparcl_ref.text import columns
+from sparcl_ref.text import columns, terminal_width
 
 Record = Mapping[str, Any]
 #: Header of each column to the format of its cells, see `Scaled`; ``{a[b]:.1f}`` is field b of field a.
@@ -45,7 +45,7 @@ def comparison(name: str, form: str, unit: str, peak: str) -> dict[str, str]:
 
 def text_table(forms: Forms, records: Iterable[Record], *, left: int = 1) -> str:
     """A row per record in aligned columns, the first ``left`` to the left."""
-    return columns(list(forms), _cells(forms, records, "-"), left=left)
+    return columns(list(forms), _cells(forms, records, "-"), left=left, width=terminal_width())
 
 
 def markdown_table(caption: str, forms: Forms, records: Iterable[Record], *, missing: str = "") -> str:

@@ -92,7 +92,7 @@ def random_images(task_samples: int) -> Dataset:
         return images, np.arange(count * CLASSES) % CLASSES
 
     (train_x, train_y), (test_x, test_y) = part(per_class), part(TEST_PER_CLASS)
-    return Dataset("noise", train_x, train_y, test_x, test_y, CLASSES, 1 / 255, (0.5,) * 3, (0.29,) * 3)
+    return Dataset(train_x, train_y, test_x, test_y, name="noise", mean=(0.5,) * 3, std=(0.29,) * 3)
 
 
 def text(record: dict[str, Any]) -> str:

@@ -13,6 +13,9 @@ from sparcl_ref.layers.base import dotted
 from sparcl_ref.layers.costs import Shape
 from sparcl_ref.models import MODELS, Network
 
+#: How NumPy's refusals of an array begin that has more entries than can be numbered.
+NUMPYS_LIMITS = ("array is too big", "maximum allowed dimension")
+
 
 def describe(model: Network) -> ModelSpec:
     """A network as plain data; masks are not looked at, so it is the same before, during and after training.
@@ -50,7 +53,7 @@ def describe_model(name: str, *, input_shape: Shape, classes: int, width: int | 
     Raises
     ------
     ValueError
-        If the name is unknown, or a size is below 1 or too small for the model.
+        If the name is unknown, or a size is below 1, too small for the model, or too large for any array.
     """
     build = MODELS.find(name)
     if len(input_shape) != 3 or min(input_shape) < 1:
@@ -59,7 +62,15 @@ def describe_model(name: str, *, input_shape: Shape, classes: int, width: int | 
         if size is not None and size < 1:
             raise ValueError(f"{name}: {what} must be at least 1, got {size}")
     extra = {} if width is None else {"width": width}
-    model = build(input_shape=tuple(input_shape), classes=classes, **extra)
+    try:
+        model = build(input_shape=tuple(input_shape), classes=classes, **extra)
+    except (MemoryError, ValueError) as error:
+        if isinstance(error, ValueError) and not str(error).lower().startswith(NUMPYS_LIMITS):
+            raise
+        raise ValueError(
+            f"{name}: with images of {tuple(input_shape)}, {classes} classes and width {width or 'by default'} it is "
+            "too large for this machine; choose a smaller --width"
+        ) from error
     for parameter in model.parameters():
         # The description keeps the layers; of the numbers only their shape is wanted.
         parameter.value = parameter.grad = np.broadcast_to(
@@ -104,10 +115,10 @@ def _layer_specs(name: str, layer: Layer, reached: _Reached) -> Iterator[LayerSp
             groups=getattr(layer, "groups", 1),
             bias=sum(each.value.size for other, each in parameters.items() if other not in stated.per_entry),
             sparsifiable=parameters[key].sparsifiable,
-            visits=visits,
+            visits=int(visits),
             parameter=f"{name}.{key}",
             **common,
         )
     if stated.forward or stated.dx:
-        products = stated.forward, stated.dx
+        products = int(stated.forward), int(stated.dx)
         yield LayerSpec(name=f"{name}.products", weight_shape=(0,), visits=0, products=products, **common)

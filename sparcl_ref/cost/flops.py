@@ -16,6 +16,7 @@ touches every pair of weight and output position once.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -96,9 +97,12 @@ class MacTable:
         ------
         ValueError
             If ``kind`` is no word, or there are fewer than 0 samples.
+        TypeError
+            If the samples are no whole number.
         """
         if not kind.isidentifier():
             raise ValueError(f"a pass must be named by one word, such as {', '.join(PASSES)} or fisher, got {kind!r}")
+        samples = operator.index(samples)  # NumPy's would overflow in the sums
         if samples < 0:
             raise ValueError(f"a pass must have at least 0 samples, got {samples}")
         if samples == 0:

@@ -6,16 +6,17 @@ from typing import Any
 
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
 from sparcl_ref.cost.paper import READINGS
-from sparcl_ref.text import columns
+from sparcl_ref.text import columns, folded
 
 
-def cost_text(record: dict[str, Any]) -> str:
-    """A `cost_record` as a person reads it."""
-    tables = [] if record["unknown"] else [_layer_table(record), _phase_table(record)]
-    parts = [_heading(record), *tables, _total_lines(record), _savings_table(record)]
+def cost_text(record: dict[str, Any], *, width: int | None = None) -> str:
+    """A `cost_record` as a person reads it, in lines of at most so many characters where that is possible."""
+    tables = [] if record["unknown"] else [_layer_table(record, width), _phase_table(record)]
+    parts = [_heading(record), *tables, _total_lines(record), _savings_table(record, width)]
     if record["removals"]:
-        parts.append(_removal_table(record))
-    return "\n\n".join([*parts, _memory_table(record)])
+        parts.append(_removal_table(record, width))
+    text = "\n\n".join([*parts, _memory_table(record)])
+    return text if width is None else folded(text, width)
 
 
 def _figure(value: float | None, how: str, unit: str = "") -> str:
@@ -41,7 +42,7 @@ def _share(part: float, whole: float) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def _layer_table(record: dict[str, Any]) -> str:
+def _layer_table(record: dict[str, Any], width: int | None) -> str:
     whole = record["train_flops"]["exact"]
     rows = [
         (
@@ -55,7 +56,7 @@ def _layer_table(record: dict[str, Any]) -> str:
         for layer in record["layers"]
     ]
     header = ("layer", "kind", "output", "weights", "living", "dense MACs", "train FLOPs (exact)", "share")
-    return columns(header, rows, left=2)
+    return columns(header, rows, left=2, width=width)
 
 
 def _phase_table(record: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ def _total_lines(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _savings_table(record: dict[str, Any]) -> str:
+def _savings_table(record: dict[str, Any], width: int | None) -> str:
     rows = [
         (
             ours["name"],
@@ -87,10 +88,10 @@ def _savings_table(record: dict[str, Any]) -> str:
         )
         for ours, theirs in zip(record["savings"]["exact"], record["savings"]["paper"], strict=True)
     ]
-    return columns(("part", "exact: change", "total", "paper: change", "total"), rows)
+    return columns(("part", "exact: change", "total", "paper: change", "total"), rows, width=width)
 
 
-def _removal_table(record: dict[str, Any]) -> str:
+def _removal_table(record: dict[str, Any], width: int | None) -> str:
     """The ledger of removals, summed over tasks."""
     stages: dict[int, list[dict[str, Any]]] = {}
     for row in record["removals"]:
@@ -104,7 +105,9 @@ def _removal_table(record: dict[str, Any]) -> str:
         )
         for stage, rows in sorted(stages.items())
     ]
-    return columns(("after stage", "samples removed", "left", "FLOPs saved (exact), all tasks"), rows, left=0)
+    return columns(
+        ("after stage", "samples removed", "left", "FLOPs saved (exact), all tasks"), rows, left=0, width=width
+    )
 
 
 def _memory_table(record: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
 from sparcl_ref.methods import Filling, Moment, Occasion, Passes
-from sparcl_ref.sparcl.ddr import completed_stage, ddr_sizes
+from sparcl_ref.sparcl.ddr import completed_stage
 
 #: Passes, and the masks that they see.
 MaskedPasses = tuple[Passes, Counts]
@@ -42,6 +42,12 @@ class EpochPlan:
     beside : tuple of (Passes, Counts)
         The probe of a mask action, and what the method computes beyond its batches: in the epoch, and around the task
         in its first and last epoch.
+    held : int
+        Samples in the buffer before it.
+    fills : bool
+        Whether the buffer takes the samples of each step, as far as there is room.
+    probed : (int, int)
+        Samples of the task, and of the buffer, that the probe passes, in chunks; zeros without one.
     """
 
     task: int
@@ -53,6 +59,9 @@ class EpochPlan:
     counts: Counts
     passes: tuple[MaskedPasses, ...]
     beside: tuple[MaskedPasses, ...]
+    held: int
+    fills: bool
+    probed: tuple[int, int]
 
 
 def epoch_sizes(samples: int, config: Config) -> list[int]:
@@ -65,7 +74,7 @@ def epoch_sizes(samples: int, config: Config) -> list[int]:
     """
     if not (config.sparse and config.ddr):
         return [samples] * config.epochs
-    left = ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
+    left = config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
     sizes, now = [], samples
     for epoch in range(1, config.epochs + 1):
         sizes.append(now)
@@ -99,6 +108,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     rules, policy, presented = config.rules, config.make_policy(), 0
     method, capacity = config.method_class, config.buffer_size if config.rehearses else 0
     shared: Any = {"capacity": capacity, "batch_size": config.batch_size}
+    shared["own_classes"] = config.scenario.class_incremental
 
     def held(task: int) -> int:
         if method.rehearses and method.fills == "tasks":
@@ -122,12 +132,13 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
         before, beside = size, own("begin_task", task, size, gated)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
             probe: list[MaskedPasses] = []
-            scored = 0
+            probed, scored = (0, 0), 0
             for action in policy.actions(task, epoch) if config.sparse else ():
                 if not probe and (policy.probes if action.kind == "shrink" else policy.probes_to_grow):
                     # The first samples of the task and the whole buffer, once for all actions of the epoch.
                     remaining = before if rules.remove_after_mask_update else samples
-                    probe = [(Passes("probe", min(policy.probe_samples, remaining) + held(task)), masks.ungated)]
+                    probed = min(policy.probe_samples, remaining), held(task)
+                    probe = [(Passes("probe", sum(probed)), masks.ungated)]
                     scored = sum(masks.ungated.active.values())
                 masks = masks_at(action.sparsity)
             fixed = held(task) if method.fills == "tasks" else None
@@ -145,7 +156,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                 current = replay = refreshes = refresh_current = refresh_replay = 0
             gated = masks
             beside += own("epoch", task, samples, gated, steps=steps)
-            presented += shown
+            before_it, presented = held(task), presented + shown
             if epoch == config.epochs:
                 beside += own("end_task", task, samples, gated)
             yield EpochPlan(
@@ -163,6 +174,9 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
                     (Passes("replay", refresh_replay), masks.ungated),
                 ),
                 beside=(*probe, *beside),
+                held=before_it,
+                fills=method.fills == "steps",
+                probed=probed,
             )
             before, beside = samples, []
 

@@ -11,9 +11,12 @@ import numpy as np
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD
 
+#: Seconds since some moment.
+Clock = Callable[[], float]
+
 
 def pass_and_update_seconds(
-    model: Network, *, batch: int, repeats: int = 3, clock: Callable[[], float] = time.perf_counter
+    model: Network, *, batch: int, repeats: int = 3, clock: Clock = time.perf_counter
 ) -> tuple[float, float]:
     """Median seconds of a dense forward and backward pass of ``batch`` samples, and of an update.
 
@@ -32,11 +35,13 @@ def pass_and_update_seconds(
         model.take_grads()
         optimizer.step(0.0)
 
-    return _median_seconds(one_pass, repeats, clock), _median_seconds(one_update, repeats, clock)
+    return median_seconds(one_pass, repeats, clock), median_seconds(one_update, repeats, clock)
 
 
-def _median_seconds(action: Callable[[], None], repeats: int, clock: Callable[[], float]) -> float:
-    action()
+def median_seconds(action: Callable[[], object], repeats: int, clock: Clock, *, warm: bool = True) -> float:
+    """Median seconds of an action over some repeats, after one that is not timed if ``warm``."""
+    if warm:
+        action()
     times = []
     for _ in range(repeats):
         start = clock()

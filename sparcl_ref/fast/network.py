@@ -12,6 +12,7 @@ from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_grad
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Pass, enter, leave
 from sparcl_ref.fast.threads import TURN, single_threaded
+from sparcl_ref.layers import Parameter
 from sparcl_ref.models import Network
 
 
@@ -26,7 +27,7 @@ class FastNetwork(Network):
     RuntimeError
         If Numba has been told not to compile.
     ValueError
-        If a layer expects another shape than the one before it gives.
+        If a layer expects another shape than the one before it gives, or no layer has a parameter.
     """
 
     def __init__(self, model: Network):
@@ -35,6 +36,10 @@ class FastNetwork(Network):
                 "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
                 "the numpy engine"
             )
+        if not isinstance(model, Network):
+            raise TypeError(f"the compiled engine takes a Network, got {type(model).__name__}")
+        if not model.parameters():
+            raise ValueError(f"{model.name}: a network without parameters has nothing to compile; use it as it is")
         channels, rows, columns = model.input_shape
         super().__init__(model.name, model.body, input_shape=(channels, rows, columns), classes=model.classes)
         self.dtype = self.parameters()[0].value.dtype
@@ -46,6 +51,9 @@ class FastNetwork(Network):
         self.nodes = compiler.nodes
         self._pool = Pool(self.dtype)
         self._run: Pass | None = None
+
+    def _relied_on(self) -> Sequence[Parameter]:
+        return self._parameters
 
     def zero_grads(self) -> None:
         for packing in self._packings.values():

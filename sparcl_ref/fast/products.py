@@ -62,8 +62,7 @@ class MatrixProducts:
     plane: int  #: distance of channels in the buffer read
 
     def __post_init__(self):
-        if max(self.plane, self.window.place.target_plane) > LARGEST:
-            raise ValueError("activations of a channel must hold fewer than 2**31 numbers; use smaller batches")
+        _check_countable(self.plane, self.window.place.target_plane)
 
     def gather(self, x: np.ndarray, value: np.ndarray, y: np.ndarray, *, add: bool) -> None:
         """Write (or add to) y the weighted sums of x's rows."""
@@ -86,6 +85,7 @@ class MatrixProducts:
 
     def dots(self, x: np.ndarray, dy: np.ndarray, *, start: int, row: int, plane: int) -> np.ndarray:
         """dL/dW of all weights, flat, in the parameter's order."""
+        _check_countable(plane)
         w, kernel = self.window.place, self.kernel
         out = np.empty((len(self.window.taken), kernel.out_channels, kernel.in_channels), dtype=x.dtype)
         parts = min(kernel.out_channels, max(1, -(-2 * numba.get_num_threads() // len(self.window.taken))))
@@ -94,6 +94,11 @@ class MatrixProducts:
             kernel.out_channels, dy, start, row, plane, self.plane, w.rows, w.run, parts, out, x.dtype.type(1),
         )  # fmt: skip
         return np.ascontiguousarray(out.transpose(1, 2, 0)).reshape(-1)
+
+
+def _check_countable(*planes: int) -> None:
+    if max(planes) > LARGEST:
+        raise ValueError("activations of a channel must hold fewer than 2**31 numbers; use smaller batches")
 
 
 @intrinsic

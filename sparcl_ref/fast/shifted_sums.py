@@ -67,7 +67,7 @@ def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads
     Raises
     ------
     ValueError
-        If a shift does not fit into 32 bits.
+        If a shift or an index does not fit into 32 bits.
     """
     per_channel = len(window.taken) / max(1, channels * reads)
     block = max(BLOCK_BYTES // max(1, seen_bytes), int(WEIGHTS_PER_BLOCK / max(per_channel, 1e-9)), 1)
@@ -83,5 +83,7 @@ def build_shifted_sums(window: Window, flat: np.ndarray, *, channels: int, reads
     per_output = np.cumsum(counts.reshape(blocks, channels).sum(axis=0))
     inner = np.searchsorted(per_output, np.arange(1, threads) * per_output[-1] / threads)
     bounds = np.concatenate([[0], inner, [channels]]).astype(np.int64)
-    index = flat[window.taken[order]].astype(np.int32)
-    return ShiftedSums(window.place, index, shift.astype(np.int32), indptr, channels, bounds)
+    index = flat[window.taken[order]]
+    if index.size and index.max() >= 2**31:
+        raise ValueError("a layer must hold fewer than 2**31 weights; use the numpy engine")
+    return ShiftedSums(window.place, index.astype(np.int32), shift.astype(np.int32), indptr, channels, bounds)

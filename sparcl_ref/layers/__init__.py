@@ -13,6 +13,7 @@ from sparcl_ref.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from sparcl_ref.layers.relu import ReLU
 from sparcl_ref.layers.residual import Residual
 from sparcl_ref.layers.sequential import Sequential
+from sparcl_ref.layers.unchanged import debug
 
 __all__ = [
     "AvgPool2d",
@@ -34,4 +35,5 @@ __all__ = [
     "ReLU",
     "Residual",
     "Sequential",
+    "debug",
 ]

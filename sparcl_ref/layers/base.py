@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from sparcl_ref.layers.costs import Footprint, Load, MultiplyAdds, NotStatedError, Shape
 from sparcl_ref.layers.parameter import Parameter
+from sparcl_ref.layers.unchanged import Unchanged
 
 Mode = Literal["train", "eval", "probe"]
 MODES = ("train", "eval", "probe")
@@ -32,7 +33,9 @@ class Layer:
     def forward(self, x: np.ndarray, *, mode: Mode) -> np.ndarray:
         """Compute the output and remember what `backward` needs.
 
-        The input is kept by reference, not copied: it must not be changed before `backward`.
+        Arrays are kept by reference, not copied: neither the input, nor the output, nor a parameter may be changed
+        before `backward`. Whether they were is checked within `sparcl_ref.layers.debug`; of parameters, those changes
+        that they count are always noticed.
 
         Parameters
         ----------
@@ -56,7 +59,7 @@ class Layer:
         # A pass that fails half way leaves some layers below at the new input and some at the old one.
         self._cache = None
         y, cache = self._forward(x, mode)
-        self._cache = (cache, y.shape, y.dtype)
+        self._cache = (cache, y.shape, y.dtype, Unchanged.since_now(x, y, self._relied_on()))
         return y
 
     def backward(self, dy: np.ndarray, *, need_dx: bool = True) -> np.ndarray | None:
@@ -72,7 +75,8 @@ class Layer:
         Raises
         ------
         RuntimeError
-            If no `forward` came before, or its backward pass has been taken already.
+            If no `forward` came before, or its backward pass has been taken already, or what it relies on has changed
+            since then. In a layer made of layers, gradients of those behind the changed one have been added by then.
         ValueError
             If the shape of ``dy`` is not the output's.
         TypeError
@@ -82,12 +86,13 @@ class Layer:
             raise RuntimeError(
                 f"{self._label}: backward needs a forward pass before it; call forward once per backward"
             )
-        cache, shape, dtype = self._cache
+        cache, shape, dtype, unchanged = self._cache
         if dy.shape != shape:
             raise ValueError(f"{self._label}: upstream gradient must have the output's shape {shape}, got {dy.shape}")
         if dy.dtype != dtype:
             raise TypeError(f"{self._label}: upstream gradient must have the output's dtype {dtype}, got {dy.dtype}")
         self._cache = None
+        unchanged.check(self._label)
         dx = self._backward(dy, cache, need_dx)
         if need_dx and dx is None:
             raise TypeError(
@@ -126,6 +131,10 @@ class Layer:
         """Bytes for a batch of samples of that shape; raises as `output_shape` does."""
         raise NotStatedError(f"{self._label} does not say the memory it needs")
 
+    def least_samples(self, shape: Shape) -> int:
+        """The smallest batch of samples of that shape that train and probe mode accept."""
+        return 1
+
     @property
     def fan_in(self) -> int | None:
         """Inputs of each output, which decide how parameters are drawn; None for a layer whose start is set."""
@@ -134,6 +143,10 @@ class Layer:
     def own_parameters(self) -> dict[str, Parameter]:
         """Local name ("weight", "bias") to parameter, without those of children."""
         return {}
+
+    def _relied_on(self) -> Iterable[Parameter]:
+        """The parameters that `_backward` reads itself, which are those that must not change before it."""
+        return self.own_parameters().values()
 
     def own_buffers(self) -> dict[str, np.ndarray]:
         """Local name to array that belongs to the model's state but is not trained (running statistics)."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sparcl_ref.layers.base import Mode, Uncounted
-from sparcl_ref.layers.checks import as_count, as_float_dtype, expect_dtype, expect_shape
+from sparcl_ref.layers.checks import as_count, as_float_dtype, as_number, expect_dtype, expect_shape
 from sparcl_ref.layers.costs import Footprint, Load, Shape
 from sparcl_ref.layers.parameter import Parameter
 
@@ -72,18 +72,18 @@ class _BatchNorm(Uncounted):
     ValueError
         If an argument is out of range; in `forward`, if train or probe mode meets a single value per channel.
     TypeError
-        If the number of channels is not an integer or the dtype is not supported.
+        If the number of channels is not an integer, eps or momentum no number, or the dtype not supported.
     """
 
     def __init__(self, num_features: int, *, eps: float = 1e-5, momentum: float = 0.1, dtype: DTypeLike = np.float32):
         super().__init__()
         self.num_features = as_count(type(self).__name__, "num_features", num_features)
-        if not eps > 0:
+        self.eps = as_number(self._label, "eps", eps)
+        self.momentum = as_number(self._label, "momentum", momentum)
+        if not self.eps > 0:
             raise ValueError(f"{self._label}: eps must be positive, got {eps!r}")
-        if not 0 <= momentum <= 1:
+        if not 0 <= self.momentum <= 1:
             raise ValueError(f"{self._label}: momentum must lie in 0..1, got {momentum!r}")
-        self.eps = float(eps)
-        self.momentum = float(momentum)
         dtype = as_float_dtype(self._label, dtype)
         self.weight = Parameter("weight", np.ones(self.num_features, dtype))
         self.bias = Parameter("bias", np.zeros(self.num_features, dtype))
@@ -100,6 +100,9 @@ class _BatchNorm(Uncounted):
             "running_var": self.running_var,
             "num_batches_tracked": self.num_batches_tracked,
         }
+
+    def least_samples(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[1:]) == 1 else 1
 
     def footprint(self, shape: Shape, load: Load) -> Footprint:
         return Footprint(kept_bytes=load.size(shape))  # the deviations from the mean

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from typing import Any
 
@@ -44,6 +45,13 @@ def as_count(label: str, name: str, value: int, *, minimum: int = 1) -> int:
     if count < minimum:
         raise ValueError(f"{label}: {name} must be at least {minimum}, got {value!r}")
     return count
+
+
+def as_number(label: str, name: str, value: float) -> float:
+    """Return a real number given to a constructor as a float; anything else, booleans and text too, is a TypeError."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{label}: {name} must be a number, got {value!r}")
+    return float(value)
 
 
 def as_pair(label: str, name: str, value: int | Pair, *, minimum: int = 1) -> Pair:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparcl_ref.layers.base import Mode, Uncounted
+from sparcl_ref.layers.checks import as_number
 from sparcl_ref.layers.costs import Footprint, Load, Shape
 
 
@@ -37,11 +38,11 @@ class Dropout(Uncounted):
 
     def __init__(self, p: float, *, rng: np.random.Generator | None):
         super().__init__()
-        if not 0 <= p < 1:
+        self.p = as_number("Dropout", "p", p)
+        if not 0 <= self.p < 1:
             raise ValueError(f"Dropout: p must satisfy 0 <= p < 1, got {p!r}")
         if rng is not None and not isinstance(rng, np.random.Generator):
             raise TypeError(f"Dropout: rng must be a numpy.random.Generator or None, got {type(rng).__name__}")
-        self.p = float(p)
         self.rng = rng
 
     def output_shape(self, shape: Shape) -> Shape:

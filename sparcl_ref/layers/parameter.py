@@ -45,17 +45,21 @@ class Parameter:
         Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries; None means everywhere.
     version : int
         Goes up at every change of one of the three, so that an engine knows when to rebuild what it derived from them.
+    changes : int
+        Goes up whenever ``value`` is set, or said to have been changed in place (`changed`), so that a backward pass
+        knows that its forward pass saw other weights. ``value[...] = w`` alone goes unnoticed.
     """
 
     __slots__ = (
-        "_effective_grad_mask", "_frozen", "_grad", "_grad_mask", "_mask", "name", "slots", "sparsifiable", "value",
-        "version",
+        "_effective_grad_mask", "_frozen", "_grad", "_grad_mask", "_mask", "_value", "changes", "name", "slots",
+        "sparsifiable", "version",
     )  # fmt: skip
 
     def __init__(self, name: str, value: np.ndarray, *, sparsifiable: bool = False):
         self.name = name
+        self.changes = 0
         self.value = value
-        self._grad: np.ndarray | DeferredGradient = np.zeros_like(value)
+        self._grad: np.ndarray | DeferredGradient = np.zeros(value.shape, value.dtype)
         self.sparsifiable = sparsifiable
         self.slots: dict[str, np.ndarray] = {}
         self._mask: np.ndarray | None = None
@@ -66,6 +70,19 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter({self.name}, shape={self.value.shape}, dtype={self.value.dtype}, active={self.active})"
+
+    @property
+    def value(self) -> np.ndarray:
+        return self._value
+
+    @value.setter
+    def value(self, value: np.ndarray) -> None:
+        self._value = value
+        self.changed()
+
+    def changed(self) -> None:
+        """Say that entries of ``value`` have been changed in place; whoever writes to them says so."""
+        self.changes += 1
 
     @property
     def grad(self) -> np.ndarray:
@@ -132,6 +149,8 @@ class Parameter:
             )
         self._mask, self._grad_mask = checked, None
         self._masks_changed()
+        if checked is not None and self.value[~checked].any():
+            self.changed()
         self.clear_dead()
 
     def set_grad_mask(self, grad_mask: np.ndarray | None) -> None:
@@ -213,6 +232,7 @@ class Parameter:
         if np.shape(state["value"]) != self.value.shape:
             raise ValueError(f"{self.name}: expected shape {self.value.shape}, got {np.shape(state['value'])}")
         self.value[...] = state["value"]
+        self.changed()
         self.grad[...] = state["grad"]
         self.slots = {key: np.array(array, dtype=self.value.dtype) for key, array in state["slots"].items()}
         self._frozen = None  # what is replaced binds no longer

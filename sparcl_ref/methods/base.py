@@ -114,6 +114,11 @@ class Method:
         return [] if form == "paper" else [form]
 
     @classmethod
+    def why_own_classes(cls, settings: Any) -> str:
+        """Why the method needs tasks with classes of their own, for a refusal of streams that have none; "" if not."""
+        return ""
+
+    @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         """Samples in the buffer after tasks of these sizes, where the method fills it at the end of each."""
         raise NotImplementedError

@@ -42,10 +42,11 @@ class FDR(RehearsalMethod):
     """L = CE~(B) + a mean over B' of `function_distance` to the logits recorded at the end of the samples' task.
 
     ``form = paper`` [F where silent]: one update; logits recorded in eval mode; after t tasks each has capacity // t
-    samples, the first of a random order. ``form = mammoth`` [V], the code behind the published figures: two updates a
-    batch, of CE and then of the distance, without a coefficient; logits recorded in train mode; the quota is
+    samples, the first of a random order. ``form = mammoth``, the code behind the published figures: two updates a
+    batch, of CE and then of the distance, without a coefficient [V]; logits recorded in train mode [V]; the quota is
     capacity // (t - 1), so that task 2 cuts nothing, and new samples enter by the reservoir's rule, counted from those
-    that were kept: shares are even on average only. Its recording of augmented inputs is left out.
+    that were kept: shares are even on average only [V]. A quota for task 1, where t - 1 is 0, is this reference's
+    reconstruction: the whole capacity. Recording augmented inputs, as the code does, is left out.
     """
 
     title = "FDR"

@@ -71,6 +71,12 @@ class GDumb(RehearsalMethod):
         self.built = {name: array for name, array in arrays if name.rpartition(".")[0] not in drawn}
 
     @classmethod
+    def why_own_classes(cls, settings: Any) -> str:
+        # The reservoir of mammoth's form goes by samples, not by classes.
+        full = "stores no sample of a class that has its share, so that later tasks would leave no trace"
+        return full if settings.form == "paper" else ""
+
+    @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         return min(filling.capacity, sum(sizes))
 

@@ -52,6 +52,10 @@ class ICaRL(RehearsalMethod):
         self.mammoth = self.settings.form == "mammoth"
 
     @classmethod
+    def why_own_classes(cls, settings: Any) -> str:
+        return "takes the targets of classes seen before from the network of then, so that nothing new would be learned"
+
+    @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         seen = len(sizes) * filling.classes_per_task
         return sum(min(filling.capacity // seen * filling.classes_per_task, size) for size in sizes)

@@ -44,7 +44,8 @@ class LwF(Method):
 
     Old logits are recorded once, in eval mode on normalised images without augmentation [F], when a task begins. Then
     the classifier's rows of the new classes are warmed up by SGD, all else frozen and in eval mode, on the same images
-    [F]: old logits do not notice. ``warmup_epochs`` is explicit [F]: the paper trains until convergence, mammoth for as
+    [F]: old logits do not notice. Where every task has all classes no row is new, and all are old from task 2 on.
+    ``warmup_epochs`` is explicit [F]: the paper trains until convergence, mammoth for as
     many epochs as a task. ``form = paper`` [V]: CE over the task's own classes. ``form = mammoth`` [V]: CE over all
     classes seen. There is no factor T^2 in either. mammoth records images that are not normalised, which is left out;
     its coefficient is .5, the published rows' 3. Both terms share one pass, whose gradient counts as the current one's.
@@ -71,7 +72,8 @@ class LwF(Method):
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         if occasion.moment == "begin_task" and occasion.task > 1:
             yield Passes("recording", occasion.size, backward=False)
-            yield Passes("warmup", settings.warmup_epochs * occasion.size, head=True)
+            if occasion.own_classes:
+                yield Passes("warmup", settings.warmup_epochs * occasion.size, head=True)
 
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
@@ -84,6 +86,8 @@ class LwF(Method):
         seen = np.concatenate([features(self.model, batch.x) for batch in data.batches(RECORDED)])
         self.recorded = head.forward(seen, mode="eval")
         self.on_pass("recording", len(data), backward=False)
+        if set(data.task.classes) <= set(self.old):
+            return  # no row is new
         labels = data.dataset.train_y[data.task.train_index]
         for _ in range(self.settings.warmup_epochs):
             assert self.own_rng is not None
@@ -103,10 +107,11 @@ class LwF(Method):
             parameter.value[...] -= self.settings.warmup_lr * gradients[name]
             parameter.restore_frozen(frozen)
             parameter.clear_dead()
+            parameter.changed()
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         mammoth = self.settings.form == "mammoth"
-        classes = [*self.old, *batch.classes] if mammoth else batch.classes
+        classes = [*dict.fromkeys([*self.old, *batch.classes])] if mammoth else batch.classes
         losses: dict[str, float] = {}
 
         def loss(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +128,7 @@ class LwF(Method):
         return self._finish(step)
 
     def end_task(self, data: TaskData) -> None:
-        self.old += data.task.classes
+        self.old = [*dict.fromkeys([*self.old, *data.task.classes])]
         self.recorded = np.zeros((0, 0))
 
     def state(self) -> dict[str, Any]:

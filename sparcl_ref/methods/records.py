@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -131,6 +132,8 @@ class Occasion:
         Slots of the buffer; 0 without one.
     batch_size : int
         New samples of a step.
+    own_classes : bool
+        Whether each task has classes of its own.
     """
 
     moment: Moment
@@ -143,6 +146,7 @@ class Occasion:
     kept: int
     capacity: int
     batch_size: int
+    own_classes: bool = True
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,9 @@ class Passes:
     backward: bool = True
     living: bool = False
     head: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "samples", operator.index(self.samples))
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,8 @@ class Policy:
         """The changes of the mask before a step, in the order to take them.
 
         Tasks and epochs count from 1, steps within the epoch from 0; only policies with `by_step` are asked for other
-        steps than 0.
+        steps than 0. A configuration asks for the first before there is a run: a schedule that cannot be followed may
+        be refused here, by a ValueError that names the setting and what to do.
         """
         return ()
 

@@ -14,7 +14,6 @@ from sparcl_ref.settings import OwnSettings, setting
 from sparcl_ref.sparcl.decisions import IMPORTANCES
 from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
 from sparcl_ref.sparcl.rules import Rules
-from sparcl_ref.sparcl.tdm import check_schedule
 
 
 class TDM(Policy):
@@ -38,11 +37,6 @@ class TDM(Policy):
     @classmethod
     def settled(cls, settings: Any, rules: Rules) -> Any:
         return replace(settings, p_intra=rules.p_intra) if settings.p_intra is None else settings
-
-    @classmethod
-    def check(cls, schedule: Schedule, settings: Any) -> None:
-        if schedule.sparsity > 0:
-            check_schedule(epochs=schedule.epochs, delta_k=schedule.delta_k, p_inter=settings.p_inter)
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:

@@ -99,7 +99,7 @@ def load_summary(path: str | Path) -> dict[str, Any]:
         In one line with the file's name: if it cannot be read, is no strict JSON, or is no summary of this version.
     """
     try:
-        summary = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        summary = json.loads(Path(path).read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
     except OSError as error:

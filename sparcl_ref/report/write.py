@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparcl_ref import durable
 from sparcl_ref.report.summary import FIGURE_NAMES, to_json
+from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
 
 if TYPE_CHECKING:
@@ -23,8 +25,11 @@ COLUMNS = (
     "name", "seed", "task", "epoch", "loss_current", "loss_replay", "train_accuracy", "samples", "active_fraction",
     "learning_rate", "train_flops_exact",
 )  # fmt: skip
-DATA = ("summary.json", "metrics.csv", "masks.npz")
+#: The summary last of them: where it is, the others are.
+DATA = ("metrics.csv", "masks.npz", "summary.json")
 DRAWN = (*(f"figures/{name}.png" for name in FIGURE_NAMES), "report.html")
+#: Every file that a run that has ended may have.
+RESULTS = (*DATA, *DRAWN)
 
 
 def check_writable(directory: str | Path) -> None:
@@ -43,9 +48,9 @@ def check_writable(directory: str | Path) -> None:
             if not path.is_dir():
                 path.mkdir()
                 created.append(path)
-        taken = [f"{name} in it is a folder" for name in (*DATA, *DRAWN) if (directory / name).is_dir()]
-        if (directory / "figures").exists() and not (directory / "figures").is_dir():
-            taken.append("figures in it is no folder")
+        taken = [f"{name} in it is a folder" for name in RESULTS if (directory / name).is_dir()]
+        folders = [directory / name for name in ("figures", "weights")]
+        taken += [f"{folder.name} in it is no folder" for folder in folders if folder.exists() and not folder.is_dir()]
         problem = next(iter(taken), None)
         with tempfile.TemporaryFile(dir=directory):
             pass
@@ -81,7 +86,7 @@ def write_run(
     """Write all that is to be kept of a run: the data, then the figures and the page.
 
     Each file appears whole or not at all, and one that fails takes no other with it. Results of an earlier run in the
-    directory are replaced, or removed where this run has no counterpart; other files stay.
+    directory, weights too, are replaced, or removed where this run has no counterpart; other files stay.
 
     Parameters
     ----------
@@ -106,32 +111,42 @@ def write_run(
     OSError
         If data could not be written, named in one line; all else has been tried by then.
     """
-    if not summary["methods"]:
+    if not summary.get("methods"):
         raise ValueError("there is nothing to write: the summary holds no records under 'methods'")
     directory, text = Path(directory), to_json(summary)
     directory.mkdir(parents=True, exist_ok=True)
     lost: list[str] = []
     warnings: list[str] = []
     contents: list[Callable[[], bytes | None]]
-    contents = [text.encode, lambda: _csv(epochs), lambda: _npz(masks) if masks else None]
+    contents = [lambda: metrics_csv(epochs), lambda: _npz(masks) if masks else None, text.encode]
     for name, content in zip(DATA, contents, strict=True):
         try:
-            _put(directory / name, content())
+            put(directory / name, content())
         except Exception as error:
             lost.append(f"{name} ({getattr(error, 'strerror', None) or one_line(error)})")
-    # Whatever an earlier run has drawn would stand beside data that it does not show.
-    for name in DRAWN:
+    # Whatever an earlier run has drawn or trained would stand beside data that it does not belong to.
+    kept = {record.get("weights") for record in summary["methods"]}
+    trained = [path for path in directory.glob("weights/*.npz") if f"weights/{path.name}" not in kept]
+    for path in (*(directory / name for name in DRAWN), *trained):
         with suppress(OSError):
-            (directory / name).unlink(missing_ok=True)
+            durable.remove(path)
     figures = _draw(directory, summary["methods"], masks, warnings)
     with _noting(warnings, "report.html was not written"):
         from sparcl_ref.report.page import render
 
         files = [name for name in DATA if (directory / name).exists()]
-        _put(directory / "report.html", render(summary, figures, files).encode())
+        put(directory / "report.html", render(summary, figures, files).encode(errors="backslashreplace"))
     if lost:
         raise OSError(f"cannot write {' and '.join(lost)} to {directory}; everything else is there")
     return warnings
+
+
+def files_of_run(directory: str | Path) -> list[str]:
+    """Which of the files of a run a directory has, the page first; figures and weights by their folders."""
+    directory = Path(directory)
+    found = [name for name in (DRAWN[-1], *DATA) if (directory / name).is_file()]
+    drawn = ["figures"] if any((directory / name).is_file() for name in DRAWN[:-1]) else []
+    return found + drawn + (["weights"] if any((directory / "weights").glob("*.npz")) else [])
 
 
 @contextmanager
@@ -158,29 +173,25 @@ def _draw(
             with _noting(warnings, f"figures/{sketch.name}.png was not written"):
                 drawn.append(draw(sketch))
                 (directory / "figures").mkdir(exist_ok=True)
-                _put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
+                put(directory / "figures" / f"{sketch.name}.png", drawn[-1].file)
     return drawn
 
 
-def _put(path: Path, content: bytes | None) -> None:
+def put(path: Path, content: bytes | None) -> None:
     """Give a file its content at once, or take it away for None; what was there stays if that fails."""
     if content is None:
-        path.unlink(missing_ok=True)
-        return
-    # Beside it: another folder may be another file system, between which nothing moves at once.
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+        durable.remove(path)
+    else:
+        durable.put(path, content)
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    extra = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS)
+def metrics_csv(rows: Sequence[Mapping[str, Any]], *, header: bool = True) -> bytes:
+    """Rows of metrics.csv; without the header only those columns that every run has, to be added to a file."""
+    extra = dict.fromkeys(key for row in rows for key in row if key not in COLUMNS) if header else {}
     file = io.StringIO(newline="")
-    writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n")
-    writer.writeheader()
+    writer = csv.DictWriter(file, [*COLUMNS, *extra], lineterminator="\n", extrasaction="ignore")
+    if header:
+        writer.writeheader()
     writer.writerows(rows)
     return file.getvalue().encode()
 
@@ -202,16 +213,28 @@ def load_masks(path: str | Path) -> dict[str, dict[str, Any]]:
     """Read masks.npz back: "name#seed" to a mask's record.
 
     That has "layer" (str), "shape" (list), "labels" (list of (task, epoch)) and "alive" (bool, (snapshots, weights)).
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read or is not what `write_run` wrote, in one line that names it.
     """
-    masks = {}
-    with np.load(path, allow_pickle=False) as file:
-        for key in [name.removesuffix("/layer") for name in file.files if name.endswith("/layer")]:
-            shape = file[f"{key}/shape"].tolist()
-            bits = np.unpackbits(file[f"{key}/alive_bits"], axis=1, count=int(np.prod(shape)))
-            masks[key] = {
-                "layer": str(file[f"{key}/layer"]),
-                "shape": shape,
-                "labels": [(int(task), int(epoch)) for task, epoch in file[f"{key}/labels"]],
-                "alive": bits.astype(bool),
-            }
-    return masks
+    arrays = read_npz(Path(path))
+    try:
+        return {
+            key: _mask(*(arrays[f"{key}/{part}"] for part in ("layer", "shape", "labels", "alive_bits")))
+            for key in [name.removesuffix("/layer") for name in arrays if name.endswith("/layer")]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not the masks of a run ({one_line(error)})") from error
+
+
+def _mask(layer: np.ndarray, shape: np.ndarray, labels: np.ndarray, alive_bits: np.ndarray) -> dict[str, Any]:
+    """A mask's record from the arrays that `_npz` made of it."""
+    bits = np.unpackbits(alive_bits, axis=1, count=int(np.prod(shape)))
+    return {
+        "layer": str(layer),
+        "shape": shape.tolist(),
+        "labels": [(int(task), int(epoch)) for task, epoch in labels],
+        "alive": bits.astype(bool),
+    }

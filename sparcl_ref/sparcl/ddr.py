@@ -28,6 +28,11 @@ class StageStatistics:
         self.ever_correct = np.zeros(samples, dtype=bool)
         self.last_correct = np.zeros(samples, dtype=bool)
 
+    @property
+    def presented(self) -> np.ndarray:
+        """Whether a sample was trained on at all, an array of bool of shape (n,)."""
+        return self.ever_correct | (self.wrong > 0)
+
     def add(self, positions: np.ndarray, correct: np.ndarray) -> None:
         """Note one presentation of distinct samples, by position: the argmax over the whole head, before the update."""
         self.wrong[positions] += ~correct
@@ -69,11 +74,12 @@ def ddr_sizes(samples: int, *, rho: float = 0.3, cutoff: int = 4) -> list[int]:
     >>> ddr_sizes(10000)
     [10000, 9250, 8500, 7750, 7000]
     """
-    if not 0 <= exact(rho) <= 1:
+    share = exact(rho)
+    if not 0 <= share <= 1:
         raise ValueError(f"ddr_sizes: rho must lie in 0..1, got {rho}")
     if cutoff < 1:
         raise ValueError(f"ddr_sizes: cutoff must be at least 1, got {cutoff}")
-    return [samples - round_half_up(exact(rho) * samples * stage / cutoff) for stage in range(cutoff + 1)]
+    return [samples - round_half_up(share * samples * stage / cutoff) for stage in range(cutoff + 1)]
 
 
 def stages_reached(*, epochs: int, delta_k: int, cutoff: int) -> int:

@@ -30,8 +30,17 @@ def initial_mask_magnitude(weight: np.ndarray, rng: Rng, *, active: int, sparsit
 
 
 def schedule_paper(task: int, epoch: int, *, epochs: int, **settings: Any) -> tuple[tdm.Action, ...]:
-    """Algorithm 1."""
+    """Algorithm 1, which takes an expansion back within its task."""
+    if settings["sparsity"]:
+        tdm.check_schedule(epochs=epochs, delta_k=settings["delta_k"], p_inter=settings["p_inter"])
     return tdm.tdm_actions(task, epoch, **settings)
+
+
+def schedule_released(task: int, epoch: int, *, epochs: int, **settings: Any) -> tuple[tdm.Action, ...]:
+    """The published code's, which takes an expansion back one epoch later, so that delta_k may be 1."""
+    if settings["sparsity"]:
+        tdm.check_schedule(epochs=epochs, delta_k=settings["delta_k"], p_inter=settings["p_inter"], least=1)
+    return released.released_tdm_actions(task, epoch, epochs=epochs, **settings)
 
 
 @rule()
@@ -134,6 +143,16 @@ def score_flips(statistics: ddr.StageStatistics, epochs: int) -> np.ndarray:
     return released.flip_score(statistics.flips, statistics.ever_correct, epochs)
 
 
+def keep_by_score(scores: np.ndarray, statistics: ddr.StageStatistics, keep: int) -> np.ndarray:
+    """Any sample can go."""
+    return ddr.ddr_keep(scores, keep)
+
+
+def keep_unpresented(scores: np.ndarray, statistics: ddr.StageStatistics, keep: int) -> np.ndarray:
+    """A sample that was not presented in the stage stays."""
+    return released.keep_with_unpresented(scores, statistics.presented, keep)
+
+
 @rule()
 def freeze_nothing(value: np.ndarray) -> np.ndarray | None:
     """No parameter is frozen."""
@@ -158,7 +177,8 @@ def by_norms(kind: structured.Structure) -> dict[str, Rule]:
 
 
 def _best_units(shrink: Callable[..., np.ndarray], weight: np.ndarray, rng: Rng, **target: Any) -> np.ndarray:
-    return shrink(weight, target["sparsity"])
+    extreme = released.extreme_initial_mask(weight, target["sparsity"])
+    return shrink(weight, target["sparsity"]) if extreme is None else extreme
 
 
 def _best_living_units(

@@ -18,6 +18,7 @@ from sparcl_ref.models import he_normal, pytorch_default
 from sparcl_ref.registry import Registry
 from sparcl_ref.sparcl import ddr, decisions, released, structured, tdm
 from sparcl_ref.sparcl.rule import Rule
+from sparcl_ref.text import did_you_mean
 
 
 def _rule(number: int, paper: str, code: str, changes: str) -> Any:
@@ -34,13 +35,14 @@ class Rules:
     initial_mask: Rule = _rule(
         1,
         "uniformly random, exact budget",
-        "dense initial weights above a percentile of their magnitude",
+        "dense initial weights above a percentile of their magnitude; all at s = 0, none from s = .999 on",
         "the start favours weights that happen to be large",
     )
     schedule: Callable[..., tuple[tdm.Action, ...]] = _rule(
         2,
         "expansion from the second task on, adjustment at every multiple of delta_k",
-        "expansion in every task; adjustments from delta_k to K - delta_k, then a last shrink without growth",
+        "expansion in every task; adjustments from delta_k to K - delta_k, then a last shrink without growth; nothing "
+        "grows where p_inter or p_intra is 0 either; s + p_intra above 1 is refused",
         "the last delta_k epochs train fewer or equally many weights, and the first task is denser at its start",
     )
     p_intra: float = _rule(
@@ -79,6 +81,18 @@ class Rules:
         "correct-to-wrong flips in the stage, K if never correct",
         "a sample that is always wrong counts as hard either way; one that is wrong once and then right counts as easy",
     )
+    ddr_sizes: Callable[..., list[int]] = _rule(
+        7,
+        "after stage i floor(rho n i / cutoff + 1/2) of n samples are gone in all",
+        "each stage removes int(N / cutoff), N = floor(rho n + 1/2)",
+        "up to cutoff - 1 samples fewer are removed",
+    )
+    ddr_keep: Callable[[np.ndarray, ddr.StageStatistics, int], np.ndarray] = _rule(
+        7,
+        "any remaining sample can go",
+        "only one that was presented in the stage",
+        "what partial batches have skipped all through a stage stays",
+    )
     remove_after_mask_update: bool = _rule(
         7,
         "data leave before the mask actions of the next epoch",
@@ -88,7 +102,7 @@ class Rules:
     freeze: Rule = _rule(
         8,
         "only convolution and linear weights are masked",
-        "any parameter whose initial value has >= 10 % zeros is masked by its nonzeros",
+        "any parameter whose initial value has more than 10 % zeros is masked by its nonzeros, and its gradients too",
         "every batch-norm bias stays frozen at 0",
     )
     drop_last: bool = _rule(
@@ -127,6 +141,8 @@ PAPER = Rules(
     grow=decisions.grow_budget,
     gradient_mask=decisions.gradient_mask_cgi,
     ddr_score=decisions.score_misclassified,
+    ddr_sizes=ddr.ddr_sizes,
+    ddr_keep=decisions.keep_by_score,
     remove_after_mask_update=False,
     freeze=decisions.freeze_nothing,
     drop_last=False,
@@ -137,13 +153,15 @@ PAPER = Rules(
 
 RELEASED = Rules(
     initial_mask=decisions.initial_mask_magnitude,
-    schedule=released.released_tdm_actions,
+    schedule=decisions.schedule_released,
     p_intra=0.01,
     shrink=decisions.shrink_percentile,
     importance=decisions.importance_last_gradient,
     grow=decisions.grow_value,
     gradient_mask=decisions.gradient_mask_percentile,
     ddr_score=decisions.score_flips,
+    ddr_sizes=released.truncated_ddr_sizes,
+    ddr_keep=decisions.keep_unpresented,
     remove_after_mask_update=True,
     freeze=decisions.freeze_zeros,
     drop_last=True,
@@ -163,18 +181,20 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
     Raises
     ------
     ValueError
-        If a profile or field is unknown.
+        If a profile or field is unknown, or a field taken twice.
     """
     names = [item.name for item in dataclasses.fields(Rules)]
     chosen = {}
     for part in filter(None, (part.strip() for part in mix.split(","))):
         name, _, source = part.partition("=")
         if name not in names:
-            raise ValueError(f"unknown rule {name!r}; choose among {', '.join(names)}")
+            raise ValueError(f"unknown rule {name!r}; choose among {', '.join(names)}{did_you_mean(name, names)}")
         if source not in PROFILES:
             raise ValueError(
                 f"rule {name} must come from {' or '.join(PROFILES)}, as in {name}=released; got {source!r}"
             )
+        if name in chosen:
+            raise ValueError(f"the mix takes rule {name} twice; choose one source for it")
         chosen[name] = getattr(PROFILES[source], name)
     return dataclasses.replace(PROFILES.find(profile), **chosen)
 

@@ -15,19 +15,19 @@ class Action(NamedTuple):
     sparsity: Fraction
 
 
-def check_schedule(*, epochs: int, delta_k: int, p_inter: float) -> None:
+def check_schedule(*, epochs: int, delta_k: int, p_inter: float, least: int = 2) -> None:
     """Refuse a schedule whose expansion at the start of a task would never be taken back.
 
     Raises
     ------
     ValueError
-        Unless 1 <= delta_k, and 2 <= delta_k <= epochs or p_inter = 0.
+        Unless 1 <= delta_k, and ``least`` <= delta_k <= epochs or p_inter = 0.
     """
     if delta_k < 1:
         raise ValueError(f"delta_k must be at least 1, got {delta_k}")
-    if p_inter > 0 and not 2 <= delta_k <= epochs:
+    if p_inter > 0 and not least <= delta_k <= epochs:
         raise ValueError(
-            f"delta_k must lie in 2..{epochs} (the epochs of a task) while p_inter > 0, got {delta_k}; "
+            f"delta_k must lie in {least}..{epochs} (the epochs of a task) while p_inter > 0, got {delta_k}; "
             "change delta_k or epochs, or set p_inter to 0"
         )
 

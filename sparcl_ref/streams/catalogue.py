@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sparcl_ref.registry import Registry
 from sparcl_ref.streams.cifar import CIFAR10
+from sparcl_ref.streams.cifar100 import CIFAR100, CIFAR100_COARSE
 from sparcl_ref.streams.dataset import Dataset
 from sparcl_ref.streams.digits import DIGITS
 from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
 from sparcl_ref.streams.files import user_path, why_unreadable
+from sparcl_ref.streams.known import KnownDataset
 from sparcl_ref.streams.mnist import MNIST
-from sparcl_ref.streams.npz import read_data_set
+from sparcl_ref.streams.npz import ARRAYS, read_data_set
+from sparcl_ref.text import columns, did_you_mean
 
 Loader = Callable[[], Dataset]
 
 DATASETS: Registry[Loader] = Registry(
-    "data set", {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10)}
+    "data set", {known.name: known for known in (DIGITS, MNIST, FASHION_MNIST, CIFAR10, CIFAR100, CIFAR100_COARSE)}
 )
 
 
@@ -39,15 +42,38 @@ def register(name: str, loader: Loader) -> Loader:
     return DATASETS.register(name, loader)
 
 
+def catalogue_text() -> str:
+    """All data sets as a table: of published ones where they lie here, or how to get them."""
+    rows = [
+        known.row if isinstance(known, KnownDataset) else (name, "", "", "", "registered")
+        for name, known in DATASETS.items()
+    ]
+    return columns(("data set", "images", "classes", "licence", "where, or how to get it"), rows, left=5)
+
+
+def remark(name: str, dataset: Dataset) -> str:
+    """What a reader of results on a data set has to know, loaded by that name; mostly nothing."""
+    known = DATASETS.get(name)
+    return known.remark(dataset) if isinstance(known, KnownDataset) else ""
+
+
+def download_missing(names: Iterable[str]) -> None:
+    """Fetch those published data sets among the names that are not found; raises as `KnownDataset.download`."""
+    for name in names:
+        known = DATASETS.get(name)
+        if isinstance(known, KnownDataset):
+            known.download()
+
+
 def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
     """Load a data set by name, or a user's own from a file.
 
     Parameters
     ----------
     name_or_path : str or path
-        A name in `DATASETS`: "digits" is in the package, the others of it are found in the folder that the environment
+        A name in `DATASETS`: "digits" is in the package, the others of it are found in the folders that the environment
         variable ``SPARCL_REF_DATA`` names or in the system's. Or the path of an ``.npz`` file with the arrays
-        ``train_x``, ``train_y``, ``test_x`` and ``test_y`` as `Dataset.from_arrays` takes them.
+        ``train_x``, ``train_y``, ``test_x`` and ``test_y`` as `Dataset` takes them.
 
     Raises
     ------
@@ -68,10 +94,12 @@ def load_dataset(name_or_path: str | os.PathLike[str]) -> Dataset:
     if reason:
         raise ValueError(
             f"data set {given!r}: give one of {', '.join(DATASETS)}, or the path of an .npz file; {reason}"
+            f"{did_you_mean(given, DATASETS)}"
         )
     arrays = read_data_set(path)
     try:
         # A known name stands for known images and their normalisation; this file is normalised by what is in it.
-        return Dataset.from_arrays(path.name if path.stem in DATASETS else path.stem, **arrays)
+        name = path.name if path.stem in DATASETS else path.stem
+        return Dataset(*(arrays[key] for key in ARRAYS), name=name)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error

@@ -36,6 +36,10 @@ DIGITS_SHA256 = "b086734a4c7e9fe9069104bd8f90442e31ebf255ae7dbec23a9030a760bdcc4
 def read(files: Sequence[Path]) -> dict[str, np.ndarray]:
     """Read the file, or another copy of it; ValueError if its SHA-256 is not that of the file the package came with."""
     (path,) = files
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"{path}: there is no such folder, as when the package is imported from a zip file; install it with pip"
+        )
     try:
         arrays = read_npz(path, ARRAYS)
     except ValueError as error:
@@ -66,6 +70,7 @@ DIGITS = KnownDataset(
     scale=1 / 16,
     mean=(0.305754,),  # written down, so that a run does not depend on the order of a summation
     std=(0.376217,),
+    source="it comes with the package",
     home=DIGITS_FILE,
     files=lambda place: [place],
     read=read,

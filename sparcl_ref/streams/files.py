@@ -31,19 +31,47 @@ def user_path(path: str | os.PathLike[str]) -> Path:
 
 
 def data_folders() -> list[Path]:
-    """Where published data sets are looked for, in this order: the folder that ``SPARCL_REF_DATA`` names, the system's.
+    """Where published data sets are looked for, in this order: what ``SPARCL_REF_DATA`` names, the system's folder.
+
+    The variable names a folder, or several with ``os.pathsep`` between them.
 
     Raises
     ------
     ValueError
         If the variable names something that is no folder.
     """
-    named = os.environ.get(DATA_VARIABLE)
-    if not named:
-        return [SYSTEM_FOLDER]
-    if not os.path.isdir(user_path(named)):  # pathlib's fails where a name is too long
-        raise ValueError(f"the environment variable {DATA_VARIABLE} names {named!r}, and there is no such folder")
-    return [user_path(named), SYSTEM_FOLDER]
+    named = os.environ.get(DATA_VARIABLE, "")
+    folders = [user_path(part) for part in _parts(named)]
+    for folder in folders:
+        if not os.path.isdir(folder):  # pathlib's fails where a name is too long
+            raise ValueError(
+                f"the environment variable {DATA_VARIABLE} names {str(folder)!r}, and there is no such folder"
+            )
+    return [*folders, SYSTEM_FOLDER]
+
+
+def look_first_in(folder: str) -> None:
+    """Look for published data sets in a folder first: here and, as the environment says so, in processes started here.
+
+    Raises
+    ------
+    ValueError
+        If there is no such folder, or its name cannot stand in a list of folders.
+    """
+    path = user_path(folder).absolute()
+    if not folder or not os.path.isdir(path):
+        raise ValueError(f"there is no folder {folder!r}")
+    if os.pathsep in str(path):
+        raise ValueError(f"{str(path)!r} has a {os.pathsep!r} in its name, which stands between folders; rename it")
+    named = _parts(os.environ.get(DATA_VARIABLE, ""))
+    os.environ[DATA_VARIABLE] = os.pathsep.join([str(path), *(part for part in named if part != str(path))])
+
+
+def _parts(named: str) -> list[str]:
+    """The folders that the variable names; one whose own name has the separator is taken as it is."""
+    if named and os.path.isdir(user_path(named)):
+        return [named]
+    return [part for part in named.split(os.pathsep) if part]
 
 
 def why_unreadable(path: Path) -> str | None:

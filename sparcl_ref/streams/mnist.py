@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sparcl_ref.memory import require_memory
+from sparcl_ref.streams.download import Remote
 from sparcl_ref.streams.files import inflated, why_unreadable
 from sparcl_ref.streams.known import KnownDataset
 from sparcl_ref.streams.npz import ARRAYS, read_data_set
@@ -82,6 +83,13 @@ def read_idx(path: Path, *, ndim: int) -> np.ndarray:
     return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
+def remotes(address: str, folder: str, *md5: str) -> tuple[Remote, ...]:
+    """The four files as published below an address, with their checksums in the order of `NAMES`."""
+    return tuple(
+        Remote(f"{address}{name.format('-')}.gz", digest, folder) for name, digest in zip(NAMES, md5, strict=True)
+    )
+
+
 MNIST = KnownDataset(
     name="mnist",
     title="MNIST",
@@ -95,6 +103,15 @@ MNIST = KnownDataset(
     mean=(0.1307,),  # the figures in common use
     std=(0.3081,),
     places=("mnist", "MNIST/raw", "mnist.npz"),  # ours, torchvision's, Keras'
+    source="https://ossci-datasets.s3.amazonaws.com/mnist/",
+    remotes=remotes(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "mnist",
+        "f68b3c2dcbeaaa9fbdd348bbdeb94873",
+        "d53e105ee54ea40749a09fcbcd1e9432",
+        "9fb629c4189551a2d022fa330f9573f3",
+        "ec29112dd5afa0611ce80d1b7f02629c",
+    ),
     files=files,
     read=read,
 )

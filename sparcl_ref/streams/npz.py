@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import struct
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -15,27 +17,61 @@ from sparcl_ref.text import one_line
 
 ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 KERAS_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+MEDMNIST_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+#: Arrays of so many bytes or more are not read but mapped, where they are stored as they are.
+MAPPED_BYTES = 2**26
+#: Read at a time to form a checksum.
+PIECE = 2**20
 
 
 def read_data_set(path: Path) -> dict[str, np.ndarray]:
-    """Read the four `ARRAYS` of a data set, whether they have our names or those of Keras' ``mnist.npz``.
+    """Read the four `ARRAYS` of a data set, by our names or those that Keras' ``mnist.npz`` or MedMNIST's files have.
 
-    Grey images (N, H, W), as Keras keeps them, become (N, 1, H, W). Raises as `read_npz`.
+    Grey images (N, H, W) become (N, 1, H, W); under the others' names colours may come last, (N, H, W, 3), and labels
+    in a column. Raises as `read_npz`.
     """
-    arrays = read_npz(path, ARRAYS, also=KERAS_ARRAYS)
-    return {key: array[:, None] if key.endswith("x") and array.ndim == 3 else array for key, array in arrays.items()}
+    arrays = read_npz(path, ARRAYS, also=(KERAS_ARRAYS, MEDMNIST_ARRAYS))
+    ours = arrays.keys() == set(ARRAYS)
+    return {
+        key: array if ours and array.ndim == 4 else as_images(array) if key.endswith("x") else as_labels(array)
+        for key, array in zip(ARRAYS, arrays.values(), strict=True)
+    }
 
 
-def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
+def as_images(array: np.ndarray) -> np.ndarray:
+    """Images as (N, C, H, W) that may lack C or have it last."""
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[3] in (1, 3) and array.shape[1] not in (1, 3):
+        return array.transpose(0, 3, 1, 2)
+    return array
+
+
+def as_labels(array: np.ndarray) -> np.ndarray:
+    """Labels as (N,) that may be a column."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def read_npz(
+    path: Path, keys: tuple[str, ...] | None = None, *, also: Sequence[tuple[str, ...]] = ()
+) -> dict[str, np.ndarray]:
     """Read arrays from an ``.npz`` file, read-only; pickled ones are refused, because unpickling runs code.
+
+    Large ones that are stored without compression, as `numpy.savez` does, are mapped: the system reads what is used,
+    and they may be larger than memory. The file must stay as it is then.
 
     Parameters
     ----------
     path : Path
     keys : tuple of str, optional
         The arrays wanted; what else the file contains is left alone. All of them unless given.
-    also : tuple of str
-        Other names of the same arrays, for a file that has none of ``keys``.
+    also : sequence of tuple of str
+        Other names of the same arrays, for a file that has none of ``keys``: the first of which it has any.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By the names that the file has, in the order of ``keys``.
 
     Raises
     ------
@@ -53,14 +89,14 @@ def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str
         with zipfile.ZipFile(path) as archive:
             held = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             keys = tuple(held) if keys is None else keys
-            names = also if held.keys().isdisjoint(keys) and not held.keys().isdisjoint(also) else keys
-            wanted = {key: held[name] for key, name in zip(keys, names, strict=True) if name in held}
+            names = next((known for known in (keys, *also) if not held.keys().isdisjoint(known)), keys)
+            wanted = {name: held[name] for name in names if name in held}
             # A member gives no more bytes than the archive's directory says; a few megabytes may stand for terabytes.
-            require_memory("reading it", sum(info.file_size for info in wanted.values()))
+            require_memory("reading it", sum(info.file_size for info in wanted.values() if not _is_mapped(info)))
             arrays = {}
-            for key, info in wanted.items():
+            for name, info in wanted.items():
                 with archive.open(info) as file:
-                    arrays[key] = _read_array(info.filename, file, info.file_size)
+                    arrays[name] = _read_array(path, info, file)
     except Exception as error:  # zipfile, zlib and NumPy's reading of headers each raise kinds of their own.
         raise ValueError(f"{path}: cannot be read as arrays of numbers ({one_line(error)})") from error
     missing = ", ".join(name for name in names if name not in held)
@@ -69,8 +105,13 @@ def read_npz(path: Path, keys: tuple[str, ...] | None = None, *, also: tuple[str
     return arrays
 
 
-def _read_array(name: str, file: IO[bytes], size: int) -> np.ndarray:
+def _is_mapped(info: zipfile.ZipInfo) -> bool:
+    return info.compress_type == zipfile.ZIP_STORED and info.file_size >= MAPPED_BYTES
+
+
+def _read_array(path: Path, info: zipfile.ZipInfo, file: IO[bytes]) -> np.ndarray:
     """One array in NumPy's format, as a view of its bytes; none is made before header and size agree."""
+    name = info.filename
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} is in version {version} of NumPy's format, which no plain array of numbers needs")
@@ -78,7 +119,20 @@ def _read_array(name: str, file: IO[bytes], size: int) -> np.ndarray:
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
         raise ValueError(f"{name} holds pickled objects, which are not read")
-    body = size - file.tell()
+    header = file.tell()
+    body = info.file_size - header
+    order: Literal["F", "C"] = "F" if fortran else "C"
     if math.prod(shape) * dtype.itemsize != body:
         raise ValueError(f"{name} has a header of shape {shape} and dtype {dtype}, and {body} bytes")
-    return np.frombuffer(file.read(), dtype=dtype).reshape(shape, order="F" if fortran else "C")
+    if not _is_mapped(info):
+        return np.frombuffer(file.read(), dtype=dtype).reshape(shape, order=order)
+    while file.read(PIECE):  # to the end, where the checksum is looked at
+        pass
+    return np.memmap(path, dtype=dtype, mode="r", offset=_contents(path, info) + header, shape=shape, order=order)
+
+
+def _contents(path: Path, info: zipfile.ZipInfo) -> int:
+    """Where a member's bytes begin: behind a local header of 30 bytes, its name and its extra field."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset + 26)
+        return info.header_offset + 30 + sum(struct.unpack("<HH", file.read(4)))

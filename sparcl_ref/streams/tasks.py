@@ -1,4 +1,4 @@
-"""From a data set to a stream of tasks, each with its own classes, and from a task to an epoch of shuffled batches."""
+"""From a data set to a stream of tasks, and from a task to an epoch of shuffled batches."""
 
 from __future__ import annotations
 
@@ -41,15 +41,18 @@ class Stream:
     class_order : tuple of int
         All labels in the order in which they arrive.
     tasks : tuple of Task
-        What accuracy is measured on; their classes make up ``class_order``.
+        What accuracy is measured on.
     training : tuple of Task
         What is learnt, one after the other. The same as ``tasks``, but for `joint`.
+    class_incremental : bool
+        Whether each task has classes of its own, which together make up ``class_order``; if not, each has all of them.
     """
 
     dataset: Dataset
     class_order: tuple[int, ...]
     tasks: tuple[Task, ...]
     training: tuple[Task, ...]
+    class_incremental: bool = True
 
 
 def class_order(spec: str | Sequence[int], classes: int, rng: np.random.Generator) -> tuple[int, ...]:
@@ -81,7 +84,7 @@ def split(dataset: Dataset, *, classes_per_task: int, class_order: Sequence[int]
         If the classes do not divide evenly into tasks, or the order is no permutation of the labels.
     """
     order = _permutation(class_order, dataset.classes)
-    if classes_per_task < 1 or dataset.classes % classes_per_task:
+    if not isinstance(classes_per_task, int | np.integer) or classes_per_task < 1 or dataset.classes % classes_per_task:
         raise ValueError(
             f"{dataset.name}: {dataset.classes} classes do not divide into tasks of {classes_per_task}; "
             f"choose a divisor of {dataset.classes}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sparcl_ref.command_line import FAILED, Parser, Refused, main_guard, refusing, writing
+from sparcl_ref.text import folded, terminal_width
 from sparcl_ref.verify.report import Finding
-from sparcl_ref.verify.runner import TIMEOUT
+from sparcl_ref.verify.runner import LOAD_TIMEOUT, TIMEOUT
 
 PROGRAM = "sparcl_ref.verify"
 _MODES = ("adapter", "list", "export", "outputs", "trace", "record")
@@ -41,15 +43,19 @@ def build_parser() -> argparse.ArgumentParser:
     modes.add_argument("--trace", metavar="MINE.npz", help="a trace of your own run")
     modes.add_argument("--list", action="store_true", help="print all functions with signatures, and their cases")
     modes.add_argument("--export", metavar="DIR", help="write the inputs of the cases as .npy, with a manifest")
-    modes.add_argument("--record", metavar="FILE", help="write the reference's trace of the canonical run")
+    modes.add_argument("--record", metavar="FILE", help="write the reference's trace of a canonical run")
     parser.add_argument(
         "--only", metavar="NAME", action="append", default=[],
         help='an area, a function, or a pattern of cases such as "conv2d_*/*"; may be repeated',
     )  # fmt: skip
     parser.add_argument("--dtype", choices=("float64", "float32"), help="type under test [float64]")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help=f"limit of one call [{TIMEOUT:g}]")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds,
+        help=f"limit of one call, and of the import [{TIMEOUT:g}, {LOAD_TIMEOUT:g}]",
+    )  # fmt: skip
     parser.add_argument("--xfail", metavar="FILE", help='cases expected to fail, one a line: "case: reason"')
     parser.add_argument("--against", metavar="REF.npz", help="with --trace: the reference's trace, if recorded already")
+    parser.add_argument("--run", metavar="NAME", help="the canonical run to record or compare with: derpp, er or der")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument("--junit", metavar="FILE", help="also write the outcomes as JUnit XML")
     return parser
@@ -85,9 +91,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("xfail", ("adapter", "outputs")),
         ("junit", ("adapter", "outputs")),
         ("against", ("trace",)),
+        ("run", ("record", "trace")),
     ):
-        if getattr(options, name) and options.mode not in fitting:
+        if getattr(options, name) not in (None, []) and options.mode not in fitting:
             raise Refused(f"--{name} does not go with {options.mode}; it goes with {' or '.join(fitting)}")
+    if options.run and options.against:
+        raise Refused("--run names the canonical run to compare with; leave it out where --against gives a file")
+    options.run = options.run or "derpp"
+    options.load_timeout = options.timeout or LOAD_TIMEOUT
     options.dtype, options.timeout = options.dtype or "float64", options.timeout or TIMEOUT
     return options
 
@@ -105,6 +116,8 @@ def run_check(options: argparse.Namespace) -> int:
 
     cases, functions, pairs = _selected(options)
     reasons = _expected_failures(options, [case.id for case in cases])
+    if options.junit is not None:
+        writing(options.junit, lambda: _try_to_write(Path(options.junit)))
     if options.mode == "adapter":
         with tqdm(total=len(pairs), unit="case", leave=False, disable=None) as bar:
             report = refusing(
@@ -114,6 +127,7 @@ def run_check(options: argparse.Namespace) -> int:
                     functions=functions,
                     dtype=options.dtype,
                     timeout=options.timeout,
+                    load_timeout=options.load_timeout,
                     expected_failures=reasons,
                     on_outcome=lambda _: bar.update(),
                 )
@@ -126,9 +140,18 @@ def run_check(options: argparse.Namespace) -> int:
         found = diagnosed([expecting(outcome, reasons) for outcome in outcomes], options.dtype)
         report = Report(str(folder), options.dtype, found, strays(folder, cases))
     code = show(report, options)
-    if options.junit:  # last: a report that has been paid for is not lost to a wrong path
+    if options.junit:  # last: a report that has been paid for is not lost to a disk that is full now
         writing(options.junit, lambda: Path(options.junit).write_bytes(as_junit(report)))
     return code
+
+
+def _try_to_write(path: Path) -> None:
+    """Raise OSError where a file could not be written; one that is there keeps what it has."""
+    if path.exists():
+        with path.open("ab"):
+            return
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def show(found: Finding, options: argparse.Namespace) -> int:
@@ -144,7 +167,11 @@ def run_list(options: argparse.Namespace) -> int:
     pairs = _selected(options)[2]
     functions = {function.name: function for _, function in pairs}.values()
     cases = [case for case, _ in pairs]
-    print(json.dumps(as_records(functions, cases)) if options.json else format_listing(functions, cases))
+    print(
+        json.dumps(as_records(functions, cases))
+        if options.json
+        else folded(format_listing(functions, cases), terminal_width())
+    )
     return 0
 
 
@@ -166,7 +193,7 @@ def run_trace(options: argparse.Namespace) -> int:
     if options.mode == "record":
         from sparcl_ref.verify.record import record
 
-        refusing(lambda: writing(options.record, lambda: record(Path(options.record))))
+        refusing(lambda: writing(options.record, lambda: record(Path(options.record), run=options.run)))
         print(json.dumps({"trace": options.record}) if options.json else f"trace written to {options.record}")
         return 0
     from sparcl_ref.verify.trace import check as check_trace
@@ -175,7 +202,7 @@ def run_trace(options: argparse.Namespace) -> int:
         if not Path(path).is_file():
             raise Refused(f"{path}: no such file; --record FILE writes the reference's trace")
     against = Path(options.against) if options.against else None
-    found = refusing(lambda: check_trace(Path(options.trace), against))
+    found = refusing(lambda: check_trace(Path(options.trace), against, run=options.run))
     return show(found, options)
 
 
@@ -186,7 +213,8 @@ def _selected(options: argparse.Namespace) -> Any:
     from sparcl_ref.verify.check import select
 
     cases, functions = load_cases(), areas.functions()
-    return cases, functions, refusing(lambda: select(cases, functions, options.only))
+    dtype = "" if options.mode == "list" else options.dtype
+    return cases, functions, refusing(lambda: select(cases, functions, options.only, dtype))
 
 
 def _expected_failures(options: argparse.Namespace, known: list[str]) -> dict[str, str]:

@@ -24,6 +24,18 @@ class NotProvidedError(Exception):
     """The adapter does not have what a case needs."""
 
 
+class OutsideRange(Exception):  # noqa: N818 - what an adapter says of a call, and no error
+    """Raised by an adapter whose function is not made for numbers like those of a call.
+
+    An exception of an adapter's own with this name, or one derived from such a class, says the same.
+    """
+
+
+def is_outside(error: BaseException) -> bool:
+    """Whether an exception says that a call is outside the adapter's range."""
+    return any(base.__name__ == OutsideRange.__name__ for base in type(error).__mro__)
+
+
 @dataclass(frozen=True)
 class Signature:
     """What a function of an adapter takes."""
@@ -53,7 +65,13 @@ def inspect_adapter(adapter: ModuleType | Mapping[str, Any], known: list[str]) -
     names = list(adapter) if isinstance(adapter, Mapping) else list(vars(adapter))
     for name in names:
         likely = difflib.get_close_matches(name, known, n=1, cutoff=SLIP)
-        if name not in known and likely and likely[0] not in names and callable(provided(adapter, name)):
+        if (
+            name not in known
+            and not name.startswith("_")
+            and likely
+            and likely[0] not in names
+            and callable(provided(adapter, name))
+        ):
             remarks.append(f"{name} is not a name of the protocol; did you mean {likely[0]}?")
     return Interface({name: _signature(thing) for name, thing in found.items() if callable(thing)}, tuple(remarks))
 
@@ -89,7 +107,8 @@ def arguments_for(case: Case, function: Function, signature: Signature) -> dict[
     Raises
     ------
     NotProvidedError
-        If the case gives a value for an optional argument that the function does not take.
+        If the case gives a value for an optional argument that the function does not take, or the function takes no
+        random choices and so draws for itself.
     TypeError
         If the function cannot be called by the protocol's names at all.
     """
@@ -101,6 +120,8 @@ def arguments_for(case: Case, function: Function, signature: Signature) -> dict[
         if argument.name in signature.names:
             continue
         value = given.pop(argument.name)
+        if argument.drawn:
+            raise NotProvidedError(f"takes no {argument.name!r}, so it draws for itself; the kit gives what is drawn")
         if argument.default is REQUIRED:
             raise TypeError(f"takes no argument named {argument.name!r}; {takes}")
         if not _equals_default(value, argument.default):

@@ -19,8 +19,10 @@ DATA = Path(__file__).with_name("data")
 MANIFEST = "manifest.json"
 ARRAYS = "cases.npz"
 #: SHA-256 of manifest.json; `python -m tests.verify.freeze` prints the new one when cases change.
-DIGEST = "7909eb953246eb33f515398d727a3b3279decf09eed69dd96efd78969525ab6a"
+DIGEST = "f7c596464effb16e4aff40f405cfa0ec3a0871a75cec27ed2522ab82dbdfcf07"
 FORMAT = 1
+#: Fields that a record has only where they say something.
+LIMITS = ("dtype", "optional")
 
 
 class CasesError(ValueError):
@@ -50,6 +52,8 @@ class Case:
     expected: dict[str, np.ndarray]  #: by output, read-only
     tolerance: dict[str, Tolerance]  #: of floating outputs; the others are exact
     oracle: str  #: how the expected values were found
+    dtype: str = ""  #: the one type in which it is asked; both if empty
+    optional: str = ""  #: why a sound implementation may fail it; empty if none may
 
 
 def array_sha256(array: np.ndarray) -> str:
@@ -115,6 +119,7 @@ def _case(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Case:
 
     return Case(
         **{key: record[key] for key in ("id", "function", "kind", "profile", "note", "oracle")},
+        **{key: record[key] for key in LIMITS if key in record},
         arguments={name: resolved(value) for name, value in record["arguments"].items()},
         expected={name: np.asarray(resolved(value)) for name, value in record["expected"].items()},
         tolerance={name: tolerance(entry) for name, entry in record["tolerance"].items()},

@@ -20,7 +20,9 @@ from sparcl_ref.verify.runner import LOAD_TIMEOUT, TIMEOUT, expecting, run_in_ch
 Pairs = list[tuple[Case, Function]]
 
 
-def select(cases: Iterable[Case], functions: Mapping[str, Function], only: Sequence[str] = ()) -> Pairs:
+def select(
+    cases: Iterable[Case], functions: Mapping[str, Function], only: Sequence[str] = (), dtype: str = ""
+) -> Pairs:
     """Cases with their functions, in the protocol's order.
 
     Parameters
@@ -31,6 +33,8 @@ def select(cases: Iterable[Case], functions: Mapping[str, Function], only: Seque
     only : sequence of str
         Areas, names of functions, or patterns of case ids such as ``"conv2d_*/*"``. A case stays if one of them names
         it; all stay if there are none.
+    dtype : str
+        Leaves out what is asked in another type alone; nothing unless given.
 
     Raises
     ------
@@ -38,6 +42,7 @@ def select(cases: Iterable[Case], functions: Mapping[str, Function], only: Seque
         If one of ``only`` names no case.
     """
     order = {name: place for place, name in enumerate(functions)}
+    cases = (case for case in cases if not dtype or case.dtype in ("", dtype))
     pairs = sorted(((case, functions[case.function]) for case in cases), key=lambda pair: order[pair[1].name])
     for wanted in only:
         if not any(_named(wanted, case, function) for case, function in pairs):
@@ -80,7 +85,7 @@ def check(
     dtype : {"float64", "float32"}
         The type the adapter is given and must answer in.
     timeout, load_timeout : float
-        Seconds for one call, and for starting and importing.
+        Seconds for one call, and for importing the adapter.
     expected_failures : mapping, optional
         Case id to the reason why it is expected to fail.
     on_outcome : callable
@@ -99,7 +104,7 @@ def check(
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
     functions = areas.functions() if functions is None else functions
-    pairs = select(load_cases() if cases is None else cases, functions, only)
+    pairs = select(load_cases() if cases is None else cases, functions, only, dtype)
     if isinstance(adapter, str):
         limits = {"timeout": timeout, "load_timeout": load_timeout}
         outcomes, interface = run_in_child(adapter, pairs, list(functions), dtype=dtype, **limits)

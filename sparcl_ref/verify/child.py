@@ -12,10 +12,16 @@ from sparcl_ref.verify.worker import Answer, Loaded, Request, serve
 
 #: Seconds to wait for a process that has closed its pipe to end by itself.
 GRACE_SECONDS = 2.0
+#: Seconds for Python to start, which no adapter can help.
+START_SECONDS = 120.0
 
 
 class StoppedError(RuntimeError):
     """The process was stopped, or ended by itself, during a call."""
+
+
+class LateError(StoppedError):
+    """It was stopped because it took too long."""
 
 
 class Child:
@@ -26,7 +32,7 @@ class Child:
     known : list of str
         Names of the protocol's functions.
     timeout, load_timeout : float
-        Seconds for one call, and for starting and importing.
+        Seconds for one call, and for importing.
     """
 
     def __init__(self, adapter: str, known: list[str], *, timeout: float, load_timeout: float):
@@ -59,9 +65,11 @@ class Child:
         self._process.start()
         far_end.close()  # or the end of the process would go unnoticed
         try:
+            self._receive(START_SECONDS)
             loaded: Loaded = self._receive(self._load_timeout)
         except StoppedError as error:
-            raise AdapterError(f"{self._adapter}: cannot be imported: {error}") from error
+            advice = "; --timeout gives it longer" if isinstance(error, LateError) else ""
+            raise AdapterError(f"{self._adapter}: cannot be imported: {error}{advice}") from error
         if loaded.interface is None:
             self.stop()
             raise AdapterError(loaded.error)
@@ -100,7 +108,7 @@ class Child:
             self.stop()
             raise StoppedError("sent what the kit cannot read, and was stopped") from error
         self.stop()
-        raise StoppedError(f"did not end within {seconds:g} s and was stopped")
+        raise LateError(f"did not end within {seconds:g} s and was stopped")
 
     def _ended(self) -> StoppedError:
         """How the process ended by itself."""

@@ -28,8 +28,8 @@ def diagnosed(outcomes: Sequence[Outcome], dtype: str) -> tuple[Outcome, ...]:
 
     A mistake is named if it gives the numbers of every failed case of its function and would have shown in none that
     passed. If there is no such mistake, the one that explains most is named as one that explains them in part, provided
-    that this is more than half of them. Failures without numbers, such as exceptions, speak for nothing. The outcomes
-    of a function follow each other.
+    that this is more than half of them and that no other explains as many. Failures without numbers, such as
+    exceptions, speak for nothing. The outcomes of a function follow each other.
     """
     found: list[Outcome] = []
     for _, group in groupby(outcomes, key=lambda outcome: outcome.function.name):
@@ -54,12 +54,17 @@ def _named(outcomes: Sequence[Outcome], possible: dict[str, tuple[str, ...]], dt
     explained: dict[str, int] = {}
     for cause in dict.fromkeys(cause for outcome in failed for cause in possible[outcome.case.id]):
         count = sum(cause in possible[outcome.case.id] for outcome in failed)
-        if 2 * count <= len(failed) or (cause == NARROW and not looks_rounded(differences)):
+        if 2 * count <= len(failed):
+            continue
+        # Many mistakes are small in some case; a narrow type is one in all of them.
+        if cause == NARROW and (count < len(failed) or not looks_rounded(differences)):
             continue
         if not any(contradicted(cause, one.case, one.function, dtype=dtype, wrong=wrong) for one in passed):
             explained[cause] = count
     most = max(explained.values(), default=0)
     part = "" if most == len(failed) else f" (in part: it explains {most} of {len(failed)} failed cases)"
+    if part and list(explained.values()).count(most) > 1:
+        return {}  # what is not quite either of two is more likely neither
     return {cause: cause + part for cause, count in explained.items() if count == most}
 
 

@@ -115,7 +115,7 @@ def compare_arrays(
     """
 
     def off(one: np.ndarray, other: np.ndarray, part: slice) -> np.ndarray:
-        right = (one == other) | (_is_nan(one) & _is_nan(other))
+        right = _equal(one, other) | (_is_nan(one) & _is_nan(other))
         # No comparison with NaN is true.
         return ~right if allowed is None else ~(right | (_error(one, other) <= allowed))
 
@@ -182,6 +182,15 @@ def _first(
 
 def _error(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one.astype(np.float64) - other.astype(np.float64))
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Which entries are the same number; NumPy alone would round a large whole number to compare it with a float."""
+    equal = one == other
+    if one.dtype.kind == "f" and other.dtype.kind in "iu":
+        fits = np.abs(one) < 2.0**63
+        equal &= np.where(fits, one, 0).astype(other.dtype) == other
+    return equal
 
 
 def _is_nan(array: np.ndarray) -> np.ndarray:

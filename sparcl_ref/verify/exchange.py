@@ -6,7 +6,7 @@ A folder that `export` made holds::
     cases.txt                             "function/case", one a line
     inputs/<function>/<case>/<argument>.npy     arrays, numbers, flags and lists of numbers
     inputs/<function>/<case>/<argument>.txt     words, and decimals that are to be read exactly
-    outputs/<function>/<case>/            empty; <output>.npy goes here
+    outputs/<function>/<case>/            empty; <output>.npy goes here, or a line why not in outside_range.txt
 
 An argument that is None has no file.
 """
@@ -25,8 +25,12 @@ from sparcl_ref.verify.adapter import Returned, full_arguments
 from sparcl_ref.verify.cases import FORMAT, Case
 from sparcl_ref.verify.check import Pairs
 from sparcl_ref.verify.function import Function
+from sparcl_ref.verify.loading import shown
 from sparcl_ref.verify.outcome import Outcome
 from sparcl_ref.verify.runner import in_dtype, judge
+
+#: A program's own words on a case that it is not made for.
+OUTSIDE = "outside_range.txt"
 
 
 def export(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> int:
@@ -90,9 +94,13 @@ def _export_value(directory: Path, place: str, value: Any) -> dict[str, Any]:
 def outcomes_of(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> Iterator[Outcome]:
     """Judge what a program wrote: ``<function>/<case>/<output>.npy``, or all outputs in ``<function>/<case>.npz``.
 
-    A case without files is not provided; one with a file that cannot be read, or with some outputs only, has failed.
+    A case without files is not provided; one with a file that cannot be read, or with some outputs only, has failed;
+    one with `OUTSIDE` is outside the program's range.
     """
     for case, function in pairs:
+        if (reason := _outside_range(directory / case.id / OUTSIDE)) is not None:
+            yield Outcome(case, function, "outside range", line=reason)
+            continue
         wanted = [output.name for output in function.outputs if output.name in case.expected]
         try:
             found = _read_case(directory, case.id, wanted)
@@ -106,6 +114,13 @@ def outcomes_of(directory: Path, pairs: Pairs, *, dtype: str = "float64") -> Ite
         else:
             returned = {name: Returned(array, array.shape, array.dtype.name) for name, array in found.items()}
             yield judge(case, function, returned, dtype=dtype)
+
+
+def _outside_range(path: Path) -> str | None:
+    """Why a program left a case out, if it says so."""
+    if not path.is_file():
+        return None
+    return shown(path.read_text(encoding="utf-8", errors="replace")) or "the program gives no reason"
 
 
 def strays(directory: Path, known: Sequence[Case]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ class Argument:
     name: str
     text: str  #: type, shape and meaning, for the manual: "float (N, C, H, W)"
     default: Any = REQUIRED  #: left so if every case gives it
+    drawn: bool = False  #: whether it is a random choice, which a function that draws for itself does not take
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Function:
     source: str  #: equation, algorithm or paper it belongs to
     reference: Callable[..., Any] | None = None  #: ours, which takes the arguments by name
     mistakes: tuple[Mistake, ...] = ()
+    uses: tuple[str, ...] = ()  #: other functions of the protocol that are part of it, whose failures it inherits
 
     def right(self, **arguments: Any) -> dict[str, Any]:
         """The outputs of the reference by name; arguments that it writes into are copied before."""
@@ -65,6 +67,11 @@ class Function:
         returned = self.reference(**copies)
         names = [output.name for output in self.outputs]
         return dict(zip(names, returned if len(names) > 1 else (returned,), strict=True))
+
+
+def drawn(name: str, text: str) -> Argument:
+    """An argument that is a random choice."""
+    return Argument(name, text, drawn=True)
 
 
 def exactly(name: str, text: str) -> Output:
@@ -79,9 +86,10 @@ def specify(
     source: str,
     sentence: str,
     *parts: Argument | Output | Mistake,
+    uses: tuple[str, ...] = (),
 ) -> Function:
     """A `Function` as a flat record: arguments, outputs and mistakes follow each other, each in its order."""
     arguments = tuple(part for part in parts if isinstance(part, Argument))
     outputs = tuple(part for part in parts if isinstance(part, Output))
     mistakes = tuple(part for part in parts if isinstance(part, Mistake))
-    return Function(name, area, arguments, outputs, sentence, source, reference, mistakes)
+    return Function(name, area, arguments, outputs, sentence, source, reference, mistakes, uses)

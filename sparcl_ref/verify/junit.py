@@ -13,14 +13,14 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def as_junit(report: Report) -> bytes:
-    """JUnit's XML: a suite per area, a test case per case; not provided and expected failures are skipped.
+    """JUnit's XML: a suite per area, a test case per case; expected failures and what did not run are skipped.
 
     A report in which nothing was compared has one failing case that says so, because JUnit takes none for success.
     """
     total = report.total()
     root = ElementTree.Element("testsuites", name=f"sparcl_ref.verify {report.dtype}")
     for row in report.rows():
-        skipped = row.expected_failures + row.not_provided
+        skipped = row.expected_failures + row.not_provided + row.outside_range
         counts = {"tests": row.passed + row.failed + skipped, "failures": row.failed, "errors": 0, "skipped": skipped}
         suite = ElementTree.SubElement(root, "testsuite", {"name": row.area, **{k: str(v) for k, v in counts.items()}})
         for outcome in report.outcomes:
@@ -38,8 +38,8 @@ def _add_case(suite: ElementTree.Element, outcome: Outcome) -> None:
     names = {"classname": f"{outcome.area}.{outcome.function.name}", "name": outcome.case.id}
     case = ElementTree.SubElement(suite, "testcase", names)
     message = _NOT_XML.sub("?", outcome.line)
-    if outcome.status == "not provided":
-        ElementTree.SubElement(case, "skipped", message=f"not provided: {message}")
+    if outcome.status in ("not provided", "outside range"):
+        ElementTree.SubElement(case, "skipped", message=f"{outcome.status}: {message}")
     elif outcome.status == "failed" and outcome.reason:
         reason = _NOT_XML.sub("?", outcome.reason)
         ElementTree.SubElement(case, "skipped", message=f"expected to fail ({reason}): {message}")

@@ -11,7 +11,7 @@ from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.difference import Difference
 from sparcl_ref.verify.function import Function
 
-Status = Literal["passed", "failed", "not provided"]
+Status = Literal["passed", "failed", "not provided", "outside range"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,12 @@ class Outcome:
     function: Function
     status: Status
     compared: int = 0  #: numbers that were compared
-    line: str = ""  #: why it failed or is not provided
+    line: str = ""  #: why it failed, is not provided, or is outside the adapter's range
     differences: tuple[Difference, ...] = ()  #: first bad entry of each wrong output; none if the call itself failed
     outputs: Mapping[str, Returned] = field(default_factory=dict, repr=False)  #: what came back, if some is wrong
     causes: tuple[str, ...] = ()  #: known mistakes that give these numbers and those of the function's other cases
     pattern: str = ""  #: what wrong numbers have to do with the right ones, such as a factor
-    reason: str = ""  #: why the adopter expects it to fail
+    reason: str = ""  #: why it is expected to fail, or may
 
     @property
     def area(self) -> str:

@@ -9,89 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from sparcl_ref.assembly import build_network
 from sparcl_ref.config import Config
 from sparcl_ref.draws import Draws
 from sparcl_ref.experiment import build
-from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, load_dataset
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.verify.traces.archive import TraceWriter
+from sparcl_ref.verify.traces.canonical import RUNS, canonical_dataset, canonical_initial, dense_initial
 from sparcl_ref.verify.traces.rules import RuleBook, rule_book
 from sparcl_ref.verify.traces.tensors import Tensor, event_tensors
-
-#: Small, and everything happens in it: 3 tasks of 16 samples in batches of 6; a mask action and a stage of data
-#: removal every second epoch, which leaves 11 samples and so no batch of one; a gradient mask every second step; replay
-#: of fewer samples than asked for, then of all in the buffer but two. Momentum and weight decay are on, so that dead
-#: weights could revive.
-CANONICAL = Config(
-    model="convnet",
-    width=4,
-    epochs=4,
-    delta_k=2,
-    batch_size=6,
-    replay_batch_size=8,
-    buffer_size=10,
-    sparsity=0.7,
-    p_inter=0.05,
-    p_intra=0.03,
-    importance_samples=10,
-    ddr_cutoff=1,
-    dgm_q=0.08,
-    dgm_interval=2,
-    momentum=0.9,
-    weight_decay=1e-3,
-    class_order="random",
-    dtype="float64",
-    engine="numpy",
-    seed=2,
-)
-CANONICAL_CLASSES = 6
-SAMPLES_PER_CLASS = 8
-TEST_SAMPLES_PER_CLASS = 4
-
-
-def canonical_dataset() -> Dataset:
-    """The first handwritten digits of the classes 0 to 5: eight of each to train on, four to test."""
-    digits = load_dataset("digits")
-
-    def first(labels: np.ndarray, count: int) -> np.ndarray:
-        wanted = [np.flatnonzero(labels == label)[:count] for label in range(CANONICAL_CLASSES)]
-        return np.sort(np.concatenate(wanted))
-
-    train, test = first(digits.train_y, SAMPLES_PER_CLASS), first(digits.test_y, TEST_SAMPLES_PER_CLASS)
-    return Dataset.from_arrays(
-        "digits 0-5",
-        train_x=digits.train_x[train],
-        train_y=digits.train_y[train],
-        test_x=digits.test_x[test],
-        test_y=digits.test_y[test],
-    )
-
-
-def dense_initial(config: Config, dataset: Dataset) -> dict[str, np.ndarray]:
-    """The state in which a configuration's network starts, before any mask."""
-    return build_network(config, dataset, named_streams(config.seed)["init"]).state_dict()
-
-
-def canonical_initial() -> dict[str, np.ndarray]:
-    """The canonical run's initial state: as drawn, but one channel is silent, so that selections meet ties.
-
-    What comes out of channel 0 of the second convolution is 0 for ever (its batch-norm gives -1, before a ReLU), and
-    the weights that read it start at 0. Their importance is exactly 0 in every implementation, and the rule for equals
-    decides which of them leave.
-    """
-    values = dense_initial(CANONICAL, canonical_dataset())
-    values["bn2.weight"][0] = 0.0
-    values["bn2.bias"][0] = -1.0
-    values["conv3.weight"][:, 0] = 0.0
-    return values
 
 
 def record(
     path: str | os.PathLike[str],
     config: Config | None = None,
     *,
+    run: str = "derpp",
     dataset: Dataset | None = None,
     initial: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
@@ -108,7 +41,9 @@ def record(
     path : path-like
         Overwritten if it exists.
     config : Config, optional
-        A sparse run of the NumPy engine under the paper's rules; by default `CANONICAL`, on its own data.
+        A sparse run of the NumPy engine under the paper's rules; by default a canonical run on its own data.
+    run : str
+        Which of the canonical runs, by its name in `RUNS`.
     dataset : Dataset, optional
         Instead of the one ``config.dataset`` names.
     initial : mapping of str to ndarray, optional
@@ -117,10 +52,12 @@ def record(
     Raises
     ------
     ValueError
-        If the configuration cannot be recorded, or its selections hang on rounding.
+        If the configuration cannot be recorded, its selections hang on rounding, or there is no such canonical run.
     """
+    if run not in RUNS:
+        raise ValueError(f"there is no canonical run {run!r}, only {', '.join(RUNS)}; name one of them")
     if config is None:
-        config, dataset, initial = CANONICAL, canonical_dataset(), canonical_initial()
+        config, dataset, initial = RUNS[run], canonical_dataset(), canonical_initial(RUNS[run])
     _check_recordable(config)
     dataset = load_dataset(config.dataset) if dataset is None else dataset
     initial = dense_initial(config, dataset) if initial is None else initial

@@ -6,14 +6,20 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from itertools import groupby
 from typing import Any
 
 from sparcl_ref.text import columns
 from sparcl_ref.verify.difference import Difference, shown
+from sparcl_ref.verify.inheritance import inherited
 from sparcl_ref.verify.outcome import Outcome
 
 FORMAT = 1
-_HEADER = ("area", "passed", "failed", "expected failures", "not provided", "compared")
+_HEADER = ("area", "passed", "failed", "expected failures", "not provided", "outside range", "compared")
+#: Failed cases of one function that are told in full.
+IN_FULL = 3
+#: Names of further ones.
+NAMED = 8
 
 
 class Finding(ABC):
@@ -42,6 +48,7 @@ class Row:
     failed: int
     expected_failures: int
     not_provided: int
+    outside_range: int
     compared: int
 
 
@@ -85,20 +92,26 @@ class Report(Finding):
             count = f"{total.failed:,} case{'s' if total.failed > 1 else ''} failed"
             return f"does not conform: {count}, {total.passed:,} passed"
         if not self.compared:
-            provided = any(outcome.status != "not provided" for outcome in self.outcomes)
-            why = "every case that ran is expected to fail" if provided else "no function asked for is provided"
+            ran = any(outcome.status in ("passed", "failed") for outcome in self.outcomes)
+            why = "every case that ran is expected to fail" if ran else "no function asked for is provided"
+            if total.outside_range and not ran:
+                why = "every case is outside the adapter's range, or not provided"
             if total.passed:
                 why = "the outputs of every case that passed are empty"
             return f"nothing was compared: {why} (--list shows the names)"
-        left = f"; {total.not_provided:,} cases not provided" if total.not_provided else ""
+        apart = {"not provided": total.not_provided, "outside its range": total.outside_range}
+        left = "".join(f"; {count:,} cases {what}" for what, count in apart.items() if count)
         return f"conforms in what it provides: {total.passed:,} cases passed, {self.compared:,} numbers compared{left}"
 
     def text(self) -> str:
-        """Counts per area, every failure with its rule and its first bad entry, and the verdict."""
+        """Counts per area, the failures of each function with rule and first bad entry, and the verdict.
+
+        What may only inherit another function's failure is told in a line, and of many failures the first in full.
+        """
         counts = (astuple(row) for row in (*self.rows(), self.total()))
         rows = ((area, *(f"{number:,}" for number in numbers)) for area, *numbers in counts)
         blocks = [f"{self.adapter}, {self.dtype}", columns(_HEADER, rows)]
-        blocks += [format_failure(outcome) for outcome in self.failures]
+        blocks += _failures(self.failures)
         lines = [_expected_line(outcome) for outcome in self.outcomes if outcome.reason]
         lines += [f"remark: {remark}" for remark in self.remarks]
         if lines:
@@ -115,6 +128,7 @@ class Report(Finding):
             "verdict": self.verdict(),
             "areas": [asdict(row) for row in self.rows()],
             "total": asdict(self.total()),
+            "inherited": inherited(self.failures),
             "cases": [_case_record(outcome) for outcome in self.outcomes],
             "remarks": list(self.remarks),
         }
@@ -129,6 +143,7 @@ def _row(area: str, outcomes: Sequence[Outcome]) -> Row:
         failed=len(failed) - expected,
         expected_failures=expected,
         not_provided=sum(outcome.status == "not provided" for outcome in outcomes),
+        outside_range=sum(outcome.status == "outside range" for outcome in outcomes),
         compared=sum(outcome.compared for outcome in outcomes),
     )
 
@@ -169,6 +184,22 @@ def _difference_record(difference: Difference) -> dict[str, Any]:
         "bad": difference.bad,
         "size": difference.size,
     }
+
+
+def _failures(failures: Sequence[Outcome]) -> list[str]:
+    """The failed cases function by function: a few in full, further ones by name, and what is inherited in a line."""
+    origin, blocks = inherited(failures), []
+    for name, group in groupby(failures, key=lambda outcome: outcome.function.name):
+        members = list(group)
+        if name in origin:
+            count = f"{len(members):,} failed case{'s' if members[1:] else ''}"
+            blocks.append(f"FAILED {name} ({members[0].area}): {count}, may only inherit the failure of {origin[name]}")
+            continue
+        blocks += [format_failure(outcome) for outcome in members[:IN_FULL]]
+        if rest := [outcome.case.id.partition("/")[2] for outcome in members[IN_FULL:]]:
+            others = f" and {len(rest) - NAMED:,} more" if rest[NAMED:] else ""
+            blocks.append(f"FAILED {name}, further cases: {', '.join(rest[:NAMED])}{others}")
+    return blocks
 
 
 def format_failure(outcome: Outcome) -> str:

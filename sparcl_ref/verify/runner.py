@@ -22,7 +22,7 @@ from sparcl_ref.verify.worker import Answer, Request, attempt
 
 #: Seconds for one call; compiling on the first call included.
 TIMEOUT = 60.0
-#: Seconds for starting a process and importing an adapter and its framework.
+#: Seconds for importing an adapter and its framework.
 LOAD_TIMEOUT = 120.0
 #: After so many stops in one function its remaining cases do not run.
 PATIENCE = 3
@@ -71,6 +71,8 @@ def run_case(case: Case, function: Function, interface: Interface, caller: Calle
     came = caller(Request(function.name, names, sizes, in_dtype(arguments, dtype)))
     if came.not_provided:
         return Outcome(case, function, "not provided", line=came.not_provided)
+    if came.outside:
+        return Outcome(case, function, "outside range", line=came.outside)
     if came.error:
         return Outcome(case, function, "failed", line=came.error)
     return judge(case, function, came.outputs, dtype=dtype)
@@ -96,7 +98,7 @@ def run_in_child(
     known : list of str
         Names of the protocol's functions.
     timeout, load_timeout : float
-        Seconds for one call, and for starting and importing.
+        Seconds for one call, and for importing the adapter.
 
     Raises
     ------
@@ -145,6 +147,7 @@ def run_in_process(
 
 
 def expecting(outcome: Outcome, reasons: Mapping[str, str]) -> Outcome:
-    """The outcome with the adopter's reason to expect a failure, if there is one."""
-    reason = reasons.get(outcome.case.id, "")
+    """The outcome with a reason to expect its failure, if there is one: the adopter's, or the case's own."""
+    optional = outcome.case.optional if outcome.status == "failed" else ""
+    reason = reasons.get(outcome.case.id, optional)
     return dataclasses.replace(outcome, reason=reason) if reason else outcome

@@ -26,7 +26,9 @@ MEMORY = 5
 OWN_PASS = "extra"
 
 
-def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None) -> TraceReport:
+def check(
+    mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None = None, *, run: str = "derpp"
+) -> TraceReport:
     """Compare a trace with the reference.
 
     Parameters
@@ -34,7 +36,9 @@ def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None
     mine : path-like
         Any .npz file whose members have the names of a trace; it may hold only some of them.
     reference : path-like, optional
-        What `record` wrote; by default the canonical run, recorded now into a temporary file.
+        What `record` wrote; by default a canonical run, recorded now into a temporary file.
+    run : str
+        Which of the canonical runs, by its name in `traces.canonical.RUNS`.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def check(mine: str | os.PathLike[str], reference: str | os.PathLike[str] | None
 
         TraceReader(mine).close()  # before the work of recording
         with tempfile.TemporaryDirectory() as folder:
-            return check(mine, record(Path(folder) / "reference.npz"))
+            return check(mine, record(Path(folder) / "reference.npz", run=run))
     with TraceReader(mine) as got, TraceReader(reference) as expected:
         return _Check(got, expected).run()
 

@@ -1,6 +1,7 @@
 """The child process in which an adapter runs: it answers calls until its parent hangs up, or dies trying.
 
-It first sends `Loaded`, then an `Answer` to each `Request`. A process that does not answer is the parent's to stop.
+It first sends `STARTED`, before it imports the adapter, then `Loaded`, then an `Answer` to each `Request`. A process
+that does not answer is the parent's to stop.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparcl_ref.processes import end_with_parent
-from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter
+from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter, is_outside
 from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
 
+#: What the parent hears as soon as Python runs.
+STARTED = "started"
 #: Entries beyond the expected number that are still sent back, so that a report can show them.
 SPARE_ENTRIES = 1000
 
@@ -38,6 +41,7 @@ class Answer:
     outputs: dict[str, Returned] = field(default_factory=dict)
     error: str = ""  #: the exception in a line; empty if there was none
     not_provided: str = ""  #: why the adapter does not provide it; empty if it does
+    outside: str = ""  #: why the call is outside the adapter's range; empty if it is not
 
 
 class Request(NamedTuple):
@@ -57,7 +61,8 @@ def attempt(adapter: Any, request: Request, path: Path | None = None) -> Answer:
     except NotProvidedError as error:
         return Answer(not_provided=shown(str(error)))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an adapter are its failures, too
-        return Answer(error=describe_error(error, path))
+        said = describe_error(error, path)
+        return Answer(outside=said) if is_outside(error) else Answer(error=said)
     return Answer({name: _worth_sending(value, request.sizes.get(name, 0)) for name, value in outputs.items()})
 
 
@@ -76,6 +81,7 @@ def serve(connection: Connection, adapter: str, known: list[str]) -> None:
     # The report goes to stdout; what an adapter prints must not get into it.
     os.dup2(2, 1)
     sys.stdout = sys.stderr
+    connection.send(STARTED)
     try:
         module = load(adapter)
     except AdapterError as error:

@@ -168,7 +168,7 @@ def dataset(shape: tuple[int, int, int]) -> Dataset:
     rng = np.random.default_rng(0)
     labels = np.arange(160) % 4
     images = rng.integers(0, 256, (160, *shape), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=images[:4], test_y=labels[:4])
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=images[:4], test_y=labels[:4])
 
 
 def trainer_before_its_second_step(config: Config, data: Dataset) -> Trainer:

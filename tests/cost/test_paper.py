@@ -130,6 +130,15 @@ def test_memory(settings, megabytes, with_dense_rest):
     assert round(paper.memory_bytes(RESNET, config, dense_rest=True) / 1e6, 1) == with_dense_rest
 
 
+@pytest.mark.parametrize(("sparsity", "share"), [(None, 2), (0.5, 0.5 + 0.4)])
+def test_memory_without_convolutions_is_that_of_the_linear_layers(sparsity, share):
+    spec = describe_model("mlp", input_shape=(1, 8, 8), classes=10, width=16)
+    numbers = 64 * 16 + 16 + 16 * 16 + 16 + 16 * 10 + 10
+    config = Config(model="mlp", sparsity=sparsity, batch_size=32)
+    # Outputs of 16, 16 and 10 features, forward and backward, and the living weights and formed gradients.
+    assert paper.memory_bytes(spec, config) == round(4 * (2 * (16 + 16 + 10) * 32 + share * numbers))
+
+
 @given(own.run_configs(), own.task_sizes())
 def test_sparsity_scales_only_prunable_layers(config, task_sizes):
     spec = describe_model("convnet", input_shape=(1, 8, 8), classes=4, width=6)

@@ -145,7 +145,7 @@ def dataset(sizes: list[int], seed: int = 0) -> Dataset:
     images = rng.integers(0, 256, (len(labels), 1, 4, 4), dtype=np.uint8)
     test_y = np.arange(2 * len(sizes))
     test_x = rng.integers(0, 256, (len(test_y), 1, 4, 4), dtype=np.uint8)
-    return Dataset.from_arrays("noise", train_x=images, train_y=labels, test_x=test_x, test_y=test_y)
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=test_x, test_y=test_y)
 
 
 @settings(max_examples=25)
@@ -165,6 +165,23 @@ def dataset(sizes: list[int], seed: int = 0) -> Dataset:
     ),
     [20, 25],
 )  # fmt: skip
+# Removals truncated stage by stage: of 20 samples 9 are to go, 4 after each of two stages, of 25 samples 11, 5 each.
+@example(
+    Config(
+        model="mlp",
+        width=5,
+        sparsity=0.5,
+        epochs=6,
+        delta_k=2,
+        batch_size=5,
+        buffer_size=9,
+        lr=1e-3,
+        mix="ddr_sizes=released,ddr_keep=released,drop_last=released,ddr_score=released",
+        ddr_rho=0.45,
+        ddr_cutoff=2,
+    ),
+    [20, 25],
+)
 def test_predicted_equals_recorded(config, sizes):
     # A task that data removal leaves smaller than a batch has no step to take once partial batches are dropped.
     assume(not config.rules.drop_last or min(epoch_sizes(min(sizes), config)) >= config.batch_size)
@@ -210,6 +227,8 @@ def test_published_data_fraction():
     assert sizes[::5] == [10_000, 9250, 8500, 7750, *[7000] * 6]
     assert sum(sizes) == 50 * 7750
     assert epoch_sizes(10_000, dataclasses.replace(config, ddr=False)) == [10_000] * 50
+    released = dataclasses.replace(config, profile="released", epochs=6, delta_k=2, ddr_cutoff=2)
+    assert epoch_sizes(64, released) == [64, 64, 55, 55, 46, 46]
     assert epoch_sizes(10_000, dataclasses.replace(config, sparsity=None)) == [10_000] * 50
 
 

@@ -36,9 +36,7 @@ def dataset() -> Dataset:
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(6), 12)
     images = rng.integers(0, 256, size=(72, 1, 8, 8), dtype=np.uint8)
-    return Dataset.from_arrays(
-        "noise", train_x=images, train_y=labels, test_x=images[::3].copy(), test_y=labels[::3].copy()
-    )
+    return Dataset(name="noise", train_x=images, train_y=labels, test_x=images[::3].copy(), test_y=labels[::3].copy())
 
 
 def test_a_run_of_three_tasks_is_the_reference_run(dataset):

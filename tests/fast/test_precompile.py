@@ -32,7 +32,7 @@ def compiled() -> dict[str, int]:
 def images() -> Dataset:
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (40, 1, 8, 8), dtype=np.uint8), np.arange(40) % 4
-    return Dataset.from_arrays("small", train_x=x, train_y=y, test_x=x[:8], test_y=y[:8])
+    return Dataset(name="small", train_x=x, train_y=y, test_x=x[:8], test_y=y[:8])
 
 
 @pytest.mark.slow

@@ -41,9 +41,42 @@ def test_same_bits_as_the_reference_optimiser(settings, dtype):
         assert not np.signbit(got[got == 0]).any()
 
 
+SETTINGS = [{}, {"momentum": 0.9}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}, {"weight_decay": 0.1}]
+
+
+@given(strategies.shapes(), strategies.dtypes(), st.sampled_from(SETTINGS), st.booleans(), strategies.generators())
+def test_dead_weights_collect_nothing_and_weights_without_a_gradient_go_on(shape, dtype, settings, packed, rng):
+    parameters, value = [], rng.standard_normal(shape).astype(dtype)
+    alive, moving = rng.random(shape) < 0.6, rng.random(shape) < 0.6
+    gradients = rng.standard_normal((3, *shape)).astype(dtype)
+    for kind in (optimizers.SGD, fast.CompiledSGD):
+        parameter = Parameter("w", value.copy())
+        parameter.set_mask(alive)
+        parameter.set_grad_mask(alive & moving)
+        parameters.append(parameter)
+        packing, optimizer = Packing(parameter), kind([parameter], **settings)
+        for gradient in gradients:
+            if packed and kind is fast.CompiledSGD:
+                packing.start()
+                packing.current.values[...] = gradient[alive & moving]
+            elif packed:
+                parameter.grad = np.where(alive & moving, gradient, 0).astype(dtype)
+            else:  # as somebody may write it: also where nothing lives
+                parameter.grad = gradient.copy()
+            optimizer.step(0.1)
+    expected, got = parameters
+    np.testing.assert_array_equal(got.value, expected.value)
+    for slot, array in expected.slots.items():
+        np.testing.assert_array_equal(got.slots[slot], array)
+        assert_positive_zero(got.slots[slot], call=slot, where=~alive)
+    assert_positive_zero(got.value, call="value", where=~alive)
+    if packed and settings.get("weight_decay") and (alive & ~moving).any():
+        assert (got.value != value)[alive & ~moving].all()
+
+
 @given(strategies.shapes(), strategies.dtypes(), st.integers(0, 3), strategies.generators())
 def test_frozen_entries_stay_to_the_bit_and_the_rest_descends(shape, dtype, which, rng):
-    settings = ({}, {"momentum": 0.9}, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.1}, {"weight_decay": 0.1})
+    settings = SETTINGS
     momentum, decay = settings[which].get("momentum", 0.0), settings[which].get("weight_decay", 0.0)
     parameter = Parameter("w", rng.standard_normal(shape).astype(dtype))
     mask = rng.random(shape) < 0.7

@@ -177,3 +177,24 @@ def test_wrong_arguments() -> None:
             BatchNorm2d(3, momentum=momentum)
     with pytest.raises(TypeError, match=r"^BatchNorm2d\(3\): dtype must be float32 or float64"):
         BatchNorm2d(3, dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "least"),
+    [
+        (BatchNorm1d(3), (3,), 2),
+        (BatchNorm1d(3), (3, 1), 2),
+        (BatchNorm1d(3), (3, 2), 1),
+        (BatchNorm1d(1), (1, 2), 1),
+        (BatchNorm1d(1), (1,), 2),
+        (BatchNorm2d(3), (3, 1, 1), 2),
+        (BatchNorm2d(3), (3, 2, 1), 1),
+        (BatchNorm2d(1), (1, 1, 3), 1),
+    ],
+)
+def test_the_least_batch_has_two_values_per_channel(layer, shape, least: int) -> None:
+    assert layer.least_samples(shape) == least
+    layer.forward(np.ones((least, *shape), np.float32), mode="train")
+    if least > 1:
+        with pytest.raises(ValueError, match="more than one value per channel"):
+            layer.forward(np.ones((least - 1, *shape), np.float32), mode="train")

@@ -113,6 +113,14 @@ def test_a_layer_need_not_say_what_it_costs() -> None:
 
 
 @every_layer
+def test_the_least_batch_that_a_layer_states_is_enough(case: Case) -> None:
+    layer, shape = case.layer(), case.shape[1:]
+    least = layer.least_samples(shape)
+    assert least == (2 if case.name == "batchnorm-features" else 1)
+    layer.forward(np.ones((least, *shape)), mode="train")
+
+
+@every_layer
 @every_mode
 def test_float32_agrees_with_float64(case: Case, mode: str) -> None:
     double, single = case.layer(), case.layer(np.float32)

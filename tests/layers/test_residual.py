@@ -36,6 +36,15 @@ def test_derivatives(with_shortcut: bool) -> None:
     check_derivatives(layer, x, dy)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_nan_of_either_branch_comes_out_as_nan(dtype: type) -> None:
+    x = np.array([[np.nan, 1.0, -1.0, np.inf]], dtype=dtype)
+    for layer in (Residual(Sequential([])), Residual(Sequential([]), Flatten()), Residual(Flatten(), Sequential([]))):
+        y = layer.forward(x, mode="train")
+        np.testing.assert_array_equal(y, torch.relu(torch.tensor(x + x)).numpy())
+        assert np.isnan(y[0, 0])
+
+
 def test_names_are_those_of_the_body_and_shortcut() -> None:
     body = Sequential({"conv1": Conv2d(2, 3, 3, padding=1, bias=False)})
     layer = Residual(body, Sequential([Conv2d(2, 3, 1, bias=False)]))

@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.mutation.designed import designed_mistakes, equivalent_changes
-from tests.mutation.mechanical import changed_source, mechanical_changes
+from tests.mutation.mechanical import changed_sources, mechanical_changes
 from tests.mutation.report import document, survivors, table
 from tests.mutation.runner import Change, running
 from tests.mutation.suites import SCOPE, stages
@@ -64,7 +64,10 @@ def drawn_changes(number: str, seed: int, only: str, match: str) -> list[Change]
     random.Random(seed).shuffle(found)
     if number != "all":
         found = found[: int(number)]
-    return [Change(c.name, c.path, changed_source(sources[c.path], c.index), "mechanical") for c in found]
+    texts = {
+        path: changed_sources(source, {c.index for c in found if c.path == path}) for path, source in sources.items()
+    }
+    return [Change(c.name, c.path, texts[c.path][c.index], "mechanical") for c in found]
 
 
 def scope() -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 SWAPS: dict[type, tuple[type, ...]] = {
@@ -82,10 +82,18 @@ def mechanical_changes(path: str, source: str) -> list[Mechanical]:
 
 def changed_source(source: str, index: int) -> str:
     """The file with one of its changes made; comments and layout are lost."""
+    return changed_sources(source, [index])[index]
+
+
+def changed_sources(source: str, wanted: Collection[int]) -> dict[int, str]:
+    """The file with each of the wanted changes made alone, by its index, in one walk through all of them."""
+    found = {}
     for number, (tree, *_) in enumerate(_each(ast.parse(source))):
-        if number == index:
-            return ast.unparse(ast.fix_missing_locations(tree))
-    raise IndexError(f"there is no change number {index}")
+        if number in wanted:
+            found[number] = ast.unparse(ast.fix_missing_locations(tree))
+    if missing := set(wanted) - found.keys():
+        raise IndexError(f"there is no change number {min(missing)}")
+    return found
 
 
 def _each(tree: ast.Module) -> Iterator[tuple[ast.Module, str, str, str]]:

@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparcl_ref.report import aggregate, check_writable, drawing_problem, load_masks, load_summary, write, write_run
+from sparcl_ref import durable
+from sparcl_ref.report import (
+    aggregate,
+    check_writable,
+    drawing_problem,
+    files_of_run,
+    load_masks,
+    load_summary,
+    write,
+    write_run,
+)
 from sparcl_ref.report.figures import illustrations
 from sparcl_ref.report.figures.illustrations import Illustration, Picture, Sketch
 from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
@@ -122,30 +132,25 @@ def test_files_have_the_usual_permissions(tmp_path, run):
     assert (tmp_path / "run" / "figures" / f"{NAMES[0]}.png").stat().st_mode & 0o777 == 0o644
 
 
-class Failing:
-    """Calls a function, but fails for the path of one file."""
+def failing(kind: str, name: str, error: BaseException):
+    """`durable.step`, but for one step of one file."""
 
-    def __init__(self, function, name: str, error: BaseException):
-        self.function, self.name, self.error = function, name, error
+    def step(what: str, path: Path, action):
+        if (what, path.name) == (kind, name):
+            raise error
+        return action()
 
-    def __call__(self, *args, **kwargs):
-        if any(Path(each).name.removeprefix(".partial-") == self.name for each in args if isinstance(each, str | Path)):
-            raise self.error
-        return self.function(*args, **kwargs)
+    return step
 
 
 FULL = OSError(28, "No space left on device")
 
 
 @pytest.mark.parametrize("name", ["summary.json", "metrics.csv", "masks.npz"])
-@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+@pytest.mark.parametrize("step", ["write", "fsync", "rename"])
 @pytest.mark.usefixtures("quick")
 def test_data_that_cannot_be_written_are_named_when_all_else_is_there(tmp_path, run, monkeypatch, name, step):
-    if step == "replace":
-        monkeypatch.setattr(write.os, "replace", Failing(os.replace, name, FULL))
-    else:
-        original = Path.write_bytes
-        monkeypatch.setattr(Path, step, lambda self, data: Failing(original, name, FULL)(self, data))
+    monkeypatch.setattr(durable, "step", failing(step, name, FULL))
     with pytest.raises(OSError, match=f"cannot write {name} .No space left on device. to .*; everything else is there"):
         write_run(tmp_path, *run)
     assert set(tree(tmp_path)) == ALL - {name}
@@ -155,7 +160,7 @@ def test_data_that_cannot_be_written_are_named_when_all_else_is_there(tmp_path, 
 def test_data_that_cannot_be_replaced_stay_and_nothing_half_written_is_left(tmp_path, run, monkeypatch):
     summary, epochs, masks = run
     write_run(tmp_path, summary, epochs, masks)
-    monkeypatch.setattr(write.os, "replace", Failing(os.replace, "summary.json", PermissionError(13, "denied")))
+    monkeypatch.setattr(durable, "step", failing("rename", "summary.json", PermissionError(13, "denied")))
     with pytest.raises(OSError, match=r"cannot write summary\.json .denied."):
         write_run(tmp_path, {**summary, "command": "again"}, epochs, masks)
     assert load_summary(tmp_path / "summary.json") == summary
@@ -231,11 +236,12 @@ def test_costs_that_nobody_knows_are_written_too(tmp_path):
 
 @pytest.mark.usefixtures("quick")
 def test_an_interruption_between_files_leaves_whole_ones(tmp_path, run, monkeypatch):
-    monkeypatch.setattr(write.os, "replace", Failing(os.replace, "metrics.csv", KeyboardInterrupt()))
+    monkeypatch.setattr(durable, "step", failing("rename", "summary.json", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         write_run(tmp_path, *run)
-    assert set(tree(tmp_path)) == {"summary.json"}
-    assert load_summary(tmp_path / "summary.json") == run[0]
+    # The summary last: where it is, the others are.
+    assert set(tree(tmp_path)) == {"metrics.csv", "masks.npz"}
+    assert set(load_masks(tmp_path / "masks.npz")) == set(run[2])
 
 
 @pytest.mark.usefixtures("quick")
@@ -306,3 +312,13 @@ def test_the_public_names_are_there():
 
     assert all(hasattr(report, name) for name in report.__all__)
     assert aggregate is report.aggregate
+
+
+def test_only_files_that_are_there_are_named(tmp_path):
+    assert files_of_run(tmp_path) == []
+    summary, epochs, _ = example.run(seeds=1)
+    write_run(tmp_path, summary, epochs, {})
+    assert files_of_run(tmp_path) == ["report.html", "summary.json", "metrics.csv", "figures"]
+    (tmp_path / "report.html").unlink()
+    (tmp_path / "masks.npz").write_bytes(b"masks")
+    assert files_of_run(tmp_path) == ["summary.json", "metrics.csv", "masks.npz", "figures"]

@@ -146,6 +146,16 @@ def test_statistics_of_a_stage_by_replaying_each_samples_history(samples, steps)
     assert statistics.last_correct.tolist() == [bool(h) and h[-1] for h in history]
     flips = [sum(a and not b for a, b in itertools.pairwise(h)) for h in history]
     assert statistics.flips.tolist() == flips
+    assert statistics.presented.tolist() == [bool(h) for h in history]
+
+
+@pytest.mark.parametrize("times", [300, 70_000])
+def test_counts_beyond_8_and_16_bits(times) -> None:
+    one, first = StageStatistics(1), np.array([0])
+    for right in (np.array([True]), np.array([False])) * times:
+        one.add(first, right)
+    assert (one.wrong.tolist(), one.flips.tolist()) == ([times], [times])
+    assert one.wrong.dtype == one.flips.dtype == np.int64
 
 
 def test_statistics_state_round_trip() -> None:

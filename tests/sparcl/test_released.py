@@ -15,12 +15,14 @@ from sparcl_ref.sparcl.released import (
     frozen_zeros,
     grow_by_value,
     grow_count_by_value,
+    keep_with_unpresented,
     last_gradient_importance,
     magnitude_initial_mask,
     percentile_gradient_mask,
     percentile_threshold,
     released_tdm_actions,
     shrink_above_percentile,
+    truncated_ddr_sizes,
 )
 from sparcl_ref.sparcl.tdm import Action
 from tests import strategies as own
@@ -62,9 +64,12 @@ def test_scores_without_a_rank_are_refused(wild) -> None:
 # --- rules 1, 3, 4, 5, 6: masks ---------------------------------------------------------------------------------------
 
 
-@given(own.shapes(), own.seeds(), own.sparsities())
+@given(own.shapes(), own.seeds(), st.floats(0.0, 1.0) | st.sampled_from([0.0, 0.998, 0.9989999, 0.999, 0.9995, 1.0]))
 def test_initial_mask_is_above_the_percentile_of_the_magnitude(shape, seed, s) -> None:
     weight = np.random.default_rng(seed).standard_normal(shape)
+    if s == 0 or s >= 0.999:
+        assert magnitude_initial_mask(weight, s).tolist() == np.full(shape, s == 0).tolist()
+        return
     threshold = interpolated(np.abs(weight), s)
     mask = magnitude_initial_mask(weight, s)
     assert (mask.shape, mask.dtype) == (shape, bool)
@@ -75,7 +80,7 @@ def test_initial_mask_is_above_the_percentile_of_the_magnitude(shape, seed, s) -
 def test_comparison_with_the_threshold_is_strict() -> None:
     weight = np.array([-1.0, 2.0, -3.0, 4.0, 5.0])
     assert magnitude_initial_mask(weight, 0.5).tolist() == [False, False, False, True, True]
-    assert magnitude_initial_mask(np.ones(4), 0).tolist() == [False] * 4  # ties at the threshold die together
+    assert magnitude_initial_mask(np.ones(4), "0.1").tolist() == [False] * 4  # ties at the threshold die together
     assert shrink_above_percentile(weight, np.abs(weight), 0.5).tolist() == [False, False, False, True, True]
 
 
@@ -135,6 +140,18 @@ def test_growth_adds_zeros_to_everything_that_is_not_zero(shape, rng, target) ->
     assert joined == max(0, int(zeros - target * weight.size))
 
 
+def test_without_growth_what_the_percentile_left_is_all_that_lives() -> None:
+    weight = np.array([0.0] * 7 + [1, 2, 3])
+    alive = shrink_above_percentile(weight, np.abs(weight), 0.5)
+    for p_intra, living in (("0.01", 5), (0, 3)):
+        actions = released_tdm_actions(2, 6, epochs=50, sparsity=0.5, p_intra=p_intra)
+        mask = alive
+        for action in actions:
+            if action.kind == "expand":
+                mask = grow_by_value(weight * alive, action.sparsity, np.random.default_rng(0))
+        assert np.count_nonzero(mask) == living, p_intra
+
+
 def test_growth_can_be_given() -> None:
     weight = np.array([[1.0, 0.0], [0.0, 0.0]])
     assert grow_by_value(weight, 0.5, np.array([3])).tolist() == [[True, False], [False, True]]
@@ -192,11 +209,46 @@ def test_the_released_run_by_hand() -> None:
     assert [action.kind for action in events[46]] == ["shrink"]
 
 
-def test_targets_are_limited_and_a_dense_network_is_left_alone() -> None:
+def test_targets_below_zero_are_zero_and_a_dense_network_is_left_alone() -> None:
     assert released_tdm_actions(1, 1, epochs=4, sparsity=0.005, delta_k=2)[1] == Action("expand", Fraction(0))
-    shrink = released_tdm_actions(1, 3, epochs=6, sparsity=0.99, delta_k=2, p_intra=0.05)[0]
-    assert shrink == Action("shrink", Fraction(1))
     assert released_tdm_actions(1, 1, epochs=4, sparsity=0, delta_k=2) == ()
+    assert released_tdm_actions(1, 3, epochs=9, sparsity=0, delta_k=2, p_intra=2) == ()
+
+
+@given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 100), st.integers(0, 30), st.integers(0, 30), st.data())
+def test_schedule_is_a_table_of_two_bounds(delta_k, epochs, s, inter, intra, data) -> None:
+    """The published table, in hundredths: bounds to prune to and to grow to, and three spans of epochs."""
+    epoch = data.draw(st.integers(1, epochs))
+    now = epoch - 1
+    if now < delta_k:
+        prune, grow = s, max(0, s - inter)
+    elif now < epochs - delta_k:
+        prune, grow = s + intra, s
+    else:
+        prune, grow = s, s
+    settings = {"sparsity": s / 100, "p_inter": inter / 100, "p_intra": intra / 100, "delta_k": delta_k}
+    if s and s + intra > 100 and delta_k < epochs - delta_k:
+        with pytest.raises(ValueError, match=r"sparsity \+ p_intra, which must not exceed 1, got .*; lower"):
+            released_tdm_actions(2, epoch, epochs=epochs, **settings)
+        return
+    due = [] if s == 0 or now % delta_k else [("shrink", prune)] + [("expand", grow)] * (grow != prune)
+    got = released_tdm_actions(2, epoch, epochs=epochs, **settings)
+    assert [(action.kind, 100 * action.sparsity) for action in got] == due
+
+
+def test_where_both_bounds_are_equal_nothing_grows() -> None:
+    settings = {"epochs": 50, "sparsity": 0.75}
+    for task in (1, 2):
+        assert released_tdm_actions(task, 1, p_inter=0, **settings) == (Action("shrink", Fraction(3, 4)),)
+        assert released_tdm_actions(task, 6, p_intra=0, **settings) == (Action("shrink", Fraction(3, 4)),)
+
+
+def test_a_percentile_above_100_is_refused_where_it_would_be_asked_for() -> None:
+    high = {"sparsity": 0.995, "p_intra": 0.02}
+    with pytest.raises(ValueError, match=r"must not exceed 1, got 0\.995 \+ 0\.02; lower one of them"):
+        released_tdm_actions(1, 1, epochs=50, **high)
+    assert released_tdm_actions(1, 6, epochs=10, **high) == (Action("shrink", Fraction("0.995")),)  # no exchange at all
+    assert released_tdm_actions(1, 6, epochs=50, sparsity=0.98, p_intra=0.02)[0] == Action("shrink", Fraction(1))
 
 
 @pytest.mark.parametrize(("task", "epoch", "delta_k"), [(0, 1, 5), (1, 0, 5), (1, 1, 0)])
@@ -213,14 +265,65 @@ def test_a_sample_that_was_never_right_counts_as_hardest() -> None:
     assert scores.tolist() == [0, 3, 50, 1]
 
 
-@pytest.mark.parametrize(("zeros", "n", "frozen"), [(1, 10, True), (1, 11, False), (0, 10, False), (8, 8, True)])
-def test_a_tenth_of_zeros_freezes_them(zeros, n, frozen) -> None:
+@given(st.integers(1, 10000), st.data())
+def test_zeros_are_frozen_where_the_published_test_says_so(n, data) -> None:
+    near = st.integers(max(0, n // 10 - 2), min(n, n // 10 + 2))
+    zeros = data.draw(near | st.integers(0, n))
     value = np.ones(n)
     value[:zeros] = 0
     mask = frozen_zeros(value)
-    assert (mask is not None) == frozen
-    if frozen:
+    assert (mask is None) == (1 - (n - zeros) * 1.0 / n < 0.1)
+    if mask is not None:
         np.testing.assert_array_equal(mask, value != 0)
+
+
+@pytest.mark.parametrize("n", [10 * k for k in range(1, 31)])
+def test_exactly_a_tenth_of_zeros_freezes_nothing(n) -> None:
+    value = np.ones(n)
+    value[: n // 10] = 0
+    assert frozen_zeros(value) is None
+    value[n // 10] = 0
+    assert np.count_nonzero(frozen_zeros(value)) == n - n // 10 - 1
+
+
+# --- rule 7: what is removed ------------------------------------------------------------------------------------------
+
+
+def test_removals_are_truncated_stage_by_stage() -> None:
+    assert truncated_ddr_sizes(64, rho=0.3, cutoff=2) == [64, 55, 46]
+    assert truncated_ddr_sizes(10000) == [10000, 9250, 8500, 7750, 7000]
+
+
+@given(st.integers(0, 5000), st.integers(0, 100), st.integers(1, 12))
+def test_each_stage_removes_the_truncated_share(samples, hundredths, cutoff) -> None:
+    to_go = math.floor(Fraction(hundredths, 100) * samples + Fraction(1, 2))
+    each = int(to_go / cutoff)
+    sizes = truncated_ddr_sizes(samples, rho=hundredths / 100, cutoff=cutoff)
+    assert sizes == [samples - stage * each for stage in range(cutoff + 1)]
+
+
+@pytest.mark.parametrize(("settings", "message"), [({"rho": 1.1}, "rho must lie in 0..1"), ({"cutoff": 0}, "cutoff")])
+def test_removals_are_checked(settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        truncated_ddr_sizes(10, **settings)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40), st.data())
+def test_only_the_presented_go(samples, data) -> None:
+    keep = data.draw(st.integers(0, len(samples)))
+    order = sorted((score, position) for position, (score, presented) in enumerate(samples) if presented)
+    gone = [position for _, position in order][: len(samples) - keep]
+    scores, presented = (np.array(column) for column in zip(*samples, strict=True)) if samples else ([], [])
+    kept = keep_with_unpresented(np.array(scores, dtype=np.int64), np.array(presented, dtype=bool), keep)
+    assert kept.tolist() == [position for position in range(len(samples)) if position not in gone]
+
+
+def test_what_was_never_presented_stays_even_if_fewer_go() -> None:
+    scores, presented = np.array([0, 0, 3, 1]), np.array([False, True, True, False])
+    assert keep_with_unpresented(scores, presented, 3).tolist() == [0, 2, 3]
+    assert keep_with_unpresented(scores, presented, 0).tolist() == [0, 3]
+    with pytest.raises(ValueError, match=r"cannot keep 5 of 4 samples"):
+        keep_with_unpresented(scores, presented, 5)
 
 
 @given(st.integers(1, 30))

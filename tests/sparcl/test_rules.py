@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from sparcl_ref.config import Config
+from sparcl_ref.models import build_model
 from sparcl_ref.sparcl import decisions, released, structured
 from sparcl_ref.sparcl.rules import PAPER, PROFILES, RELEASED, Rules, mixed_rules, rules_table
 from tests import tiny
@@ -152,12 +154,49 @@ def test_a_released_run_removes_what_was_least_forgotten() -> None:
     assert subject.end_stage(2, everything, 4).tolist() == [0, 1, 3]
 
 
+def test_a_released_stage_removes_the_truncated_number_and_nothing_unseen() -> None:
+    subject = regime(profile="released", ddr_cutoff=2, ddr_rho=0.3)  # 19.2 are 19 to go: 9 after each stage
+    remaining = np.arange(64)
+    subject.begin_task(64)
+    seen = remaining[1:]
+    subject.count(remaining, seen, np.ones(63, dtype=bool))  # all right: the lowest go first
+    remaining = subject.end_stage(2, remaining, 64)
+    assert remaining.tolist() == [0, *range(10, 64)]
+    subject.count(remaining, remaining[:-1], np.arange(54) >= 5)
+    remaining = subject.end_stage(4, remaining, 64)
+    assert len(remaining) == 46
+    assert {0, 10, 11, 12, 13, 63} <= set(remaining.tolist())  # never right, and never seen
+    # Fewer were seen than ought to go.
+    few = regime(profile="released", ddr_cutoff=1, ddr_rho=0.5)
+    few.begin_task(8)
+    few.count(np.arange(8), np.array([3, 6]), np.ones(2, dtype=bool))
+    assert few.end_stage(2, np.arange(8), 8).tolist() == [0, 1, 2, 4, 5, 7]
+
+
+def test_gradients_of_parameters_with_frozen_zeros_are_masked_too() -> None:
+    net = tiny.network(batchnorm=True)
+    scale = dict(net.named_parameters())["bn2.weight"]
+    scale.value[...] = [1.0, 0.0, 2.0]
+    subject = regime(net=net, profile="released", dgm_q=0.1)
+    assert scale.mask.tolist() == [True, False, True]
+    subject.before_step(1, 1, 0, no_probe)
+    step = observation(subject, 4)
+    index = [parameter.name for parameter in net.parameters()].index("bn2.weight")
+    step.current_grads[index][...], step.replay_grads[index][...] = [3.0, 0.0, -1.0], [-1.0, 0.0, 0.5]
+    scale.grad[...] = [2.0, 0.0, -0.5]
+    assert subject.after_backward(0, step)
+    assert scale.grad_mask.tolist() == [True, False, False]  # the 60th percentile of 0, .5 and 2 is 0.8
+    assert scale.grad.tolist() == [2.0, 0.0, 0.0]
+    subject.before_epoch(1, 2, no_probe)
+    assert scale.grad_mask is None
+
+
 # --- the regime with structured sparsity ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("structure", structured.STRUCTURES)
 def test_structured_masks_follow_their_own_rules_without_a_probe(structure) -> None:
-    shrink, grow = structured.STRUCTURES[structure]
+    shrink, grow, _ = structured.STRUCTURES[structure]
     net = tiny.stack([3, 8, 12, 8, 4])
     dense = {parameter.name: parameter.value.copy() for parameter in net.parameters()}
     subject = regime(net=net, structure=structure, sparsity=0.6, p_intra=0.1, p_inter=0.3)
@@ -175,6 +214,52 @@ def test_structured_masks_follow_their_own_rules_without_a_probe(structure) -> N
     if grow is None:
         for parameter, weight in zip(subject.parameters, weights, strict=True):
             np.testing.assert_array_equal(parameter.mask, shrink(weight, "0.7"))
+
+
+@pytest.mark.parametrize("structure", structured.STRUCTURES)
+@pytest.mark.parametrize(("sparsity", "alive"), [(0, True), (0.999, False)])
+def test_structured_runs_start_dense_at_0_and_empty_at_999(structure, sparsity, alive) -> None:
+    net = tiny.stack([3, 8, 12, 8, 4])
+    for parameter in regime(net=net, structure=structure, sparsity=sparsity, policy="static").parameters:
+        assert np.all(parameter.mask == alive)
+
+
+@pytest.mark.parametrize("profile", ["paper", "released"])
+@pytest.mark.parametrize("structure", ["irregular", *structured.STRUCTURES])
+def test_dead_filters_silence_the_batch_norm_behind_them(structure, profile) -> None:
+    net = build_model("resnet18", input_shape=(1, 8, 8), classes=4, width=8, rng=np.random.default_rng(0))
+    before = {name: parameter.value.copy() for name, parameter in net.named_parameters()}
+    subject = regime(net=net, structure=structure, profile=profile, sparsity=0.5)
+    after = dict(net.named_parameters())
+    behind = {}
+    for stage, block, number in itertools.product((1, 2, 3, 4), (0, 1), (1, 2)):
+        # As the published code finds them: by the name of the convolution.
+        behind[f"layer{stage}.{block}.bn{number}"] = f"layer{stage}.{block}.conv{number}.weight"
+    assert sorted(behind.values()) == sorted(parameter.name for parameter in subject.parameters)
+    for name, parameter in after.items():
+        conv = behind.get(name.rpartition(".")[0])
+        dead = np.zeros(len(parameter.value), dtype=bool)
+        if structure == "filter" and conv is not None:
+            dead = ~after[conv].mask.any(axis=(1, 2, 3))
+            assert 0.4 < dead.mean() <= 0.6
+        if parameter.sparsifiable:
+            continue
+        np.testing.assert_array_equal(parameter.value[~dead], before[name][~dead])
+        assert not parameter.value[dead].any()
+        if profile == "paper" or (name.endswith(".weight") and not dead.any()):
+            assert parameter.mask is None
+        elif name.endswith(".weight"):
+            np.testing.assert_array_equal(parameter.mask, ~dead)
+        else:
+            assert not parameter.mask.any()
+
+
+def test_a_tenth_of_dead_filters_masks_no_scale() -> None:
+    net = build_model("convnet", input_shape=(1, 8, 8), classes=4, width=20, rng=np.random.default_rng(0))
+    regime(net=net, structure="filter", profile="released", sparsity=0.1)  # 19 * 0.1: two of 20 die
+    scale = dict(net.named_parameters())["bn3.weight"]
+    assert np.count_nonzero(scale.value == 0) == 2
+    assert scale.mask is None
 
 
 def test_irregular_masks_ask_for_a_probe() -> None:

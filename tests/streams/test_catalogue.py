@@ -7,14 +7,16 @@ import os
 import numpy as np
 import pytest
 
-from sparcl_ref import Config, build
+from sparcl_ref import Config, build, flops, run
 from sparcl_ref.streams import DATASETS, Dataset, load_dataset, register
+from sparcl_ref.streams.catalogue import catalogue_text
+from tests.streams.conftest import EXCERPT
 from tests.streams.test_dataset import arrays, with_value
 
 
 def toy():
     """A data set from outside the package."""
-    return Dataset.from_arrays("toy", **arrays())
+    return Dataset(name="toy", **arrays())
 
 
 @pytest.fixture
@@ -27,11 +29,42 @@ def registered():
 
 def test_a_data_set_from_outside_is_known_by_name(registered):
     assert load_dataset("toy").input_shape == (2, 3, 4)
-    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", "toy"]
+    assert list(DATASETS) == ["digits", "mnist", "fashion-mnist", "cifar10", "cifar100", "cifar100-coarse", "toy"]
     with pytest.raises(
         ValueError, match=r"^data set 'toi': give one of digits, .*, toy, or the path of an \.npz file; "
     ):
         load_dataset("toi")
+
+
+def test_the_catalogue_has_a_row_for_each(registered, monkeypatch):
+    monkeypatch.setenv("SPARCL_REF_DATA", str(EXCERPT))
+    header, *rows = catalogue_text().splitlines()
+    assert header.split("  ")[0] == "data set"
+    assert [row.split()[0] for row in rows] == list(DATASETS)
+    by_name = {row.split()[0]: row for row in rows}
+    assert by_name["fashion-mnist"].endswith(str(EXCERPT / "fashion-mnist"))
+    assert "60,000 + 10,000" in by_name["fashion-mnist"]
+    assert "MIT" in by_name["fashion-mnist"]
+    assert "not found; https://" in by_name["cifar10"]
+    assert by_name["toy"].endswith("registered")
+    monkeypatch.setenv("SPARCL_REF_DATA", str(EXCERPT / "gone"))
+    assert "apt-get install dataset-fashion-mnist" in catalogue_text(), "a wrong variable does not hide the list"
+
+
+def test_commands_look_in_the_data_dir_first(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
+    assert run.main(["--list", "--data-dir", str(EXCERPT)]) == 0
+    assert str(EXCERPT / "fashion-mnist") in capsys.readouterr().out
+    monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
+    assert flops.main(["--no-time", "--dataset", "fashion-mnist", "--data-dir", str(EXCERPT)]) == 0
+    assert "5 task(s) of 480, 495, 500, 505, 520 samples" in capsys.readouterr().out
+    for main in (run.main, flops.main):
+        with pytest.raises(SystemExit) as caught:
+            main(["--data-dir", str(tmp_path / "gone")])
+        assert caught.value.code == 2
+        err = capsys.readouterr().err
+        assert "argument --data-dir: there is no folder" in err
+        assert err.count("\n") == 1
 
 
 def test_a_run_finds_a_data_set_from_outside(registered):
@@ -113,7 +146,7 @@ def test_load_dataset_says_why_there_is_no_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     for name, reason in {
-        "digit": "there is no such file",
+        "digit": "there is no such file; did you mean 'digits'?",
         str(tmp_path / "mine.npz"): "there is no such file",
         "": "this name is empty",
         ".": "it is a folder",
@@ -125,7 +158,7 @@ def test_load_dataset_says_why_there_is_no_data_set(tmp_path, monkeypatch):
     }.items():
         with pytest.raises(ValueError, match="give one of") as caught:
             load_dataset(name)
-        names = "digits, mnist, fashion-mnist, cifar10"
+        names = "digits, mnist, fashion-mnist, cifar10, cifar100, cifar100-coarse"
         assert str(caught.value) == f"data set {name!r}: give one of {names}, or the path of an .npz file; {reason}"
 
 

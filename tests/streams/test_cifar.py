@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.streams import load_dataset
-from sparcl_ref.streams.cifar import CIFAR10, read_binary, read_python
+from sparcl_ref.streams.cifar import CIFAR10, FORMAT
 
+read_binary, read_python = FORMAT.read_binary, FORMAT.read_python
 NAMES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
 
 
@@ -239,13 +240,13 @@ def test_read_python_refuses_arrays_whose_parts_do_not_fit(tmp_path, state, mess
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        ([1, 2], "expected a dict with an array of bytes of shape"),
+        ([1, 2], "expected a dict with an array of bytes, shape"),
         ({}, "expected a dict with an array"),
         ({b"data": batch(1)[0].astype(np.int16), b"labels": [0]}, "array of bytes"),
         ({b"data": batch(0)[0], b"labels": []}, r": it holds no images; fetch it again$"),
         ({b"data": batch(1)[0], b"labels": [True]}, "expected 1 labels 0..9"),
         ({b"data": batch(2)[0], b"labels": np.array([0, 10])}, "expected 2 labels 0..9"),
-        ({b"data": batch(2)[0][:, :1024].copy(), b"labels": [0, 1]}, r"shape \(N, 3072\) under b'data'"),
+        ({b"data": batch(2)[0][:, :1024].copy(), b"labels": [0, 1]}, r"shape \(N, 3072\), under b'data'"),
         ({b"data": batch(1)[0].tobytes(), b"labels": [0]}, "under b'data'"),
         ({b"data": batch(2)[0]}, "expected 2 labels 0..9 under b'labels'"),
         ({b"data": batch(2)[0], b"labels": [0]}, "expected 2 labels"),
@@ -357,7 +358,7 @@ def test_load_cifar10_names_the_folder_of_records_that_are_no_data_set(tmp_path)
 
 def test_load_dataset_says_what_cifar10_needs(monkeypatch):
     monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
-    with pytest.raises(ValueError, match=r"contains cifar-10-batches-bin or cifar-10-batches-py\* or "):
+    with pytest.raises(ValueError, match=r"^cifar10: no cifar-10-batches-bin or cifar-10-batches-py\* or "):
         load_dataset("cifar10")
 
 

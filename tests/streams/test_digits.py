@@ -88,3 +88,9 @@ def test_a_missing_or_cut_file_is_a_clear_error(tmp_path):
     (tmp_path / "digits.npz").write_bytes(DIGITS_FILE.read_bytes()[:20_000])
     with pytest.raises(ValueError, match=r"digits\.npz: .*; reinstall sparcl_ref to restore it$"):
         DIGITS(tmp_path / "digits.npz")
+
+
+def test_a_package_read_from_an_archive_says_so(tmp_path):
+    (tmp_path / "package.zip").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"imported from a zip file; install it with pip$"):
+        DIGITS(tmp_path / "package.zip" / "digits.npz")

@@ -11,7 +11,7 @@ import pytest
 
 from sparcl_ref import memory
 from sparcl_ref.streams import files
-from sparcl_ref.streams.files import data_folders, inflated, read_bytes, user_path, why_unreadable
+from sparcl_ref.streams.files import data_folders, inflated, look_first_in, read_bytes, user_path, why_unreadable
 
 
 def read_whole(path):
@@ -36,6 +36,41 @@ def test_data_folders(monkeypatch, tmp_path):
             ValueError, match=rf"^the environment variable SPARCL_REF_DATA names '{wrong}', and there is"
         ):
             data_folders()
+
+
+def test_several_data_folders(monkeypatch, tmp_path):
+    one, two, odd = (tmp_path / name for name in ("one", "two", "odd:name"))
+    for folder in (one, two, odd):
+        folder.mkdir()
+    monkeypatch.setenv("SPARCL_REF_DATA", f"{one}:{two}")
+    assert data_folders() == [one, two, Path("/usr/share/datasets")]
+    monkeypatch.setenv("SPARCL_REF_DATA", str(odd))
+    assert data_folders() == [odd, Path("/usr/share/datasets")]
+    monkeypatch.setenv("SPARCL_REF_DATA", f"{one}:{tmp_path / 'gone'}")
+    with pytest.raises(ValueError, match=rf"names '{tmp_path}/gone', and there is no such folder$"):
+        data_folders()
+
+
+def test_look_first_in(monkeypatch, tmp_path):
+    one, two, odd = (tmp_path / name for name in ("one", "two", "odd:name"))
+    for folder in (one, two, odd):
+        folder.mkdir()
+    monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    look_first_in("one")
+    assert data_folders() == [one, Path("/usr/share/datasets")], "absolute, whatever folder a worker runs in"
+    look_first_in(str(two))
+    assert data_folders()[:2] == [two, one]
+    look_first_in(str(one))
+    assert data_folders() == [one, two, Path("/usr/share/datasets")]
+    for wrong, message in (
+        ("gone", "there is no folder 'gone'"),
+        ("", "there is no folder ''"),
+        ("odd:name", "rename"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            look_first_in(wrong)
+    assert data_folders() == [one, two, Path("/usr/share/datasets")]
 
 
 def test_a_home_that_nobody_has_is_named():

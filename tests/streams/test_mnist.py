@@ -17,6 +17,7 @@ from sparcl_ref.streams.dataset import mean_and_std
 from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
 from sparcl_ref.streams.mnist import MNIST, files, read_idx
 from tests import strategies
+from tests.streams.conftest import EXCERPT
 from tests.streams.idx_files import FILES, idx, write_mnist
 
 # --- the IDX format ---------------------------------------------------------------------------------------------------
@@ -167,7 +168,8 @@ def test_load_dataset_says_what_mnist_needs(monkeypatch):
     monkeypatch.delenv("SPARCL_REF_DATA", raising=False)
     with pytest.raises(
         ValueError,
-        match=r"^mnist: set the environment variable SPARCL_REF_DATA to .* contains mnist or MNIST/raw or mnist\.npz$",
+        match=r"^mnist: no mnist or MNIST/raw or mnist\.npz in /usr/share/datasets; let --data-dir or the environment "
+        r"variable SPARCL_REF_DATA name the folder that contains it, or get it: https://",
     ):
         load_dataset("mnist")
 
@@ -221,15 +223,22 @@ def test_real_mnist(real_data):
     assert ink[14, 14] > 50
 
 
-def test_real_clothes_in_a_folder_of_digits_are_noticed(real_data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("count", [100, 300, 2500])
+def test_clothes_in_a_folder_of_digits_are_noticed(excerpt, tmp_path, monkeypatch, count):
     """The four files have the same names: a name, and with it a normalisation, must not go by the folder."""
-    (tmp_path / "mnist").symlink_to(real_data / "fashion-mnist")
+    (tmp_path / "mnist").mkdir()
+    for file in FILES:
+        array = read_idx(excerpt / "fashion-mnist" / file, ndim=3 if "images" in file else 1)
+        (tmp_path / "mnist" / file).write_bytes(idx(array[:count]))
     monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
     with pytest.raises(
         ValueError,
-        match=r"mnist: these are not the images of MNIST: their mean .* 0\.28\d; 0\.35\d, not those of mnist",
+        match=r"mnist: these are not the images of MNIST: their mean .* are 0\.[23]\d\d; 0\.3\d\d, not those of mnist",
     ):
         load_dataset("mnist")
+    # By their own name the same files are taken.
+    (tmp_path / "mnist").rename(tmp_path / "fashion-mnist")
+    assert len(load_dataset("fashion-mnist").train_x) == count
 
 
 # --- Fashion-MNIST ----------------------------------------------------------------------------------------------------
@@ -243,6 +252,26 @@ def test_load_fashion_mnist_finds_the_folders_that_people_have(tmp_path, monkeyp
     for fashion in (load_dataset("fashion-mnist"), FASHION_MNIST(tmp_path / folder)):
         assert (fashion.name, fashion.mean, fashion.std) == ("fashion-mnist", (0.28604,), (0.35302,))
         np.testing.assert_array_equal(fashion.train_x[:, 0], train_x, strict=True)
+
+
+def test_the_excerpt_is_real_and_its_note_true(excerpt):
+    fashion = load_dataset("fashion-mnist")
+    assert fashion.train_y[:5].tolist() == [9, 0, 0, 3, 0]
+    assert fashion.test_y[:5].tolist() == [9, 2, 1, 1, 6]
+    note = (excerpt / "fashion-mnist" / "README.md").read_text(encoding="utf-8")
+    assert f"first {len(fashion.train_x):,} training images and the first {len(fashion.test_x)} test images" in note
+    for word, labels in (("training", fashion.train_y), ("test", fashion.test_y)):
+        assert f"| {word} | {' | '.join(map(str, np.bincount(labels)))} |" in note
+    assert "Zalando SE" in (excerpt / "fashion-mnist" / "LICENSE").read_text(encoding="utf-8")
+    # Clothes stand upright in the middle: had rows, columns and images been confused, edges would be like the rest.
+    ink = fashion.train_x[:, 0].mean(axis=0)
+    assert max(ink[:, 0].max(), ink[:, -1].max()) < 20 < 80 < ink[14, 14]
+
+
+def test_the_excerpt_begins_as_the_whole_does(real_data):
+    whole, part = load_dataset("fashion-mnist"), FASHION_MNIST(EXCERPT / "fashion-mnist")
+    for key in ("train_x", "train_y", "test_x", "test_y"):
+        np.testing.assert_array_equal(getattr(part, key), getattr(whole, key)[: len(getattr(part, key))], strict=True)
 
 
 def test_real_fashion_mnist_is_whole(real_data):

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
-from sparcl_ref import memory
-from sparcl_ref.streams.npz import ARRAYS, KERAS_ARRAYS, read_data_set, read_npz
+from sparcl_ref import Config, memory, train
+from sparcl_ref.streams import dataset, load_dataset, npz
+from sparcl_ref.streams.npz import ARRAYS, KERAS_ARRAYS, MEDMNIST_ARRAYS, as_images, read_data_set, read_npz
 from sparcl_ref.text import one_line
 
 plain = st.one_of(arrays_of.integer_dtypes(), arrays_of.unsigned_integer_dtypes(), arrays_of.floating_dtypes())
@@ -207,6 +208,105 @@ def test_read_data_set_takes_our_names_and_those_of_keras(tmp_path):
     for key in ARRAYS:
         np.testing.assert_array_equal(ours[key], keras[key], strict=True)
     assert ours["train_x"].shape == (2, 1, 3, 4)
+
+
+@pytest.mark.parametrize("names", [KERAS_ARRAYS, MEDMNIST_ARRAYS])
+def test_read_data_set_brings_colours_to_the_front_and_takes_labels_in_a_column(tmp_path, names):
+    images = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+    labels = np.array([[0], [1]], dtype=np.uint8)
+    np.savez(tmp_path / "rgb.npz", val_images=images, **dict(zip(names, (images, labels) * 2, strict=True)))
+    got = read_data_set(tmp_path / "rgb.npz")
+    np.testing.assert_array_equal(got["test_x"], np.moveaxis(images, 3, 1), strict=True)
+    assert got["train_y"].tolist() == [0, 1]
+    front = np.zeros((2, 3, 4, 3), dtype=np.uint8)
+    assert as_images(front) is front, "where both may be colours, they stand where ours stand"
+
+
+# --- mapping ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.data(), st.booleans())
+def test_what_is_stored_as_it_is_can_be_mapped(tmp_path_factory, data, fortran):
+    shape = arrays_of.array_shapes(min_dims=1, min_side=1, max_side=4)
+    written = {
+        name: data.draw(arrays_of.arrays(plain, shape), label=name) for name in ("a", "long name of another", "c")
+    }
+    written = {name: np.asfortranarray(array) if fortran else array for name, array in written.items()}
+    path = tmp_path_factory.mktemp("mapped") / "any.npz"
+    np.savez(path, **written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npz, "MAPPED_BYTES", 1)
+        patch.setattr(memory, "available_bytes", lambda: 0)
+        mapped = read_npz(path)
+    for name, array in written.items():
+        np.testing.assert_array_equal(mapped[name], array, strict=True)
+        assert isinstance(mapped[name], np.memmap)
+        assert not mapped[name].flags.writeable
+    np.savez_compressed(path, **written)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npz, "MAPPED_BYTES", 1)
+        assert not any(isinstance(array, np.memmap) for array in read_npz(path).values())
+
+
+def test_only_large_arrays_are_mapped(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 2000)
+    np.savez(tmp_path / "data.npz", large=np.zeros(2000, dtype=np.uint8), small=np.zeros(200, dtype=np.uint8))
+    arrays = read_npz(tmp_path / "data.npz")
+    assert [type(array) for array in arrays.values()] == [np.memmap, np.ndarray]
+
+
+def test_damage_is_noticed_in_what_is_mapped_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 1)
+    monkeypatch.setattr(npz, "PIECE", 64)
+    np.savez(tmp_path / "data.npz", a=np.arange(1000))
+    data = bytearray((tmp_path / "data.npz").read_bytes())
+    data[4000] ^= 1
+    (tmp_path / "data.npz").write_bytes(data)
+    with pytest.raises(ValueError, match=r"data\.npz: cannot be read as arrays of numbers \(Bad CRC"):
+        read_npz(tmp_path / "data.npz")
+
+
+def test_a_run_on_mapped_images_is_the_same_to_the_bit(tmp_path, monkeypatch):
+    digits = load_dataset("digits")
+    np.savez(tmp_path / "digits-too.npz", **{key: getattr(digits, key) for key in ARRAYS})
+    config = Config(
+        dataset=str(tmp_path / "digits-too.npz"),
+        method="derpp",
+        model="mlp",
+        width=8,
+        sparsity=0.5,
+        epochs=3,
+        delta_k=2,
+        ddr_cutoff=1,
+        augmentation="crop_flip",
+        engine="numpy",
+    )
+    in_memory = train(config).history
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 1)
+    mapped = train(config).history
+    assert mapped.class_il_matrix == in_memory.class_il_matrix
+    assert mapped.epochs == in_memory.epochs
+    assert mapped.data_removed == in_memory.data_removed != []
+
+
+def test_a_data_set_larger_than_memory_is_loaded_and_indexed(tmp_path, monkeypatch):
+    """4 MB of images where there is room for 100 kB, in a process that counts what it takes."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (4096, 1, 32, 32)).astype(np.uint8), np.arange(4096) % 4
+    np.savez(tmp_path / "large.npz", train_x=images, train_y=labels, test_x=images[:64], test_y=labels[:64])
+    monkeypatch.setattr(npz, "MAPPED_BYTES", 2**20)
+    monkeypatch.setattr(npz, "PIECE", 2**14)
+    monkeypatch.setattr(dataset, "BLOCK", 16)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 150_000)
+    dataset.mean_and_std(images[:16], scale=1.0)  # what is set up at the first call
+    tracemalloc.start()
+    try:
+        large = load_dataset(tmp_path / "large.npz")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    index = rng.permutation(4096)[:100]
+    np.testing.assert_array_equal(large.train_x[index], images[index], strict=True)
 
 
 def test_our_names_come_first(tmp_path):

@@ -12,7 +12,7 @@ from tests import strategies
 
 
 def stream_of(case: strategies.TaskSplit) -> Stream:
-    dataset = Dataset.from_arrays("toy", **case.arrays)
+    dataset = Dataset(name="toy", **case.arrays)
     return split(dataset, classes_per_task=case.classes_per_task, class_order=case.class_order)
 
 

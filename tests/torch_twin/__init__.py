@@ -51,21 +51,21 @@ DDR
 17. Nothing warns about unreachable stages: the twin has no user.
 
 Released profile
-18. Growth at epoch 0 is growth alone: nothing is pruned there. Where delta_k > K - delta_k, the first phase goes first.
+18. Where delta_k > K - delta_k, the first phase of the schedule goes first.
 19. Targets (s - p_inter, s + p_intra, s, s + q) are taken as exact decimals and then rounded to float once, as if
     typed; percentile(x, 100 * target) and int(zeros - target * n) are float arithmetic, with `numpy.percentile`. A
     negative growth count is none.
-20. The initial mask's percentile is 100 * s.
+20. The initial mask's percentile is 100 * s, but for the special cases s = 0 and s >= .999.
 21. A weight that is above the threshold but exactly 0 is dead after the update (mask = value != 0), as rule 5 says.
 22. A grown weight still exactly 0 loses its optimiser state at the update that finds it so.
 23. The gradient of rule 6 is zero at dead weights before the percentile is taken (that is what "and g != 0" is for).
 24. The one importance coefficient is `importance_alpha`. Weight decay is not part of "the gradient left".
 25. Flips of rule 7 count between consecutive presentations *within* the window; the first presentation of a window
-    flips nothing. A sample not presented in the window (it was in a skipped partial batch) was never correct. Fewest
-    points go first; ties, excluded from parity, go by lowest index.
+    flips nothing. A sample not presented in the window (it was in a skipped partial batch) cannot go. Fewest points
+    go first; ties, excluded from parity, go by lowest index.
 26. "The mask is updated before data are removed": removal happens in `begin_epoch`, after the mask action.
-27. Rule 8 freezes the zero *entries* of a non-sparsifiable parameter with >= 10 % zeros; its other entries train.
-    Sparsifiable weights always have their mask, even where s < 10 %.
+27. Rule 8 freezes the zero *entries* of a non-sparsifiable parameter with more than 10 % zeros; its other entries
+    train, under a gradient mask by rule 6. Sparsifiable weights always have their mask, even where s < 10 %.
 28. Only uniform budgets exist there.
 29. Masks are re-derived from values at updates only; an epoch without an action leaves them as they are.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import released
+from . import ddr, released
 from .adapter_masks import grow
 from .adapter_schedules import coded, stage
 
@@ -20,12 +19,14 @@ __all__ = [
     "frozen_zeros",
     "grow_by_value",
     "grow_count_by_value",
+    "keep_with_unpresented",
     "last_gradient_importance",
     "magnitude_initial_mask",
     "percentile_gradient_mask",
     "released_sparsities",
     "released_tdm_actions",
     "shrink_above_percentile",
+    "truncated_ddr_sizes",
 ]
 
 
@@ -44,7 +45,7 @@ def released_sparsities(
     *, task: int, epochs: int, sparsity: str, delta_k: int, p_inter: str, p_intra: str
 ) -> list[float]:
     steps = {"sparsity": sparsity, "p_inter": p_inter, "p_intra": p_intra}
-    now, found = math.nan, []
+    now, found = float(sparsity), []
     for epoch in range(epochs):
         for action in released.mask_actions(epoch, epochs=epochs, delta_k=delta_k, **steps):
             now = float(action.target)
@@ -82,6 +83,18 @@ def flip_counts(*, samples: int, positions: Any, correct: Any) -> tuple[np.ndarr
 
 def flip_score(*, flips: Any, ever_correct: Any, epochs: int) -> np.ndarray:
     return released.ddr_scores(np.asarray(flips), np.asarray(ever_correct), epochs)
+
+
+def truncated_ddr_sizes(*, samples: int, rho: str, cutoff: int) -> list[int]:
+    each = released.removed_per_stage(samples, rho, cutoff)
+    return [samples - stage * each for stage in range(cutoff + 1)]
+
+
+def keep_with_unpresented(*, scores: Any, presented: Any, keep: int) -> np.ndarray:
+    scores, places = np.asarray(scores), np.arange(len(scores))
+    seen = np.asarray(presented)
+    stays, _ = ddr.remove(places[seen], scores, len(scores) - keep)
+    return np.union1d(stays, places[~seen])
 
 
 def frozen_zeros(*, value: Any) -> Tensor:

@@ -95,8 +95,11 @@ class Config:
                 object.__setattr__(self, field, value)
         if self.head == "auto":
             object.__setattr__(self, "head", "single" if self.sparse else "full")
-        if self.sparse and self.tdm and self.p_inter != 0 and not 2 <= self.delta_k <= self.epochs:
-            raise ValueError(f"delta_k is {self.delta_k}, expected 2..{self.epochs} (the epochs) unless p_inter is 0")
+        least = 1 if self.released else 2
+        if self.sparse and self.tdm and self.p_inter != 0 and not least <= self.delta_k <= self.epochs:
+            raise ValueError(
+                f"delta_k is {self.delta_k}, not in {least}..{self.epochs} (the epochs); or let p_inter be 0"
+            )
         if self.released and self.budgets != "uniform":
             raise ValueError(f"the released profile knows uniform budgets only, not {self.budgets!r}")
 

@@ -73,8 +73,8 @@ class MaskedNetwork:
 
     def _set_masks(self, changed: Mapping[str, Tensor]) -> None:
         """Install masks and assign 0 to all that is dead: values, velocities, gradients."""
-        for name, mask in changed.items():
-            self.masks[name] = mask
+        self.masks |= changed
+        for name, mask in {**changed, **self.frozen}.items():
             self.gradient_masks[name] = mask.clone()
         for name, parameter in self.parameters.items():
             for tensor in (parameter, self.momentum[name], *(part[name] for part in self.gradients.values())):
@@ -163,7 +163,7 @@ class MaskedNetwork:
     def _refresh_gradient_masks(self) -> None:
         c = self.config
         counts = dgm.keep_counts(self.shapes, c.gradient_sparsity, c.budgets)
-        for name, mask in self.masks.items():
+        for name, mask in {**self.masks, **self.frozen}.items():
             current, replay, total = (self.gradients[part][name] for part in ("current", "replay", "total"))
             if c.released:
                 kept = released.gradient_mask(total, c.gradient_sparsity)

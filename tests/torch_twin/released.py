@@ -3,6 +3,9 @@ there."""
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -19,26 +22,32 @@ def _percentile(values: Tensor, fraction: float) -> float:
 
 
 def initial_mask(weight: Tensor, sparsity: float) -> Tensor:
-    """Rule 1: |w| above its percentile, strictly."""
-    return weight.detach().abs() > _percentile(weight.detach().abs(), sparsity)
+    """Rule 1: |w| above its percentile, strictly; all at sparsity 0, none from .999 on."""
+    size = weight.detach().abs()
+    if float(sparsity) == 0:
+        return torch.ones_like(size, dtype=torch.bool)
+    if float(sparsity) >= 0.999:
+        return torch.zeros_like(size, dtype=torch.bool)
+    return size > _percentile(size, sparsity)
 
 
 def mask_actions(
     epoch: int, *, epochs: int, delta_k: int, sparsity: float, p_inter: float, p_intra: float
 ) -> list[Action]:
-    """Rule 2: grow to s - p_inter, later prune to s + p_intra and regrow to s, at last prune to s.
+    """Rule 2: prune to s and grow to s - p_inter, later prune to s + p_intra and regrow to s, at last prune to s.
 
     The first in epoch 0 of every task, the second at multiples of delta_k below K - delta_k, the third at those from
-    there on.
+    there on. The published code has a lower and an upper bound for each span; where they are equal it does not grow,
+    and a target above 1 is a percentile above 100: a ValueError.
     """
     s, inter, intra = exact(sparsity), exact(p_inter), exact(p_intra)
-    if epoch == 0:
-        return [Action("expand", clamp(s - inter))]
-    if epoch % delta_k != 0:
+    if s == 0 or epoch % delta_k != 0:
         return []
-    if epoch < epochs - delta_k:
-        return [Action("shrink", clamp(s + intra)), Action("expand", clamp(s))]
-    return [Action("shrink", clamp(s))]
+    spans = [(delta_k, s, s - inter), (epochs - delta_k, s + intra, s), (math.inf, s, s)]
+    lower, upper = next((lower, upper) for end, lower, upper in spans if epoch < end)
+    if lower > 1:
+        raise ValueError(f"target {float(lower)} of epoch {epoch} is above 1")
+    return [Action("shrink", lower), *([Action("expand", clamp(upper))] if lower != upper else [])]
 
 
 def above_threshold(importance: Tensor, target: float) -> Tensor:
@@ -75,9 +84,17 @@ def ddr_scores(flips: np.ndarray, ever_correct: np.ndarray, epochs: int) -> np.n
 
 
 def frozen_entries(value: Tensor) -> Tensor | None:
-    """Rule 8: living entries of a parameter with at least 10 % zeros in its initial value; None for any other."""
-    zero = value.detach() == 0
-    return ~zero if 10 * int(zero.sum()) >= zero.numel() else None
+    """Rule 8: living entries of a parameter with more than 10 % zeros in its initial value; None for any other.
+
+    The published test of the fraction, in floating point; at exactly a tenth it says no.
+    """
+    living = value.detach() != 0
+    return None if 1 - int(living.sum()) * 1.0 / living.numel() < 0.1 else living
+
+
+def removed_per_stage(total: int, rho: float, cutoff: int) -> int:
+    """Rule 7: int(N / stages), N = floor(rho * total + 1/2) the samples to go in all."""
+    return int(math.floor(exact(rho) * total + Fraction(1, 2)) / cutoff)
 
 
 def full_batches(order: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -52,10 +52,14 @@ class Removal:
             return None
         stage = ddr.finished_stage(epoch, delta_k=c.delta_k, epochs=c.epochs)
         if c.sparse and c.ddr and stage is not None and stage <= c.ddr_cutoff:
-            scores = self.misclassified
             if c.released:
                 scores = released.ddr_scores(self.flips, self.ever_correct, c.epochs)
-            number = ddr.gone(total, c.ddr_rho, stage, c.ddr_cutoff) - (total - len(self.remaining))
-            self.remaining, margin = ddr.remove(self.remaining, scores, number)
+                seen = self.previous[self.remaining] >= 0  # only what was presented in the stage can go
+                number = released.removed_per_stage(total, c.ddr_rho, c.ddr_cutoff)
+                stays, margin = ddr.remove(self.remaining[seen], scores, number)
+                self.remaining = np.union1d(stays, self.remaining[~seen])
+            else:
+                number = ddr.gone(total, c.ddr_rho, stage, c.ddr_cutoff) - (total - len(self.remaining))
+                self.remaining, margin = ddr.remove(self.remaining, self.misclassified, number)
         self._clear(total)
         return margin

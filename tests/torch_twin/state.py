@@ -2,7 +2,7 @@
 
 model           every parameter and running statistic, by state-dict name
 masks           sparsifiable names -> bool
-gradient_masks  sparsifiable names -> bool
+gradient_masks  sparsifiable and frozen names -> bool
 frozen          released rule 8: name -> bool, True where the entry may train
 momentum        every parameter name -> velocity
 gradients       "current", "replay", "total" -> parameter name -> array (of the last step)

@@ -24,6 +24,10 @@ LEFT_OUT = {
     "paper_memory_bytes",
     "sparse_weight_bytes",
     "best_patterns",
+    "keep_kernels_per_filter",
+    "kernels_to_grow",
+    "grow_column_blocks",
+    "silent_filters",
 }
 
 

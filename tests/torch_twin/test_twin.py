@@ -108,8 +108,13 @@ def test_released_schedule_of_fifty_epochs() -> None:
     settings = {"epochs": 50, "delta_k": 5, "sparsity": 0.75, "p_inter": 0.01, "p_intra": 0.01}
     found = {e: released.mask_actions(e, **settings) for e in range(50)}
     cycle = [("shrink", Fraction("0.76")), ("expand", Fraction("0.75"))]
-    expected = {0: [("expand", Fraction("0.74"))], **dict.fromkeys(range(5, 45, 5), cycle)}
-    assert {e: todo for e, todo in found.items() if todo} == {**expected, 45: [("shrink", Fraction("0.75"))]}
+    start, last = [("shrink", Fraction("0.75")), ("expand", Fraction("0.74"))], [("shrink", Fraction("0.75"))]
+    expected = {0: start, **dict.fromkeys(range(5, 45, 5), cycle), 45: last}
+    assert {e: todo for e, todo in found.items() if todo} == expected
+    assert released.mask_actions(0, **{**settings, "p_inter": 0}) == last
+    assert released.mask_actions(5, **{**settings, "p_intra": 0}) == last
+    with pytest.raises(ValueError, match="above 1"):
+        released.mask_actions(5, **{**settings, "sparsity": 0.995})
 
 
 def test_released_rules_by_hand() -> None:
@@ -125,8 +130,11 @@ def test_released_rules_by_hand() -> None:
     scores = released.ddr_scores(np.array([2, 0, 0]), np.array([True, True, False]), 50)
     assert scores.tolist() == [2, 0, 50]
     assert released.frozen_entries(torch.zeros(3)).tolist() == [False] * 3
-    assert released.frozen_entries(torch.tensor([0.0] + [1.0] * 9)).sum() == 9
-    assert released.frozen_entries(torch.tensor([0.0] + [1.0] * 10)) is None
+    assert released.frozen_entries(torch.tensor([0.0] + [1.0] * 8)).sum() == 8
+    assert released.frozen_entries(torch.tensor([0.0] + [1.0] * 9)) is None  # exactly a tenth
+    assert [released.removed_per_stage(64, 0.3, stages) for stages in (1, 2, 4)] == [19, 9, 4]
+    assert released.initial_mask(w, 0).all()
+    assert not released.initial_mask(w, 0.999).any()
     assert [b.tolist() for b in released.full_batches(np.arange(5), 2)] == [[0, 1], [2, 3]]
     assert [released.replays(1, 9), released.replays(2, 0), released.replays(2, 9)] == [False, False, True]
     net = models.mlp(4, 5, 2)

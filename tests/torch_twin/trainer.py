@@ -35,7 +35,8 @@ class Twin(MaskedNetwork):
 
     Attributes
     ----------
-    masks, gradient_masks : dict of bool tensors, for the sparsifiable weights
+    masks : dict of bool tensors, for the sparsifiable weights
+    gradient_masks : dict of bool tensors, for these and whatever is in `frozen`
     frozen : dict of bool tensors, False where released rule 8 holds an entry at 0
     momentum : dict of tensors, for every parameter
     gradients : {"current", "replay", "total"} -> dict of tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import math
 import pkgutil
@@ -72,7 +73,7 @@ def completed(spec: CaseSpec, function: Function) -> CaseSpec:
     full = {argument.name: spec.arguments.get(argument.name, argument.default) for argument in function.arguments}
     if missing := [name for name, value in full.items() if value is REQUIRED]:
         raise ValueError(f"{spec.id}: {missing[0]!r} has no default and must be given")
-    return CaseSpec(spec.function, spec.name, spec.kind, spec.note, full, spec.profile)
+    return dataclasses.replace(spec, arguments=full)
 
 
 def expectation(

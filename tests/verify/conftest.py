@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,13 +25,25 @@ def made() -> Frozen:
 
 
 @pytest.fixture(scope="session")
-def reference(tmp_path_factory) -> Path:
-    return record(tmp_path_factory.mktemp("reference") / "reference.npz")
+def recorded(tmp_path_factory) -> Callable[[str], Path]:
+    """The recording of a canonical run, made once."""
+    return cache(lambda run: record(tmp_path_factory.mktemp("reference") / f"{run}.npz", run=run))
 
 
 @pytest.fixture(scope="session")
-def twin(reference, tmp_path_factory) -> Path:
-    return twin_trace(reference, tmp_path_factory.mktemp("twin") / "twin.npz")
+def replayed(recorded, tmp_path_factory) -> Callable[[str], Path]:
+    """The twin's trace of a canonical run, made once."""
+    return cache(lambda run: twin_trace(recorded(run), tmp_path_factory.mktemp("twin") / f"{run}.npz"))
+
+
+@pytest.fixture(scope="session")
+def reference(recorded) -> Path:
+    return recorded("derpp")
+
+
+@pytest.fixture(scope="session")
+def twin(replayed) -> Path:
+    return replayed("derpp")
 
 
 @pytest.fixture

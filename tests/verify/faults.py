@@ -161,7 +161,7 @@ def not_a_number(twin: Twin) -> None:
 
 @dataclass
 class Fault:
-    """What is planted, and where the comparison has to find it first."""
+    """What is planted, in the replay of which canonical run, and where the comparison has to find it first."""
 
     name: str
     first: str
@@ -170,6 +170,7 @@ class Fault:
     patch: Callable[[pytest.MonkeyPatch], None] | None = None
     #: What the twin says when the fault makes it stop half way.
     ends: str = ""
+    run: str = "derpp"
 
 
 FAULTS = (

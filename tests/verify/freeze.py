@@ -102,6 +102,7 @@ def freeze(further: Iterable[ModuleType] = (), of: Iterable[ModuleType] | None =
                 },
                 "oracle": (oracle.__doc__ or "").strip().splitlines()[0],
             }
+            | {name: value for name in cases.LIMITS if (value := getattr(spec, name))}
         )
     used = [protocol[name] for name in dict.fromkeys(record["function"] for record in records)]
     manifest = {
@@ -125,7 +126,7 @@ def differences(frozen: list[cases.Case], made: list[cases.Case]) -> Iterator[st
         yield f"{case_id}: {'is new' if case_id in new else 'is gone'}"
     for case_id in sorted(old.keys() & new.keys()):
         before, after = old[case_id], new[case_id]
-        for field in ("function", "kind", "profile", "note", "oracle"):
+        for field in ("function", "kind", "profile", "note", "oracle", *cases.LIMITS):
             if getattr(before, field) != getattr(after, field):
                 yield f"{case_id}: another {field}"
         if not _same(before.arguments, after.arguments):

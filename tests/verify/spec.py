@@ -79,9 +79,13 @@ class CaseSpec:
         The plausible mistake this case tells from the right answer.
     arguments : dict
         By the protocol's argument names. Arrays are float64, int64 or bool (other integers and floats are widened);
-        floating entries must be numbers of float32, so that the case serves both types. Everything else must be a JSON
-        value: None, bool, int, float, str, or a list of those (no tuples).
+        floating entries must be numbers of float32, unless the case is for float64 alone. Everything else must be a
+        JSON value: None, bool, int, float, str, or a list of those (no tuples).
     profile : {"both", "paper", "released"}
+    dtype : {"", "float64", "float32"}
+        The one type in which the case is asked, where its numbers mean nothing in the other; both unless given.
+    optional : str
+        Why a sound implementation may fail it; it then counts as a failure that is expected.
     """
 
     function: str
@@ -90,6 +94,8 @@ class CaseSpec:
     note: str
     arguments: Arguments
     profile: str = "both"
+    dtype: str = ""
+    optional: str = ""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
@@ -98,7 +104,12 @@ class CaseSpec:
             raise ValueError(f"{self.id}: kind must be in {KINDS} and profile in {PROFILES}")
         if not self.note:
             raise ValueError(f"{self.id}: a case needs a note")
-        checked = {name: _checked(f"{self.id}, {name}", value) for name, value in self.arguments.items()}
+        if self.dtype not in ("", "float64", "float32"):
+            raise ValueError(f"{self.id}: dtype must be float64 or float32, or left out, got {self.dtype!r}")
+        checked = {
+            name: _checked(f"{self.id}, {name}", value, narrow=self.dtype != "float64")
+            for name, value in self.arguments.items()
+        }
         object.__setattr__(self, "arguments", checked)
 
     @property
@@ -146,11 +157,13 @@ def widened(where: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in kinds:
         raise TypeError(f"{where}: arrays hold floats, integers or truth values, got {array.dtype}")
     copy = np.array(array, dtype=kinds[array.dtype.kind], order="C")
+    if array.dtype.kind == "u" and (copy < 0).any():
+        raise OverflowError(f"{where}: int64 does not hold {array.max()}")
     copy.flags.writeable = False
     return copy
 
 
-def _checked(where: str, value: Any) -> Any:
+def _checked(where: str, value: Any, *, narrow: bool) -> Any:
     if isinstance(value, np.generic):
         raise TypeError(f"{where}: write scalars as Python numbers, got {type(value).__name__}")
     if not isinstance(value, np.ndarray):
@@ -158,7 +171,7 @@ def _checked(where: str, value: Any) -> Any:
             raise TypeError(f"{where}: must be an array or a JSON value, got {value!r}")
         return value
     array = widened(where, value)
-    if array.dtype == np.float64:
+    if narrow and array.dtype == np.float64:
         with np.errstate(over="ignore"):
             narrowed = array.astype(np.float32)
         if not np.array_equal(narrowed, array, equal_nan=True):

@@ -23,6 +23,8 @@ ZERO_BUT_FOR_ROUNDING = {
     "batchnorm2d_backward/constant-upstream: dx",
     "batchnorm2d_backward/constant-upstream: dweight",
 }
+#: Logits of 2^110: their rounding alone, as a bound has it, could move a probability anywhere in 0..1. The loss tells.
+ZERO_BUT_FOR_ROUNDING |= {f"cross_entropy/{name}-below: dlogits" for name in ("further", "furthest")}
 #: The same in float32: there the two values of a channel are so far apart that eps alone keeps dx from being 0.
 ZERO_IN_FLOAT32 = ZERO_BUT_FOR_ROUNDING | {"batchnorm2d_backward/two-values: dx"}
 
@@ -46,7 +48,7 @@ def all_cases() -> list[cases.Case]:
 def test_inputs_and_oracles_of_this_folder_give_the_frozen_cases(made):
     found = freeze.as_cases(made)
     assert not list(freeze.differences(all_cases(), found))
-    assert len(found) == len(all_cases()) > 500
+    assert len(found) == len(all_cases()) > 680
 
 
 def test_the_manifest_says_what_the_protocol_says():
@@ -70,7 +72,8 @@ def test_the_oracle_agrees_on_the_frozen_inputs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_our_own_functions_agree(name, dtype):
     report = check(numpy_engine, cases=frozen()[name], dtype=dtype)
-    assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(c.id, "passed", "") for c in frozen()[name]]
+    asked = [case for case in frozen()[name] if case.dtype in ("", dtype)]
+    assert [(o.case.id, o.status, o.line) for o in report.outcomes] == [(case.id, "passed", "") for case in asked]
     assert sum(outcome.compared for outcome in report.outcomes) > 0
 
 
@@ -106,7 +109,7 @@ def _key(value):
 
 
 def test_floating_inputs_are_numbers_of_float32():
-    for case in all_cases():
+    for case in (case for case in all_cases() if case.dtype != "float64"):
         for name, value in case.arguments.items():
             if isinstance(value, np.ndarray) and value.dtype == np.float64:
                 assert np.array_equal(value.astype(np.float32), value, equal_nan=True), f"{case.id}: {name}"

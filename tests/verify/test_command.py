@@ -23,7 +23,8 @@ def test_the_table_and_every_part_of_a_failure(capsys, adapter):
     assert err == ""
     lines = out.splitlines()
     assert lines[0] == f"{adapter}, float64"
-    assert lines[2].split() == ["area", "passed", "failed", "expected", "failures", "not", "provided", "compared"]
+    counts = ["passed", "failed", "expected", "failures", "not", "provided", "outside", "range", "compared"]
+    assert lines[2].split() == ["area", *counts]
     rows = {line.split()[0]: line.split()[1:] for line in lines[3:6]}
     assert rows.keys() == {"layers", "importance", "all"}
     assert int(rows["importance"][0]) == 0 < int(rows["importance"][1])
@@ -56,6 +57,27 @@ def test_a_pattern_in_the_numbers_is_printed_and_a_hang_is_cut_off(capsys, tmp_p
     assert "did not end within 1 s and was stopped" in out
     patterns = [one.get("pattern") for one in json.loads(run(capsys, path, *options, "--json")[1])["cases"]]
     assert patterns[0] == "y is 2 times what it should be"
+
+
+def test_the_limit_of_a_call_is_that_of_the_import_too(capsys, tmp_path):
+    path = tmp_path / "slow.py"
+    path.write_text("import time\ntime.sleep(60)\n")
+    said = refused(capsys, path, "--timeout", "1.5")
+    assert "cannot be imported: did not end within 1.5 s and was stopped" in said
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_a_case_runs(capsys, tmp_path):
+    path, ran = tmp_path / "mine.py", tmp_path / "ran"
+    path.write_text(f"open({str(ran)!r}, 'w')\ndef relu_forward(x): return x.clip(0)\n")
+    for target in (tmp_path / "no" / "report.xml", tmp_path, ""):
+        assert "cannot write to" in refused(capsys, path, "--only", "relu_forward", "--junit", target)
+    assert not ran.exists()
+    kept = tmp_path / "report.xml"
+    kept.write_text("an earlier report")
+    refused(capsys, tmp_path / "none.py", "--junit", kept)
+    assert kept.read_text() == "an earlier report"
+    refused(capsys, tmp_path / "none.py", "--junit", tmp_path / "new.xml")
+    assert not (tmp_path / "new.xml").exists()
 
 
 def test_empty_outputs_alone_compare_nothing(capsys, tmp_path):
@@ -168,8 +190,8 @@ def test_the_list_has_every_function_and_every_case(capsys):
     code, out, _ = run(capsys, "--list")
     protocol, cases = functions(), load_cases()
     assert code == 0
-    assert out == format_listing(protocol.values(), cases) + "\n"
     flat = " ".join(out.split())
+    assert flat == " ".join(format_listing(protocol.values(), cases).split()), "folded at blanks, nothing lost"
     for function in protocol.values():
         assert signature(function) in flat
         assert " ".join(function.sentence.split()) in flat
@@ -249,6 +271,9 @@ def test_a_trace_is_recorded_and_agrees_with_itself(capsys, tmp_path):
     nothing = tmp_path / "nothing.npz"
     np.savez(nothing, unknown=np.zeros(3))
     assert run(capsys, "--trace", nothing, "--against", trace)[0] in (1, 2)
+    assert "there is no canonical run 'sgd', only derpp, er, der" in refused(capsys, "--record", trace, "--run", "sgd")
+    assert "leave it out where --against" in refused(capsys, "--trace", trace, "--against", trace, "--run", "er")
+    assert "--run does not go with list" in refused(capsys, "--list", "--run", "er")
     assert "cannot be written" in refused(capsys, "--record", tmp_path / "no" / "reference.npz")
 
 

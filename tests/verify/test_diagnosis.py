@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from functools import cache
 
@@ -14,6 +15,7 @@ from sparcl_ref.verify.areas.layers.linear import linear_backward
 from sparcl_ref.verify.cases import load_cases
 from sparcl_ref.verify.diagnosis import mistaken_outputs
 from sparcl_ref.verify.function import Output
+from sparcl_ref.verify.mistake import Mistake
 from sparcl_ref.verify.patterns import NARROW
 from tests.verify.world import NUMBERS, case, function, protocol
 
@@ -130,6 +132,20 @@ def test_a_mistake_that_explains_few_failures_is_not_named():
 DOUBLED = function("doubled")
 
 
+def test_of_two_mistakes_that_explain_as_many_failures_in_part_neither_is_named():
+    def tripled(sentence, unless):
+        return Mistake(sentence, lambda x: {} if x[0] == unless else {"y": 3 * x})
+
+    for exceptions, named in (((1.0, 2.0), set()), ((1.0, 1.0), {"one"}), ((1.0, 9.0), {"two"})):
+        mistakes = tuple(map(tripled, ("one", "two"), exceptions))
+        one = dataclasses.replace(DOUBLED, mistakes=mistakes[:1] if exceptions == (1.0, 1.0) else mistakes)
+        inputs = (np.array([first, 1.0]) for first in (1.0, 2.0, 3.0))
+        cases = [case(one, str(i), arguments={"x": x}, expected={"y": 2 * x}) for i, x in enumerate(inputs)]
+        report = check({"doubled": lambda x: 3 * x}, cases=cases, functions=protocol(one))
+        causes = {sentence.split(" (")[0] for outcome in report.failures for sentence in outcome.causes}
+        assert causes == named
+
+
 def doubled(answer, *inputs):
     """Failures of a function that is to double its input."""
     cases = [case(DOUBLED, str(i), arguments={"x": x}, expected={"y": 2 * x}) for i, x in enumerate(inputs)]
@@ -191,3 +207,27 @@ def test_a_transposed_matrix_and_an_inverted_mask_are_recognised():
     given = {"arguments": {"x": NUMBERS}, "expected": {"exact": mask}}
     report = check({"chosen": lambda x: ~mask}, cases=[case(other, **given)], functions=protocol(other))
     assert report.failures[0].pattern == "exact has true and false exchanged"
+
+
+def test_float32_is_no_cause_where_one_failure_is_larger():
+    """A variance that is limited by eps from below is nearly right where it is large, and far off where it is not."""
+
+    def limited(x, weight, bias, running_mean, running_var, mode, momentum, eps):
+        right = functions()["batchnorm2d_forward"].reference
+        y, mean, variance = right(x, weight, bias, running_mean, running_var, mode, momentum, eps)
+        scale = np.sqrt((running_var if mode == "eval" else x.var((0, 2, 3))) + eps)
+        wrong = np.sqrt(np.maximum(scale**2 - eps, eps))
+        shape = (1, -1, 1, 1)
+        return (y - bias.reshape(shape)) * (scale / wrong).reshape(shape) + bias.reshape(shape), mean, variance
+
+    named = functions()["batchnorm2d_forward"]
+    sentence = "the variance limited from below by eps instead of eps added"
+    for one, causes in ((named, {sentence}), (dataclasses.replace(named, mistakes=()), set())):
+        report = check({named.name: limited}, cases=frozen()[named.name], functions={named.name: one})
+        assert {cause for outcome in report.failures for cause in outcome.causes} == causes
+
+
+def test_the_living_rounded_in_floating_point_are_not_taken_for_the_dead_rounded_up():
+    report = check({"budget": lambda n, sparsity: round((1 - min(max(float(sparsity), 0), 1)) * n)}, only=["budget"])
+    causes = {sentence for outcome in report.failures for sentence in outcome.causes}
+    assert causes == {"rounded to the nearest in floating point: halves to even, decimals in binary"}

@@ -144,3 +144,17 @@ def test_one_difference_per_output_and_all_values_counted():
     compared, differences = compare_case(of_pair, {"y": returned([1.0, 9.0]), "exact": returned([0, 2, 0])})
     assert compared == 5
     assert [(d.name, d.index, d.bad) for d in differences] == [("y", (1,), 1), ("exact", (0,), 2)]
+
+
+@given(st.integers(-(2**62), 2**62))
+def test_a_whole_number_in_floating_point_is_right_only_if_nothing_was_rounded(number):
+    """NumPy would round a large whole number to compare it, and so find a count in floats right that is not."""
+    for dtype in (np.float64, np.float32):
+        narrowed = np.array([number]).astype(dtype)
+        found = compare_output("count", narrowed, np.array([number]), None, dtype="float64")
+        assert (found is None) == (int(narrowed[0]) == number)
+
+
+def test_numbers_that_no_whole_number_is_are_none():
+    for number in (np.nan, np.inf, -np.inf, 2.0**63, -(2.0**64), 0.5):
+        assert compare_output("count", np.array(number), np.array(2**62), None, dtype="float64") is not None

@@ -86,11 +86,17 @@ def test_arrays_are_widened_and_read_only():
         ({"arguments": {"x": np.array(["a"])}}, TypeError, "arrays hold floats, integers or truth values"),
         ({"arguments": {"lr": np.float64(0.5)}}, TypeError, "Python numbers"),
         ({"arguments": {"stride": (1, 2)}}, TypeError, "must be an array or a JSON value"),
+        ({"dtype": "float16"}, ValueError, "dtype must be float64 or float32, or left out, got 'float16'"),
+        ({"arguments": {"n": np.array([2**63], np.uint64)}}, OverflowError, "int64 does not hold"),
     ],
 )
 def test_unfit_cases_are_refused(changed, error, message):
     with pytest.raises(error, match=message):
         spec(**changed)
+
+
+def test_a_case_for_float64_alone_may_hold_any_number_of_it():
+    assert spec(arguments={"x": np.array([0.1])}, dtype="float64").arguments["x"][0] == 0.1
 
 
 @pytest.mark.parametrize(("terms", "magnitude", "reason"), [(-1, 1.0, "sum"), (1, float("inf"), "sum"), (1, 1.0, "")])
@@ -187,6 +193,8 @@ def case(**changed):
         ({"note": "another"}, "another note"),
         ({"kind": "regular"}, "another kind"),
         ({"oracle": "by machine"}, "another oracle"),
+        ({"dtype": "float64"}, "another dtype"),
+        ({"optional": "a reason"}, "another optional"),
         ({"arguments": {"x": np.nextafter(X, 3)}}, "other inputs"),
         ({"arguments": {"x": X, "p": 1}}, "other inputs"),
         ({"expected": {"z": X}}, "other outputs"),

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sparcl_ref.sparcl.structured import PATTERNS
 from sparcl_ref.verify import check
 from sparcl_ref.verify.__main__ import build_parser
 from sparcl_ref.verify.areas import functions
@@ -28,6 +29,12 @@ def test_the_list_of_functions_is_the_protocols():
     flat = " ".join(TEXT.split())
     for function in functions().values():
         assert signature(function) in flat
+
+
+def test_the_eight_patterns_are_on_the_page():
+    flat = " ".join(TEXT.split())
+    assert len(PATTERNS) == 8
+    assert ", ".join("".join(map(str, kept)) for kept in PATTERNS) in flat
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -60,9 +67,11 @@ def test_the_function_of_ones_own_is_checked_and_its_mistake_named(capsys):
 def test_the_example_report_is_what_the_kit_prints():
     from sparcl_ref.verify.report import format_failure
 
-    report = check({"relu_backward": lambda dy, x: dy * (x >= 0)}, only=["relu_backward/zeros"])
-    shown = blocks("text")[0].split("\n\n")[1].strip()
-    assert format_failure(report.failures[0]) == shown
+    wrong = {"relu_forward": lambda x: x.clip(0), "relu_backward": lambda dy, x: dy * (x >= 0)}
+    report = check(wrong, only=["layers"])
+    table, failure = blocks("text")[0].strip().split("\n\n")
+    assert table == report.text().split("\n\n")[1]
+    assert failure == format_failure(report.failures[0])
 
 
 def test_the_example_list_of_expected_failures_is_accepted():

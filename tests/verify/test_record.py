@@ -11,8 +11,8 @@ import pytest
 
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import build
-from sparcl_ref.verify.record import CANONICAL, canonical_dataset, canonical_initial
 from sparcl_ref.verify.traces.archive import Name, TraceReader
+from sparcl_ref.verify.traces.canonical import CANONICAL, canonical_dataset, canonical_initial
 from sparcl_ref.verify.traces.listening import Listener
 from sparcl_ref.verify.traces.rules import rule_book
 
@@ -181,3 +181,34 @@ def test_listening_leaves_nothing_behind():
     assert [set(vars(owner)) for owner in owners] == before
     trainer.advance()
     assert listener.take().passes == []
+
+
+# --- the further runs
+
+
+@pytest.mark.parametrize(
+    ("run", "terms", "left"), [("er", {"replay_ce"}, (16, 13, 10, 6)), ("der", {"replay_mse"}, (16, 12, 8))]
+)
+def test_the_further_runs_have_what_the_first_leaves_out(run, terms, left, recorded):
+    with TraceReader(recorded(run)) as reader:
+        held = {name: reader.read(name) for name in reader.names}
+        config = Config.from_json(reader.manifest["config"])
+    assert (config.head, config.nesterov, config.method) == ("full", True, run)
+    assert config.lr_schedule != "constant"
+    passes = {Name.parse(name).pass_name for name in held}
+    assert passes & {"replay_mse", "replay_ce"} == terms
+    sizes = [len(array) for array in some(held, "ddr/-/remaining")]
+    assert set(sizes) == set(left)
+    # A share of what remains would leave others.
+    share, remaining = config.ddr_rho / config.ddr_cutoff, [left[0]]
+    for _ in left[1:]:
+        remaining.append(remaining[-1] - int(share * remaining[-1] + 0.5))
+    assert remaining[-1] != left[-1]
+    norms: Counter[str] = Counter()
+    for text, array in held.items():
+        name = Name.parse(text)
+        if name.pass_name == "update" and name.tensor == "gradient":
+            norms[name.step] += float((array**2).sum())
+    assert sum(norm > 1 for norm in norms.values()) > len(norms) / 2
+    rows = [array for name, array in held.items() if "/current/-/logits_gradient" in name]
+    assert all((row != 0).all() for row in rows), "every class takes part"

@@ -13,8 +13,9 @@ import pytest
 from sparcl_ref.experiment import build
 from sparcl_ref.streams import cut_batches
 from sparcl_ref.verify import record as recording
-from sparcl_ref.verify.record import CANONICAL, canonical_dataset, canonical_initial, dense_initial, record
+from sparcl_ref.verify.record import record
 from sparcl_ref.verify.traces.archive import TraceError, TraceReader
+from sparcl_ref.verify.traces.canonical import CANONICAL, canonical_dataset, canonical_initial, dense_initial
 from sparcl_ref.verify.traces.choices import read_choices
 from sparcl_ref.verify.traces.rules import rule_book
 from sparcl_ref.verify.traces.tensors import event_tensors

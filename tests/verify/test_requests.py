@@ -53,8 +53,11 @@ def test_wrong_requests_are_one_line_and_exit_2(capsys, adapter, tmp_path):
     assert "trace" in refused(capsys, "--trace", text)
 
 
-def test_a_report_is_not_lost_to_a_wrong_path(capsys, adapter, tmp_path):
-    code, out, err = run(capsys, adapter, "--only", "cgi", "--junit", tmp_path / "no" / "report.xml")
+def test_a_report_is_not_lost_to_a_path_that_goes_wrong_on_the_way(capsys, adapter, tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    adapter.write_text(f"{adapter.read_text()}\nimport os\nos.rmdir({str(folder)!r})\n")
+    code, out, err = run(capsys, adapter, "--only", "cgi", "--junit", folder / "report.xml")
     assert code == 2
     assert "FAILED cgi/" in out
     assert err.startswith("sparcl_ref.verify: cannot write to ")

@@ -6,6 +6,7 @@ functional layers, probe gradients, FLOPs) is left out.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from sparcl_ref.verify.traces.choices import Choice, Choices, read_choices
 from tests.torch_twin import Config, Twin, importance, models
 from tests.torch_twin.buffer import reservoir_slot
 
-TERMS = ("current", "replay_mse", "replay_ce")
+#: The passes of a step, by method.
+TERMS = {
+    "er": ("current", "replay_ce"), "der": ("current", "replay_mse"), "derpp": ("current", "replay_mse", "replay_ce"),
+}  # fmt: skip
 
 #: Changes a twin that has not begun, so that it is wrong in one way.
 Spoil = Callable[[Twin], None]
@@ -47,6 +51,7 @@ class TwinTrace:
         self.twin = Twin(model, config, normalise=self.normalise)
         self.twin.initialise(choices.initial, choices.masks)
         self.at = "start"
+        self.passes = TERMS[config.method]
         self.terms: list[str] | None = None
         self.tasks: list[np.ndarray] = []
         if spoil is not None:
@@ -99,7 +104,7 @@ class TwinTrace:
 
     def _pass_begins(self, model: nn.Module, inputs: tuple) -> None:
         if self.terms is not None:
-            self.terms.append(TERMS[len(self.terms)])
+            self.terms.append(self.passes[len(self.terms)])
             self.write(self.terms[-1], "-", "input", inputs[0])
 
     def _pass_ends(self, model: nn.Module, inputs: tuple, logits: torch.Tensor) -> None:
@@ -125,6 +130,7 @@ class TwinTrace:
 
     def _begin_epoch(self, choice: Choice) -> None:
         twin = self.twin
+        twin.config = dataclasses.replace(twin.config, lr=self._rate(choice.epoch))
         self.masks.clear()
         actions = twin.begin_epoch(choice.task, choice.epoch, choice.joins)
         for action, changed in zip(actions, self.masks, strict=True):
@@ -138,15 +144,32 @@ class TwinTrace:
             self.write("masked", name, "value", twin.parameters[name])
             self.write("masked", name, "velocity", twin.momentum[name])
 
+    def _rate(self, epoch: int) -> float:
+        """The learning rate of an epoch: torch's schedulers, stepped once after each epoch before it."""
+        settings = self.choices.config
+        schedule, base, epochs = (settings[key] for key in ("lr_schedule", "lr", "epochs"))
+        optimizer = torch.optim.SGD([torch.zeros(1)], lr=base)
+        milestones = [-(-epochs // 2), -(-3 * epochs // 4)]
+        scheduler = {
+            "constant": lambda: torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0),
+            "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs),
+            "step": lambda: torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1),
+        }[schedule]()
+        optimizer.step()
+        for _ in range(epoch - 1):
+            scheduler.step()
+        return optimizer.param_groups[0]["lr"]
+
     def _step(self, choice: Choice) -> None:
         twin, values = self.twin, choice.values
         batch = np.searchsorted(self.samples, values["batch"])
-        draws = [values[f"{term}_slots"] for term in TERMS[1:] if f"{term}_slots" in values]
+        draws = [values[f"{term}_slots"] for term in self.passes[1:] if f"{term}_slots" in values]
         presented = twin.buffer.seen
         self.terms = []
         losses = twin.step(batch, draws, values["reservoir_draws"])
         for term in self.terms:
-            weight = {"replay_mse": twin.config.alpha, "replay_ce": twin.config.beta}.get(term, 1.0)
+            label_weight = twin.config.er_weight if twin.config.method == "er" else twin.config.beta
+            weight = {"replay_mse": twin.config.alpha, "replay_ce": label_weight}.get(term, 1.0)
             self.write(term, "-", "loss", weight * losses[term])
         self.terms = None
         self._gradients(choice, replayed=bool(draws))

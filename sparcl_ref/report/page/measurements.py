@@ -84,7 +84,7 @@ def _accuracy_column(name: str, values: Sequence[Spread], unit: str | None = Non
     """Means with a bar under them, the highest in bold: what prints alike is alike."""
     means = [value.mean or 0.0 for value in values]
     bars = [element("span", element("i", style=f"width:{100 * mean:.1f}%"), class_="bar") for mean in means]
-    top = percent(max(means)) if len(means) > 1 else None
+    top = percent(max(means)) if len(means) > 1 and any(means) else None
     cells = [joined([_mean_and_std(value), bar]) for value, bar in zip(values, bars, strict=True)]
     return Column("accuracy, %", name, cells, unit, ["top" if percent(mean) == top else "" for mean in means])
 
@@ -118,7 +118,8 @@ def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
             ("Seeds", ", ".join(map(str, row.seeds))),
         ]
         listing = [element("div", element("dt", text), element("dd", value)) for text, value in facts]
-        matrices = [heat_table(group, kind, joint=row.joint) for kind in ("class", "task")]
+        kinds = [kind for kind in ("class", "task") if group[0][f"{kind}_il_matrix"]]
+        matrices = [heat_table(group, kind, joint=row.joint) for kind in kinds]
         parts = [
             element("summary", swatch(index, rows), row.name, element("span", note, class_="note")),
             element("dl", *listing, class_="figures"),

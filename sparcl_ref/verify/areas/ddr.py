@@ -11,7 +11,7 @@ import numpy as np
 from sparcl_ref.masks import exact
 from sparcl_ref.sparcl import ddr
 from sparcl_ref.sparcl.ddr import ddr_keep, ddr_sizes
-from sparcl_ref.verify.areas.masks.selection import falling, last_first, rising
+from sparcl_ref.verify.areas.masks.selection import FROM_THE_END, falling, last_first, rising
 from sparcl_ref.verify.areas.tdm import DELTA_K, EPOCH, EPOCHS
 from sparcl_ref.verify.function import Argument, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
@@ -19,6 +19,7 @@ from sparcl_ref.verify.mistake import Mistake, instead, more, of
 CUTOFF = Argument("cutoff", "int: stages that remove data", 4)
 POSITIONS = Argument("positions", "int (M,): the samples presented in a stage, in order; a sample may come again")
 CORRECT = Argument("correct", "bool (M,): whether each presentation was classified correctly, before the update")
+WRAPPED = "counts that wrap around at {:,}: kept in {} bits"
 _EQ2 = "SparCL, equation (2)"
 
 
@@ -54,8 +55,14 @@ def _only_flips(samples, positions, correct):
     return {"counts": stage(samples, positions, correct).flips}
 
 
+def _counted(samples, positions, counts, most=2**62, wraps_at=2**62):
+    """Counts of some presentations, each sample's limited or begun again at 0."""
+    found = np.bincount(positions[counts], minlength=samples)
+    return {"counts": np.minimum(found, most) % wraps_at}
+
+
 def _at_most_once(samples, positions, correct):
-    return {"counts": np.minimum(misclassification_counts(samples, positions, correct), 1)}
+    return _counted(samples, positions, ~correct, most=1)
 
 
 def _through_an_index(samples, positions, correct):
@@ -86,14 +93,19 @@ FUNCTIONS = (
         Mistake("binary floating point instead of the decimal as written", partial(_sizes_by, _half_up, float)),
         Mistake("floor without the half", partial(_sizes_by, math.floor, exact)),
         Mistake("a half rounded to the even neighbour", partial(_sizes_by, round, exact)),
+        Mistake("rounded to the nearest in floating point: halves to even, decimals in binary",
+            partial(_sizes_by, round, float)),
     ),
     specify("misclassification_counts", "ddr", misclassification_counts, _EQ2,
         "during a stage each sample's misclassified presentations are counted, every one of them",
         Argument("samples", "int: samples of the task"), POSITIONS, CORRECT, exactly("counts", "int (samples,)"),
-        instead("correct presentations counted instead of wrong ones", correct=lambda given: ~given["correct"]),
+        Mistake("correct presentations counted instead of wrong ones",
+            lambda samples, positions, correct: _counted(samples, positions, correct)),
         Mistake("a sample counted once at most", _at_most_once),
         Mistake("a sample that comes again counted once: += through an index array", _through_an_index),
         Mistake("only wrong presentations right after a correct one counted", _only_flips),
+        *(Mistake(WRAPPED.format(2**bits, bits), lambda samples, positions, correct, bits=bits: _counted(
+            samples, positions, ~correct, wraps_at=2**bits)) for bits in (8, 16)),
     ),
     specify("completed_stage", "ddr", completed_stage, _EQ2,
         "only a complete stage that another epoch follows removes data, and only up to the cutoff",
@@ -112,5 +124,8 @@ FUNCTIONS = (
         Mistake("the samples misclassified least kept", _kept_samples(rising)),
         Mistake("positions by count instead of ascending",
             lambda counts, keep: {"positions": last_first(counts)[:keep]}),
+        *(instead(WRAPPED.format(2**bits, bits), counts=lambda given, bits=bits: given["counts"] % 2**bits)
+            for bits in (8, 16)),
+        instead(FROM_THE_END, keep=lambda given: given["keep"] or len(given["counts"])),
     ),
 )  # fmt: skip

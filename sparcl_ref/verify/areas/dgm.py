@@ -14,7 +14,7 @@ from sparcl_ref.sparcl.dgm import gradient_mask, is_refresh
 from sparcl_ref.sparcl.importance import cgi
 from sparcl_ref.verify.areas.importance import ALPHA, BETA
 from sparcl_ref.verify.areas.masks.budgets import SPARSITY
-from sparcl_ref.verify.areas.masks.selection import CHOICES, MASK, kept_by
+from sparcl_ref.verify.areas.masks.selection import CHOICES, FROM_THE_END, IMPORTANCE, MASK, falling, kept_by
 from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more, of
 
@@ -77,6 +77,24 @@ def _no_mask_between(**given):
     return {} if is_refresh(given["iteration"], given["interval"]) else _grad(given["mask"], given)
 
 
+def _lifted(**given):
+    return _grad(given["mask"], given) if is_refresh(given["iteration"], given["interval"]) else {}
+
+
+def _replay_heard(right, **given):
+    heard = right(**given)["grad_mask"]
+    replay = np.where(given["mask"], given["grad_replay"], 0.0)
+    return {"grad": np.where(heard, given["grad_current"], 0.0) + replay}
+
+
+def _ranked_in_float32(iteration, interval, mask, sparsity, alpha, beta, **given):
+    if not is_refresh(iteration, interval):
+        return {}
+    scores = cgi(given["grad_current"], given["grad_replay"], alpha=alpha, beta=beta).astype(np.float32)
+    chosen = _gradient_kept(falling, np.flatnonzero, mask, scores, sparsity)["mask"]
+    return {"grad_mask": chosen, **_grad(chosen, given)}
+
+
 FUNCTIONS = (
     specify("gradient_sparsity", "dgm", gradient_sparsity, _DGM,
         "a fraction s + q of a layer has no gradient, q = 0.2 (1 - s) unless given: .80 at .75",
@@ -86,15 +104,22 @@ FUNCTIONS = (
             lambda sparsity, q: {"gradient_sparsity": min(1.0, float(exact(sparsity) + Fraction(1, 5)))}),
         Mistake("q taken of the living weights instead of the whole layer",
             lambda sparsity, q: {"gradient_sparsity": float(exact(sparsity) + exact(q) * (1 - exact(sparsity)))}),
+        instead("q = 0 taken for none given", q=lambda given: given["q"] if exact(given["q"] or 0) else None),
+        Mistake("s + q not limited to 1", lambda right, sparsity, q: {"gradient_sparsity":
+            right(sparsity=sparsity, q=q)["gradient_sparsity"] if q is None else float(exact(sparsity) + exact(q))},
+            of_right=True),
     ),
     specify("gradient_mask", "dgm", gradient_mask, _DGM,
         "of the living entries the most important keep their gradient, so that a fraction s + q of the whole layer "
         "is masked; where fewer live, all do. Among equals the lower flat index is kept",
-        MASK, Argument("importance", "float, shape of mask: equation (3), read at living entries only"),
+        MASK, IMPORTANCE,
         Argument("sparsity", 'str, a decimal: s + q, such as "0.8"'),
         exactly("mask", "bool, shape of mask"),
         *(Mistake(sentence, partial(_gradient_kept, order, candidates)) for sentence, order, candidates in CHOICES),
         Mistake("s + q taken of the living weights instead of the whole layer", _share_of_the_living),
+        Mistake(FROM_THE_END, lambda right, mask, **given: {"mask": kept if (
+            kept := right(mask=mask, **given)["mask"]).any() else mask}, of_right=True),
+        uses=("budget", "shrink"),
     ),
     specify("is_refresh", "dgm", is_refresh, _DGM,
         "the gradient mask is chosen anew at iterations 0, interval, 2 interval, ... of each epoch",
@@ -125,7 +150,11 @@ FUNCTIONS = (
         Mistake("refreshed one iteration late", _refreshed(lambda given: given["iteration"] % given["interval"] == 1)),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
         Mistake("no gradient mask between refreshes", _no_mask_between),
+        Mistake("the gradient mask lifted where it is chosen: it silences from the next iteration on", _lifted),
+        Mistake("the gradient of the replayed samples not silenced", _replay_heard, of_right=True),
+        Mistake("ranked in float32 or less, where importances that differ are equal", _ranked_in_float32),
         Mistake("the update sees gradients where the gradient mask is not set",
             lambda **given: _grad(given["mask"], given)),
+        uses=("gradient_mask", "cgi", "is_refresh"),
     ),
 )  # fmt: skip

@@ -57,6 +57,22 @@ def _probe(weigh, **given):
     return {"dweight": total}
 
 
+def _last_chunk_left_out(only_one, weighs, **given):
+    """The probe without a short last chunk, or without one of one sample only, which may weigh all the same."""
+    count, short = len(given["x"]), len(given["x"]) % given["batch_size"]
+    if not short or (only_one and short > 1):
+        return {}
+    kept = {name: given[name][: count - short] for name in ("x", "labels")}
+    found = probe_gradient(**given | kept)
+    return {"dweight": found * (count - short) / count if weighs else found}
+
+
+_OR_DEFAULT = (
+    instead("alpha = 0 taken for the default", alpha=lambda given: given["alpha"] or ALPHA.default),
+    instead("beta = 0 taken for the default", beta=lambda given: given["beta"] or BETA.default),
+)
+
+
 FUNCTIONS = (
     specify("cgi", "importance", cgi, "SparCL, equation (3)",
         "continual gradient importance is alpha |g_current| + beta |g_buffer|: each part's size, not the size of "
@@ -68,10 +84,11 @@ FUNCTIONS = (
         _scored("the size of the gradients' sum instead of the sum of their sizes", lambda w, g, b, *_: np.abs(g + b)),
         _scored("signs kept: no absolute values", lambda w, g, b, *_: g + b),
         _scored("the gradient on the buffer left out", lambda w, g, b, *_: np.abs(g)),
-        _scored("squares instead of absolute values", lambda w, g, b, alpha, beta: g**2 / alpha + b**2 / beta),
-        _scored("one coefficient for both gradients, as in the published code",
-            lambda w, g, b, alpha, beta: 0.5 * (np.abs(g / alpha) + np.abs(b / beta))),
+        Mistake("squares instead of absolute values", lambda grad_current, grad_buffer, alpha, beta: {
+            "importance": alpha * grad_current**2 + beta * grad_buffer**2}),
+        instead("one coefficient for both gradients, as in the published code", alpha=0.5, beta=0.5),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
+        *_OR_DEFAULT,
     ),
     specify("cwi", "importance", cwi, _EQ1,
         "continual weight importance is |w| + alpha |g_current| + beta |g_buffer|; the gradients are those of the "
@@ -84,17 +101,21 @@ FUNCTIONS = (
             lambda w, g, b, alpha, beta: (1 + alpha + beta) * np.abs(w)),
         _scored("plain magnitude: the gradients are left out, or zero", lambda w, g, b, *_: np.abs(w)),
         _scored("the gradient on the buffer left out", lambda w, g, b, *_: np.abs(w) + np.abs(g)),
-        _scored("one coefficient for both gradients, as in the published code",
-            lambda w, g, b, alpha, beta: np.abs(w) + 0.5 * np.abs(g / alpha + b / beta)),
+        Mistake("one coefficient for both gradients, as in the published code",
+            lambda weight, grad_current, grad_buffer, **_: {
+                "importance": np.abs(weight) + 0.5 * np.abs(grad_current + grad_buffer)}),
         _scored("the size of the gradients' sum instead of the sum of their sizes",
             lambda w, g, b, *_: np.abs(w) + np.abs(g + b)),
         _scored("signs kept: no absolute values", lambda w, g, b, *_: w + g + b),
         _scored("the size of weight plus gradients instead of the sum of sizes", lambda w, g, b, *_: np.abs(w + g + b)),
         _scored("the sign of the weight kept", lambda w, g, b, *_: w + np.abs(g) + np.abs(b)),
         _scored("weight times gradient instead of their sum", lambda w, g, b, *_: np.abs(w) * (np.abs(g) + np.abs(b))),
+        _scored("weight times gradient instead of their sum", lambda w, g, b, *_: np.abs(w * (g + b))),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
         _scored("gradient importance (equation 3) without the weight's size",
             lambda w, g, b, *_: np.abs(g) + np.abs(b)),
+        *_OR_DEFAULT,
+        uses=("cgi",),
     ),
     specify("probe_gradient", "importance", probe_gradient, f"{_EQ1}; chunked probe",
         "the gradient of the mean cross-entropy of batch-norm, flatten, linear, formed in chunks with each chunk's "
@@ -111,9 +132,12 @@ FUNCTIONS = (
         Mistake("chunks weighted equally instead of by their samples", partial(_probe, lambda parts: 1 / parts)),
         Mistake("chunks' gradients summed", partial(_probe, lambda parts: 1.0)),
         _fewer_samples("only the first chunk read", lambda given: given["batch_size"]),
-        _fewer_samples("a short last chunk left out",
-            lambda given: len(given["x"]) // given["batch_size"] * given["batch_size"]),
+        *(Mistake(sentence, partial(_last_chunk_left_out, only_one, weighs)) for weighs in (False, True)
+            for sentence, only_one in
+                (("a short last chunk left out", False), ("a chunk of one sample left out", True))),
+        instead("eps fixed at 1e-5 in the code", eps=1e-5),
         scaled("the gradient of the summed loss instead of its mean", dweight=lambda given: len(given["x"])),
         instead("full-head loss where single-head is asked", classes=None),
+        uses=("cross_entropy", "batchnorm2d_forward", "linear_forward", "linear_backward"),
     ),
 )  # fmt: skip

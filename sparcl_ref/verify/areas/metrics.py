@@ -8,7 +8,15 @@ import numpy as np
 
 from sparcl_ref.losses import correct
 from sparcl_ref.metrics import average_accuracy, backward_transfer, forgetting, forward_transfer, learning_accuracy
-from sparcl_ref.verify.areas.losses.cross_entropy import CLASSES, LABELS, LOGITS
+from sparcl_ref.verify.areas.losses.cross_entropy import (
+    CLASSES,
+    LABELS,
+    LOGITS,
+    LOW_NUMBER,
+    LOW_NUMBERS,
+    RANGE,
+    as_range,
+)
 from sparcl_ref.verify.function import Argument, Output, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
 
@@ -26,6 +34,16 @@ def _last_of_ties(arranged, logits, labels, classes):
 def _places(logits, labels, classes):
     # Without a list the places are the classes.
     return {} if classes is None else {"correct": logits[:, classes].argmax(axis=1) == labels}
+
+
+def _low_others(low, logits, labels, classes):
+    others = np.full(logits.shape[1], classes is not None)
+    others[[] if classes is None else classes] = False
+    return {"correct": np.where(others, low, logits).argmax(axis=1) == labels}
+
+
+def _over_a_range(logits, labels, classes):
+    return {} if classes is None else _first_listed(logits, labels, as_range(classes))
 
 
 def _first_listed(logits, labels, classes):
@@ -51,6 +69,8 @@ FUNCTIONS = (
         *(Mistake("ties broken from the other end", partial(_last_of_ties, arranged))
             for arranged in (np.sort, np.asarray)),
         Mistake("places among the task's classes taken for classes", _places),
+        *(Mistake(LOW_NUMBER, partial(_low_others, low)) for low in LOW_NUMBERS),
+        Mistake(RANGE, _over_a_range),
         Mistake("among equals the class listed first wins instead of the lowest", _first_listed),
     ),
     specify("average_accuracy", "metrics", average_accuracy, "Lopez-Paz and Ranzato, 2017",

@@ -27,7 +27,7 @@ def sgd_step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, wei
 
 def _sgd(
     value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_decay,
-    *, silences="gradient", lr_inside=False, decoupled=False, multiply=False, dampened=False,
+    *, silences="gradient", lr_inside=False, decoupled=False, multiply=False, dampened=False, bare=False, norm=math.inf,
 ):  # fmt: skip
     """A step written out, with parts of it done otherwise; ``silences`` says what the gradient mask stops."""
     alive = np.ones(value.shape, dtype=bool) if mask is None else mask
@@ -35,6 +35,8 @@ def _sgd(
     value, velocity = (np.where(alive, array, 0.0) for array in (value, velocity))
     g = np.where(alive if silences == "nothing" else heard, grad, 0.0)
     g = grad * heard if multiply else g
+    g = g * min(1.0, norm / max(math.sqrt(float((g**2).sum())), 1e-300))
+    ahead = g
     if not decoupled:
         g = g + weight_decay * value
     if silences in ("decay", "update"):
@@ -43,7 +45,7 @@ def _sgd(
     new_velocity = momentum * velocity + ((1 - momentum) * gain if dampened else gain)
     if silences == "velocity":
         new_velocity = np.where(heard, new_velocity, 0.0)
-    step = gain + momentum * new_velocity if nesterov else new_velocity
+    step = (ahead if bare else gain) + momentum * new_velocity if nesterov else new_velocity
     new_value = value - (step if lr_inside else lr * step)
     if decoupled:
         new_value = new_value - lr * weight_decay * value
@@ -102,6 +104,8 @@ FUNCTIONS = (
         Mistake("dampened: new gradients weigh 1 - momentum", partial(_sgd, dampened=True)),
         Mistake("the learning rate inside the velocity (Sutskever's convention)", partial(_sgd, lr_inside=True)),
         Mistake("weight decay decoupled from the gradient, as in AdamW", partial(_sgd, decoupled=True)),
+        *(Mistake("the gradient clipped by its norm", partial(_sgd, norm=norm)) for norm in (1, 10, 100)),
+        Mistake("Nesterov's look-ahead with the gradient alone: weight decay left out of it", partial(_sgd, bare=True)),
         instead("weight decay left out", weight_decay=0.0),
         instead("plain momentum where Nesterov's is asked, or the old velocity in it, which is the same",
             nesterov=False),
@@ -121,5 +125,7 @@ FUNCTIONS = (
             partial(_cosine, lambda epoch, epochs: (epoch - 1) / max(1, epochs - 1))),
         Mistake("a milestone reached an epoch early: epochs counted from 0", partial(_steps, 1, math.ceil)),
         Mistake("default milestones rounded down", partial(_steps, 0, math.floor)),
+        instead("an empty list of milestones taken for the default",
+            milestones=lambda given: given["milestones"] or None),
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from sparcl_ref.replay import ReservoirBuffer, reservoir_slot
-from sparcl_ref.verify.function import Argument, exactly, specify
+from sparcl_ref.verify.function import Argument, drawn, exactly, specify
 from sparcl_ref.verify.mistake import Mistake, instead, more
 
 CAPACITY = Argument("capacity", "int: slots of the buffer")
@@ -46,6 +46,20 @@ def _forgets_unstored(presented, capacity, draws):
     return {"slots": slots, "presented": presented}
 
 
+def _few_bits(bits):
+    """Ranks and draws of a reservoir in so few bits that they begin again at 0."""
+
+    def outputs(presented, capacity, draw=None, draws=()):
+        limit = 2**bits
+        if draw is not None:
+            return {"slot": _slot(presented % limit, capacity, draw % limit)}
+        ranks = range(presented, presented + len(draws))
+        slots = [_slot(rank % limit, capacity, one % limit) for rank, one in zip(ranks, draws, strict=True)]
+        return {"slots": slots, "presented": (presented + len(draws)) % limit}
+
+    return Mistake(f"ranks and draws that wrap around: kept in {bits} bits", outputs)
+
+
 def reservoir_fill(capacity, batch_sizes, uniforms):
     buffer, start = _buffer(capacity), 0
     for size in batch_sizes:
@@ -81,30 +95,34 @@ FUNCTIONS = (
     specify("reservoir_slot", "replay", reservoir_slot, _RESERVOIR,
         "the i-th presented sample, i from 0, takes slot i while one is free, else slot j if j is less than the "
         "capacity",
-        PRESENTED, CAPACITY, Argument("draw", "int: j, drawn in 0..presented; not read while a slot is free"),
+        PRESENTED, CAPACITY, drawn("draw", "int: j, drawn in 0..presented; not read while a slot is free"),
         exactly("slot", "int: -1 if the sample is not stored"),
         instead("presentations counted from 1", presented=more("presented", 1)),
         Mistake("the draw used while a slot is free",
             lambda presented, capacity, draw: {"slot": draw if draw < capacity else -1}),
+        *(_few_bits(bits) for bits in (8, 16, 32)),
     ),
     specify("reservoir_add", "replay", reservoir_add, _RESERVOIR,
         "the samples of a batch are presented one by one, and each counts, whether it is stored or not",
-        PRESENTED, CAPACITY, Argument("draws", "int (N,): j of each sample of the batch"),
+        PRESENTED, CAPACITY, drawn("draws", "int (N,): j of each sample of the batch"),
         exactly("slots", "int (N,): -1 where a sample is not stored"), exactly("presented", "int: afterwards"),
         Mistake("presentations that are not stored are not counted", _forgets_unstored),
         Mistake("the count stands still within a batch", lambda presented, capacity, draws: {
             "slots": [_slot(presented, capacity, draw) for draw in draws]}),
+        *(_few_bits(bits) for bits in (8, 16)),
+        uses=("reservoir_slot",),
     ),
     specify("reservoir_fill", "replay", reservoir_fill, _RESERVOIR,
         "the count of presentations runs on over batches; within a batch a later sample replaces an earlier in its "
         "slot",
         CAPACITY, Argument("batch_sizes", "list of int: batches presented one after the other to an empty buffer"),
-        Argument("uniforms", "float (sum of batch_sizes,): u in 0..1; the i-th sample draws j = floor(u (i + 1))"),
+        drawn("uniforms", "float (sum of batch_sizes,): u in 0..1; the i-th sample draws j = floor(u (i + 1))"),
         exactly("holding", "int (capacity,): which presentation, from 0, each slot holds; -1 if empty"),
         Mistake("the count of presentations starts anew with each batch", partial(_fill, restart=True)),
         Mistake("within a batch the earlier sample keeps its slot", partial(_fill, first_wins=True)),
         Mistake("presentations that are not stored are not counted", partial(_fill, stored_only=True)),
         Mistake("the draw in 0..i - 1 instead of 0..i", partial(_fill, highest=0)),
+        uses=("reservoir_add", "reservoir_slot"),
     ),
     specify("replay_size", "replay", replay_size, "SparCL, experience replay",
         "a replay draw has min(batch size, filled slots) samples, all different",
@@ -112,5 +130,7 @@ FUNCTIONS = (
         Mistake("the batch size whatever the buffer holds", lambda batch_size, **_: {"count": batch_size}),
         Mistake("the capacity taken for what is filled",
             lambda batch_size, capacity, **_: {"count": min(batch_size, capacity)}),
+        *(instead(f"presentations counted in {bits} bits",
+            presented=lambda given, bits=bits: given["presented"] % 2**bits) for bits in (8, 16)),
     ),
 )  # fmt: skip

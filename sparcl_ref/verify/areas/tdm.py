@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
@@ -29,6 +30,9 @@ TARGETS = Output("targets", "float (actions,): the sparsity each leads to, in 0.
 _SCHEDULE_MISTAKES = (
     instead("the expansion between tasks left out", task=1),
     instead("an expansion before the first task, too", task=2),
+    instead("an expansion before the second task alone", task=lambda given: given["task"] if given["task"] < 3 else 1),
+    instead("an expansion that grows with the task",
+        p_inter=lambda given: str(Decimal(given["p_inter"]) * max(1, given["task"] - 1))),
     instead("p_inter and p_intra exchanged", p_inter=of("p_intra"), p_intra=of("p_inter")),
 )  # fmt: skip
 
@@ -94,5 +98,6 @@ FUNCTIONS = (
         exactly("active", "int (epochs,): living weights while each epoch trains"),
         *_SCHEDULE_MISTAKES,
         Mistake("the expansion between tasks never taken back", _never_back),
+        uses=("tdm_actions", "budget"),
     ),
 )  # fmt: skip

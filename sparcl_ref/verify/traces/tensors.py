@@ -188,5 +188,6 @@ def _end_epoch(trainer: Trainer, event: Event) -> list[Tensor]:
 def _end_task(trainer: Trainer, event: Event) -> list[Tensor]:
     out, history = _EventTensors(f"task{event.task}.end"), trainer.history
     out.add("evaluation", NO_LAYER, "class_il_accuracy", "accuracy", history.class_il_matrix[-1])
-    out.add("evaluation", NO_LAYER, "task_il_accuracy", "accuracy", history.task_il_matrix[-1])
+    if trainer.stream.class_incremental:
+        out.add("evaluation", NO_LAYER, "task_il_accuracy", "accuracy", history.task_il_matrix[-1])
     return out.tensors

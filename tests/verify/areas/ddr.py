@@ -35,6 +35,12 @@ def _ddr_sizes() -> Iterator[CaseSpec]:
         ("remove-all", "edge", 7, "1", 2, "nothing is left"),
         ("one-stage", "edge", 9, "0.5", 1, "4.5 round up to 5"),
         ("no-samples", "edge", 0, "0.3", 4, "an empty task"),
+        ("below-half", "regular", 101, "0.3", 4, "15.15 and 30.3 are gone: rounding up gives more"),
+        ("far-below-half", "regular", 61, "0.2", 6, "2.03, 4.07, 6.1 are gone: rounding up gives more"),
+        ("decimal-again", "adversarial", 50, "0.29", 1, "14.5 are gone; floating point is just below"),
+        ("large-odd", "adversarial", 33_554_435, "0.5", 2, "float32 has no digit left for one sample"),
+        ("large-odd-again", "adversarial", 50_000_001, "0.3", 4, "float32 has no digit left for one sample"),
+        ("halves-of-odd", "adversarial", 6, "0.75", 3, "1.5, 3 and 4.5 are gone: rounding to even agrees in the first"),
     ):
         arguments = {"samples": samples, "rho": rho, "cutoff": cutoff}
         yield CaseSpec("ddr_sizes", name, kind, note, arguments, "paper")
@@ -62,6 +68,10 @@ def _misclassification_counts() -> Iterator[CaseSpec]:
     flipping = {"samples": 2, "positions": np.array([0, 1] * 4), "correct": np.array([True, False] * 4)}
     yield case("always-wrong", "adversarial", "every misclassification counts, not only flips", flipping)
     none = {"samples": 3, "positions": np.zeros(0, np.int64), "correct": np.zeros(0, bool)}
+    many = {"samples": 3, "positions": np.tile([2, 0], 300), "correct": np.tile([False, True], 300)}
+    yield case("wrong-300-times", "adversarial", "a count that 8 bits do not hold", many)
+    most = {"samples": 2, "positions": np.ones(70_000, np.int64), "correct": np.zeros(70_000, bool)}
+    yield case("wrong-70000-times", "adversarial", "a count that 16 bits do not hold", most)
     yield case("not-presented", "edge", "nothing is presented: all counts are 0", none)
 
 
@@ -75,6 +85,8 @@ def _completed_stage() -> Iterator[CaseSpec]:
         ("before-last", "edge", 9, 10, 3, 4, "one epoch follows"),
         ("first-epoch", "adversarial", 1, 10, 5, 4, "epochs count from 1: nothing is over after epoch 1"),
         ("each-epoch", "edge", 3, 10, 1, 4, "stages of one epoch"),
+        ("last-epoch-again", "adversarial", 20, 20, 10, 4, "no epoch follows the second stage"),
+        ("cutoff-again", "edge", 6, 50, 3, 2, "the last of two stages"),
     ):
         arguments = {"epoch": epoch, "epochs": epochs, "delta_k": delta_k, "cutoff": cutoff}
         yield CaseSpec("completed_stage", name, kind, note, arguments, "paper")
@@ -88,7 +100,11 @@ def _ddr_keep() -> Iterator[CaseSpec]:
         ("many-ties", "adversarial", draws.integers("ddr counts", 60, low=0, high=4).tolist(), 33, "an unstable sort"),
         ("all-stay", "edge", [0, 2, 1], 3, "nothing goes"),
         ("all-go", "edge", [0, 2, 1], 0, "nothing stays"),
+        ("all-equal-go", "edge", [1, 1, 1, 1], 0, "a slice from the end takes everything instead of nothing"),
         ("never-wrong", "edge", [0, 0, 0, 0], 2, "all were right: still the lowest indices go"),
+        ("beyond-8-bits", "adversarial", [255, 256, 300, 12, 511, 100], 3, "counts that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", [65_535, 65_536, 70_000, 9, 131_073], 3, "counts that 16 bits do not hold"),
+        ("beyond-16-bits-again", "adversarial", [131_072, 1, 65_537, 2], 2, "counts that 16 bits do not hold"),
     ):
         arguments = {"counts": np.array(counts, np.int64), "keep": keep}
         yield CaseSpec("ddr_keep", name, kind, note, arguments, "paper")
@@ -155,6 +171,10 @@ def sizes(samples, rho, cutoff, *, fault):
         gone = share * samples * stage / cutoff
         if fault == "floats":
             left.append(samples - math.floor(float(rho) * samples * stage / cutoff + 0.5))
+        elif fault == "nearest in floats":
+            left.append(samples - round(float(rho) * samples * stage / cutoff))
+        elif fault == "up":
+            left.append(samples - math.ceil(gone))
         elif fault == "down":
             left.append(samples - math.floor(gone))
         elif fault == "half to even":
@@ -173,6 +193,9 @@ def counts(samples, positions, correct, *, fault):
     if fault == "once":
         wrong[positions] += ~correct
         return wrong
+    if fault in ("uint8", "uint16"):
+        wrong = np.bincount(positions[~correct], minlength=samples)
+        return wrong.astype(fault).astype(np.int64)
     for position, right in zip(positions, correct, strict=True):
         counted = {"right ones": right, "flips": before[position] and not right}
         wrong[position] += counted.get(fault, not right)
@@ -190,6 +213,10 @@ def stage(epoch, epochs, delta_k, cutoff, *, fault):
 
 def keep_samples(counts, keep, *, fault):
     n = len(counts)
+    if fault == "from the end":
+        return np.sort(np.argsort(counts, kind="stable")[-keep:])
+    if fault in ("uint8", "uint16"):
+        counts = counts.astype(fault)
     if fault == "easy stay":
         return np.sort(np.argsort(counts, kind="stable")[:keep])
     if fault == "highest first":
@@ -202,8 +229,11 @@ WRONG = (
     Wrong("ddr-floats", "ddr_sizes", "rho is a binary number", sizes, fault="floats",
         likely="binary floating point instead of the decimal as written"),
     Wrong("ddr-down", "ddr_sizes", "rounded down", sizes, fault="down", likely="floor without the half"),
+    Wrong("ddr-up", "ddr_sizes", "rounded up", sizes, fault="up"),
     Wrong("ddr-half-even", "ddr_sizes", "halves are rounded to even", sizes, fault="half to even",
         likely="a half rounded to the even neighbour"),
+    Wrong("ddr-float-even", "ddr_sizes", "Python's round of a product of floats", sizes, fault="nearest in floats",
+        likely="rounded to the nearest in floating point: halves to even, decimals in binary"),
     Wrong("ddr-of-the-rest", "ddr_sizes", "each stage removes a fraction of what is left", sizes, fault="of the rest",
         likely="a fraction of what is left instead of the task's size"),
     Wrong("ddr-each-stage", "ddr_sizes", "each stage is rounded by itself", sizes, fault="each stage",
@@ -216,6 +246,16 @@ WRONG = (
         likely="only wrong presentations right after a correct one counted"),
     Wrong("ddr-ever-wrong", "misclassification_counts", "ever wrong instead of how often", counts, fault="ever wrong",
         likely="a sample counted once at most"),
+    Wrong("ddr-uint8", "misclassification_counts", "counts are bytes", counts, fault="uint8",
+        likely="counts that wrap around at 256: kept in 8 bits"),
+    Wrong("ddr-uint16", "misclassification_counts", "counts have 16 bits", counts, fault="uint16",
+        likely="counts that wrap around at 65,536: kept in 16 bits"),
+    Wrong("keep-uint8", "ddr_keep", "counts are bytes", keep_samples, fault="uint8",
+        likely="counts that wrap around at 256: kept in 8 bits"),
+    Wrong("keep-uint16", "ddr_keep", "counts have 16 bits", keep_samples, fault="uint16",
+        likely="counts that wrap around at 65,536: kept in 16 bits"),
+    Wrong("sizes-float32", "ddr_sizes", "samples are counted in float32",
+        lambda samples, rho, cutoff: [int(np.float32(left)) for left in sizes(samples, rho, cutoff, fault="")]),
     Wrong("stage-last-epoch", "completed_stage", "data leave after the last epoch", stage, fault="last epoch",
         likely="a stage that the task ends with removes data, too"),
     Wrong("stage-cutoff", "completed_stage", "stages after the cutoff remove data", stage, fault="cutoff",
@@ -227,6 +267,8 @@ WRONG = (
         likely="the samples misclassified least kept"),
     Wrong("keep-ties", "ddr_keep", "among equals the highest index goes first", keep_samples, fault="highest first",
         likely="ties broken from the other end"),
+    Wrong("keep-from-the-end", "ddr_keep", "a slice [-keep:], which is everything for 0", keep_samples,
+        fault="from the end", likely="a slice [-k:] that takes everything for k = 0"),
     Wrong("keep-order", "ddr_keep", "positions come by count, not ascending", keep_samples, fault="by count",
         likely="positions by count instead of ascending"),
 )  # fmt: skip

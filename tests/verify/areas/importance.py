@@ -31,6 +31,9 @@ def _cgi_and_cwi() -> Iterator[CaseSpec]:
         ("opposite", "adversarial", (current, -current), published, "the size of the sum is not the sum of the sizes"),
         ("empty-buffer", "edge", (current, np.zeros(shape)), published, "an empty buffer contributes 0"),
         ("zero-gradients", "edge", (np.zeros(shape), np.zeros(shape)), published, "weights counted in their place"),
+        ("alpha-zero", "edge", (current, buffer), {"alpha": 0.0, "beta": 1.0}, "an alpha of 0 is not a missing alpha"),
+        ("beta-zero", "edge", (current, buffer), {"alpha": 0.5, "beta": 0.0}, "a beta of 0 is not a missing beta"),
+        ("zero-both", "edge", (current, buffer), {"alpha": 0.0, "beta": 0.0}, "neither 0 is missing"),
         ("small-beside-large", "adversarial", (current * 2.0**-20, buffer * 2.0**10), published, "lost in float32"),
     ):
         arguments = {"grad_current": gradients[0], "grad_buffer": gradients[1], **coefficients}
@@ -68,6 +71,8 @@ def _probe() -> Iterator[CaseSpec]:
     yield case("huge-logits", "adversarial", 8, 4, "the softmax must not overflow", scale=512.0)
     yield case("larger-batch", "edge", 5, 32, "fewer samples than a batch")
     yield case("one-sample", "edge", 1, 4, "statistics over one image")
+    yield case("last-chunk-of-one", "adversarial", 10, 3, "a chunk of one sample counts like any other")
+    yield case("large-scale", "adversarial", 6, 3, "a gradient that is clipped", gamma=np.array([96.0, 160.0]))
     yield case("no-samples", "edge", 0, 4, "an empty buffer contributes 0")
 
 
@@ -168,6 +173,14 @@ ORACLES: dict[str, Oracle] = {oracle.__name__: oracle for oracle in (cgi, cwi, p
 AXES = (0, 2, 3)
 
 
+def cgi_by_hand(grad_current, grad_buffer, alpha, beta):
+    return alpha * np.abs(grad_current) + beta * np.abs(grad_buffer)
+
+
+def cwi_by_hand(weight, **rest):
+    return np.abs(weight) + cgi_by_hand(**rest)
+
+
 def normalised(x, gamma, beta, eps, mean, var):
     mean, var, gamma, beta = (array.reshape(1, -1, 1, 1) for array in (mean, var, gamma, beta))
     return (gamma * (x - mean) / np.sqrt(var + eps) + beta).reshape(len(x), -1)
@@ -178,6 +191,8 @@ def probe(x, labels, classes, weight, bias, gamma, beta, batch_size, eps, *, fau
     starts = range(0, len(x), batch_size)
     for start in starts:
         part, wanted = x[start : start + batch_size], labels[start : start + batch_size]
+        if fault == "lonely" and len(part) == 1:
+            continue
         if fault == "drop last" and len(part) < batch_size:
             continue
         source = x if fault == "whole batch" else part
@@ -215,6 +230,12 @@ WRONG = (
             + np.float32(beta) * np.abs(grad_buffer.astype(np.float32))
         ).astype(grad_current.dtype),
         likely="right to the precision of float32: something on the way is float32"),
+    *(Wrong(f"{name}-{argument}-or-default", name, f"an {argument} of 0 is taken for none given",
+        lambda argument=argument, default=default, function=function, **given:
+            function(**given | {argument: given[argument] or default}),
+        likely=f"{argument} = 0 taken for the default")
+        for name, function in (("cgi", cgi_by_hand), ("cwi", cwi_by_hand))
+        for argument, default in (("alpha", 0.5), ("beta", 1.0))),
     Wrong("cwi-weights-thrice", "cwi", "the weights stand in for the gradients",
         lambda weight, alpha, beta, **_: (1 + alpha + beta) * np.abs(weight),
         likely="the weights in place of their gradients: |w| + alpha |w| + beta |w|"),
@@ -232,7 +253,8 @@ WRONG = (
         likely="the sign of the weight kept"),
     Wrong("cwi-product", "cwi", "weight times gradient instead of their sum",
         lambda weight, grad_current, grad_buffer, alpha, beta:
-            np.abs(weight * (alpha * grad_current + beta * grad_buffer))),
+            np.abs(weight * (alpha * grad_current + beta * grad_buffer)),
+        likely="weight times gradient instead of their sum"),
     Wrong("probe-whole-batch", "probe_gradient", "batch-norm uses the statistics of all samples", probe,
         fault="whole batch", likely="batch statistics over all samples instead of each chunk's"),
     Wrong("probe-running", "probe_gradient", "batch-norm uses its running statistics", probe, fault="running"),
@@ -242,7 +264,10 @@ WRONG = (
         fault="sizes of chunks"),
     Wrong("probe-sum", "probe_gradient", "the gradient of the summed loss", probe, fault="sum",
         likely="the gradient of the summed loss instead of its mean"),
-    Wrong("probe-drop-last", "probe_gradient", "a short last chunk is left out", probe, fault="drop last"),
+    Wrong("probe-drop-last", "probe_gradient", "a short last chunk is left out", probe, fault="drop last",
+        likely="a short last chunk left out"),
+    Wrong("probe-lonely", "probe_gradient", "a chunk of one sample is skipped", probe, fault="lonely",
+        likely="a chunk of one sample left out"),
     Wrong("probe-first-chunk", "probe_gradient", "only the first chunk is read", probe, fault="first chunk",
         likely="only the first chunk read"),
     Wrong("probe-full-head", "probe_gradient", "the loss is over the full head", probe, fault="full head",

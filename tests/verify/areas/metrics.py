@@ -37,6 +37,21 @@ def _correct() -> Iterator[CaseSpec]:
         ("ties-unsorted-classes", "adversarial",
          "among equal logits the first class of the list wins instead of the lowest", tied, np.array([6, 6, 1, 6, 1]),
          [6, 4, 1]),
+        ("ties-again", "adversarial", "among equal logits the lowest class wins", np.ones((4, 5)),
+         np.array([0, 4, 2, 0]), None),
+        ("ties-unsorted-again", "adversarial", "among equals the lowest class wins, wherever it is listed",
+         np.ones((3, 5)), np.array([4, 2, 1]), [4, 1, 2]),
+        ("far-below", "adversarial", "other classes set to -1e4 or the like instead of left out",
+         integers("correct far", (6, 8), low=0, high=64) / 8 - 2.0**15 * np.isin(np.arange(8), [6, 1, 4]), in_task,
+         [6, 1, 4]),
+        ("further-below", "adversarial", "other classes set to -1e30 or the like instead of left out",
+         np.where(np.isin(np.arange(4), [3, 1]), -(2.0**110), 1.0)[None], np.array([1]), [3, 1]),
+        ("furthest-below", "adversarial", "other classes set to -1e30 or the like instead of left out",
+         np.where(np.arange(6) > 3, -(2.0**112), 2.0**9)[None].repeat(2, axis=0), np.array([5, 4]), [5, 4]),
+        ("more-classes", "adversarial", "labels that 8 bits do not hold", np.eye(2, 512, 511), np.array([511, 0]),
+         [511, 255, 0]),
+        ("many-classes", "adversarial", "labels that 8 bits do not hold", np.eye(3, 300, 260), np.array([260, 5, 262]),
+         None),
         ("all-negative", "adversarial",
          "other classes set to 0 instead of left out: 0 beats the task's negative logits",
          floats("correct negative", (6, 8), low=-9.0, high=-1.0), in_task, [6, 1, 4]),
@@ -64,6 +79,8 @@ def _matrices() -> Iterator[CaseSpec]:
             ("two-tasks", "edge", f"{note}; a mean over one task", integers("two", (3, 2), low=0, high=65) / 64),
             ("one-task", "edge", "a mean over no task divided by 1, or refused", np.array([[0.25], [0.75]])),
             ("nothing-forgotten", "edge", "perfect and untouched later: zeros and ones", perfect),
+            ("later-tasks-helped-more", "adversarial", "a forgetting cut off at 0; a transfer without its sign",
+             np.array([[8, 8, 8, 8], [24, 16, 8, 8], [28, 30, 8, 8], [32, 36, 20, 4], [40, 44, 48, 56]]) / 64),
             ("later-tasks-helped", "adversarial", "a forgetting that is cut off at 0; a transfer without its sign",
              np.array([[16, 8, 4], [32, 20, 12], [40, 36, 8], [56, 48, 60]]) / 64),
         ]:  # fmt: skip
@@ -122,6 +139,14 @@ def mean(values):
     return values.mean() if values.size else np.nan
 
 
+def masked(logits, labels, classes, *, fault):
+    """The classes that take no part are set to some low number instead of left out."""
+    low = np.full_like(logits, float(fault) if fault != "none" else -np.inf)
+    columns = slice(None) if classes is None else classes
+    low[:, columns] = logits[:, columns]
+    return decided(low, labels, None)
+
+
 def decided(logits, labels, classes, *, last=False, places=False):
     columns = np.arange(logits.shape[1]) if classes is None else np.array(classes)
     z = logits[:, columns]
@@ -139,6 +164,20 @@ WRONG = (
     Wrong("correct-places", "correct", "places among the classes are taken for classes",
         lambda logits, labels, classes: decided(logits, labels, classes, places=True),
         likely="places among the task's classes taken for classes"),
+    *(Wrong(f"correct-{low}", "correct", f"{low} instead of minus infinity", masked, fault=low,
+        likely="another number instead of minus infinity for classes left out")
+        for low in ("-1e4", "-1e9", "-1e30")),
+    Wrong("correct-uint8", "correct", "labels are bytes",
+        lambda logits, labels, classes: decided(
+            logits, labels.astype(np.uint8), None if classes is None else sorted(classes))),
+    Wrong("correct-first-listed", "correct", "among equals the class listed first wins",
+        lambda logits, labels, classes: np.asarray(classes or range(logits.shape[1]))[
+            logits[:, classes or slice(None)].argmax(axis=1)] == labels,
+        likely="among equals the class listed first wins instead of the lowest"),
+    Wrong("correct-range", "correct", "the task's classes are taken for a range",
+        lambda logits, labels, classes: decided(
+            logits, labels, None if classes is None else list(range(min(classes), min(classes) + len(classes)))),
+        likely="the task's classes taken for a range from the lowest on"),
     Wrong("average-with-untrained", "average_accuracy", "the mean is over the whole matrix",
         lambda matrix: matrix.mean(), likely="the mean over the whole matrix"),
     Wrong("average-diagonal", "average_accuracy", "right after each task instead of at the end",

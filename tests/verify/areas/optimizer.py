@@ -66,6 +66,12 @@ def _optimizer() -> Iterator[CaseSpec]:
          {**masked, "grad": np.where(grad_mask, grad, np.nan), "grad_mask": grad_mask}, {"lr": 0.125, **everything}),
         ("zero-learning-rate", "adversarial", "a step of 0 still moves the velocity and still clears what is dead",
          {**dense, "mask": mask}, {"lr": 0.0, "momentum": 0.5}),
+        ("large-gradient", "adversarial", "a gradient clipped at norm 1, 10 or 100: nothing is clipped",
+         {**dense, "grad": grad * 256}, {"lr": 2.0**-8}),
+        ("large-gradient-masked", "adversarial", "a gradient clipped by value or norm, before momentum and decay",
+         {**masked, "grad": grad * 256, "grad_mask": grad_mask}, {"lr": 2.0**-8, **everything}),
+        ("nesterov-decay", "regular", "a look-ahead with the bare gradient: decay is part of it", dense,
+         {"lr": 0.125, "momentum": 0.5, "nesterov": True, "weight_decay": 0.5}),
         ("zero-gradient", "edge", "momentum goes on without a gradient", {**dense, "grad": start},
          {"lr": 1.0, "momentum": 0.5}),
     ]  # fmt: skip
@@ -86,6 +92,8 @@ def _schedules() -> Iterator[CaseSpec]:
          ("step", 0.1, 4, 7)),
         ("step-three-quarters", "adversarial", "three quarters of 7 epochs round up to 6", ("step", 0.1, 6, 7)),
         ("step-given", "regular", "given milestones and factor ignored", ("step", 0.5, 9, 10, [2, 3, 8], 0.5)),
+        ("step-no-milestones-late", "adversarial", "an empty list taken for the default",
+         ("step", 0.25, 20, 20, [], 0.5)),
         ("step-no-milestones", "adversarial", "an empty list taken for the default", ("step", 0.5, 9, 10, [], 0.5)),
     ]:  # fmt: skip
         names = ("schedule", "base", "epoch", "epochs", "milestones", "gamma")
@@ -151,6 +159,9 @@ def step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_
     mask = np.ones(value.shape, bool) if mask is None else mask
     grad_mask = mask if grad_mask is None else grad_mask
     g = np.where(grad_mask, grad, 0.0) if fault != "gradient mask ignored" else np.where(mask, grad, 0.0)
+    if fault.startswith("clipped"):
+        g = g * min(1.0, float(fault.split()[1]) / max(np.sqrt((g**2).sum()), 1e-300))
+    bare = g
     if fault != "decoupled":
         g = g + weight_decay * value
     if fault == "mask stops decay":
@@ -161,6 +172,8 @@ def step(value, grad, velocity, mask, grad_mask, lr, momentum, nesterov, weight_
     if fault == "mask stops momentum":
         v = np.where(grad_mask, v, 0.0)
     move = (lr * g if fault == "rate inside" else g) + momentum * v if nesterov else v
+    if fault == "nesterov bare" and nesterov:
+        move = bare + momentum * v
     if fault == "nesterov ignored":
         move = v
     if fault == "old velocity":
@@ -205,6 +218,13 @@ WRONG = (
     Wrong("sgd-nesterov-old", "sgd_step", "Nesterov's variant looks ahead with the old velocity", step,
         fault="old velocity",
         likely="plain momentum where Nesterov's is asked, or the old velocity in it, which is the same"),
+    Wrong("sgd-nesterov-bare", "sgd_step", "Nesterov's variant looks ahead without decay", step,
+        fault="nesterov bare", likely="Nesterov's look-ahead with the gradient alone: weight decay left out of it"),
+    *(Wrong(f"sgd-clipped-{norm}", "sgd_step", f"gradients are clipped at norm {norm}", step,
+        fault=f"clipped {norm}", likely="the gradient clipped by its norm") for norm in (1, 10, 100)),
+    Wrong("rate-no-milestones", "learning_rate", "an empty list of milestones is taken for none given",
+        lambda milestones, **given: rate(milestones=milestones or None, **given),
+        likely="an empty list of milestones taken for the default"),
     Wrong("rate-cosine-late", "learning_rate", "the cosine starts a step late", partial(rate, shift=1),
         likely="epochs of the cosine counted from 0"),
     Wrong("rate-step-early", "learning_rate", "a step falls an epoch early", partial(rate, inclusive=True)),

@@ -29,6 +29,15 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("draw-is-capacity", "adversarial", 9, 5, 5, "slots end at capacity - 1"),
         ("draw-is-presented", "edge", 9, 5, 9, "the largest draw"),
         ("one-slot", "edge", 3, 1, 0, "a buffer of one"),
+        ("draw-is-capacity-again", "adversarial", 30, 8, 8, "slots end at capacity - 1"),
+        ("just-full-again", "adversarial", 8, 8, 2, "the first sample that needs its draw"),
+        ("draw-beyond-8-bits", "adversarial", 300, 5, 258, "a draw that 8 bits do not hold is no slot"),
+        ("rank-beyond-8-bits", "adversarial", 260, 9, 200, "a rank that 8 bits do not hold: nothing is free"),
+        ("draw-beyond-16-bits", "adversarial", 70_000, 200, 65_540, "a draw that 16 bits do not hold is no slot"),
+        ("rank-beyond-16-bits", "adversarial", 65_540, 200, 60_000, "a rank that 16 bits do not hold"),
+        ("slot-beyond-16-bits", "adversarial", 66_000, 70_000, 3, "a buffer of more slots than 16 bits count"),
+        ("draw-beyond-32-bits", "adversarial", 2**33, 200, 2**32 + 7, "a draw that 32 bits do not hold is no slot"),
+        ("rank-beyond-32-bits", "adversarial", 2**32 + 3, 200, 5000, "a rank that 32 bits do not hold"),
     ):
         arguments = {"presented": presented, "capacity": capacity, "draw": draw}
         yield CaseSpec("reservoir_slot", name, kind, note, arguments)
@@ -39,6 +48,10 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("empty-batch", "edge", 8, 4, [], "nothing is presented"),
         ("one-sample", "edge", 0, 1, [0], "the first sample fills a buffer of one"),
         ("same-slot", "adversarial", 6, 3, [1, 1, 1], "each replaces the one before"),
+        ("across-full-again", "adversarial", 1, 3, [1, 0, 3, 2, 5], "the buffer becomes full within the batch"),
+        ("across-8-bits", "adversarial", 254, 6, [3, 250, 256, 257], "ranks that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", 131_071, 4, [65_537, 131_072, 2], "ranks that 16 bits do not hold"),
+        ("across-16-bits", "adversarial", 65_534, 6, [5, 65_000, 65_536, 65_537], "ranks that 16 bits do not hold"),
     ):
         arguments = {"presented": presented, "capacity": capacity, "draws": np.array(drawn, np.int64)}
         yield CaseSpec("reservoir_add", name, kind, note, arguments)
@@ -61,6 +74,10 @@ def _reservoir() -> Iterator[CaseSpec]:
         ("filling", "regular", 32, 20, 200, "no more than there are"),
         ("small-buffer", "adversarial", 32, 1000, 10, "presented is not stored"),
         ("empty", "edge", 32, 0, 200, "nothing to replay"),
+        ("small-buffer-again", "adversarial", 64, 500, 20, "presented is not stored"),
+        ("beyond-8-bits", "adversarial", 32, 260, 200, "a count that 8 bits do not hold"),
+        ("beyond-16-bits", "adversarial", 32, 65_539, 200, "a count that 16 bits do not hold"),
+        ("beyond-16-bits-again", "adversarial", 8, 131_072, 50, "a count that 16 bits do not hold"),
     ):
         arguments = {"batch_size": batch_size, "presented": presented, "capacity": capacity}
         yield CaseSpec("replay_size", name, kind, note, arguments)
@@ -127,7 +144,25 @@ def slot(presented, capacity, draw):
     return draw if draw < capacity else -1
 
 
+def bits(fault):
+    return int(fault) if fault != "none" else 63
+
+
+def narrow_slot(presented, capacity, draw, *, fault):
+    """The slot of a rank and a draw that are kept in few bits."""
+    limit = 2 ** bits(fault)
+    return slot(presented % limit, capacity, draw % limit)
+
+
+def narrow_size(batch_size, presented, capacity, *, fault):
+    return min(batch_size, presented % 2 ** bits(fault), capacity)
+
+
 def added(presented, capacity, draws, *, fault):
+    if fault.isdecimal():
+        ranks = range(presented, presented + len(draws))
+        slots = [narrow_slot(rank, capacity, draw, fault=fault) for rank, draw in zip(ranks, draws, strict=True)]
+        return slots, (presented + len(draws)) % 2 ** int(fault)
     slots = []
     for draw in draws.tolist():
         slots.append(slot(presented, capacity, draw))
@@ -174,6 +209,12 @@ WRONG = (
             min(presented, capacity - 1) if presented <= capacity else slot(presented, capacity, draw)),
     Wrong("slot-always", "reservoir_slot", "every sample is stored, at the draw modulo the capacity",
         lambda presented, capacity, draw: presented if presented < capacity else draw % capacity),
+    *(Wrong(f"slot-{width}-bits", "reservoir_slot", f"ranks and draws have {width} bits", narrow_slot, fault=width,
+        likely=f"ranks and draws that wrap around: kept in {width} bits") for width in ("8", "16", "32")),
+    *(Wrong(f"add-{width}-bits", "reservoir_add", f"ranks and draws have {width} bits", added, fault=width,
+        likely=f"ranks and draws that wrap around: kept in {width} bits") for width in ("8", "16")),
+    *(Wrong(f"draw-{width}-bits", "replay_size", f"presentations are counted in {width} bits", narrow_size, fault=width,
+        likely=f"presentations counted in {width} bits") for width in ("8", "16")),
     Wrong("add-stored-only", "reservoir_add", "presentations that are not stored are not counted", added,
         fault="stored only", likely="presentations that are not stored are not counted"),
     Wrong("add-batches", "reservoir_add", "batches are counted, not samples", added, fault="batches"),

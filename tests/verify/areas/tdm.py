@@ -40,7 +40,12 @@ def _tdm_actions() -> Iterator[CaseSpec]:
         ("other-steps-within", "adversarial", 2, 6, {"delta_k": 3, "p_inter": "0.05", "p_intra": "0.02"}, "the same"),
         ("epoch-before", "adversarial", 2, 4, {}, "epochs counted from 0 would adjust here"),
         ("epoch-after", "adversarial", 2, 6, {}, "epochs counted from 0 would adjust here"),
-    ):
+        ("start-of-third-task", "adversarial", 3, 1, {}, "every later task expands, and by as much as the second"),
+        ("start-of-late-task", "adversarial", 9, 1, {"sparsity": "0.95", "p_inter": "0.02"}, "the same, long after"),
+        ("start-of-first-task-again", "adversarial", 1, 1, {"sparsity": "0.75", "delta_k": 2, "p_inter": "0.1"},
+         "whatever the settings, the first task does not expand"),
+        ("first-adjustment-of-third-task", "regular", 3, 5, {}, "the expansion of any task is taken back so"),
+    ):  # fmt: skip
         yield CaseSpec("tdm_actions", name, kind, note, {"task": task, "epoch": epoch} | SCHEDULE | changes, "paper")
 
 
@@ -53,6 +58,17 @@ def _tdm_active_counts() -> Iterator[CaseSpec]:
         ("nearly-empty", "edge", 100, 2, 6, {"sparsity": "0.999", "delta_k": 2}, "no weight lives but at the start"),
         ("delta-k-is-epochs", "edge", 200, 3, 5, {}, "the expansion is taken back before the last epoch"),
         ("shrink-at-two", "edge", 200, 2, 4, {"delta_k": 2}, "one epoch only is expanded"),
+        ("late-task", "adversarial", 1000, 7, 12, {}, "as many more live as in the second task, not six times as many"),
+        ("first-task-again", "adversarial", 400, 1, 6, {"sparsity": "0.8", "p_inter": "0.1"}, "nothing is expanded"),
+        (
+            "decimal-again",
+            "adversarial",
+            50,
+            3,
+            6,
+            {"sparsity": "0.8", "delta_k": 3, "p_inter": "0.21"},
+            "20.5 weights round up: 1 - (0.8 - 0.21) is not 0.41",
+        ),
     ):
         arguments = {"n": n, "task": task, "epochs": epochs} | SCHEDULE | changes
         yield CaseSpec("tdm_active_counts", name, kind, note, arguments, "paper")
@@ -112,8 +128,9 @@ def actions(task, epoch, sparsity, delta_k, p_inter, p_intra, *, fault):
     if fault == "from zero":
         epoch -= 1
     found = []
-    if epoch == (0 if fault == "from zero" else 1) and (task > 1 or fault == "first task"):
-        found.append((EXPAND, s - inter))
+    expands = task == 2 if fault == "second task" else task > 1 or fault == "first task"
+    if epoch == (0 if fault == "from zero" else 1) and expands:
+        found.append((EXPAND, s - inter * (task - 1 if fault == "more each task" else 1)))
     if epoch and epoch % delta_k == 0 and not (fault == "first delta" and task > 1 and epoch == delta_k):
         if fault == "shrink first" and task > 1 and epoch == delta_k:
             found.append((SHRINK, s))
@@ -129,7 +146,8 @@ def actions(task, epoch, sparsity, delta_k, p_inter, p_intra, *, fault):
 
 
 def active_counts(n, task, epochs, sparsity, delta_k, p_inter, p_intra, *, fault):
-    s, start = Fraction(sparsity), Fraction(sparsity) - Fraction(p_inter)
+    times = task - 1 if fault == "more each task" else 1
+    s, start = Fraction(sparsity), Fraction(sparsity) - times * Fraction(p_inter)
     if fault == "floats":
         s, start = float(sparsity), float(sparsity) - float(p_inter)
         one = [math.floor((1 - max(number, 0.0)) * n + 0.5) for number in (start, s)]
@@ -138,7 +156,7 @@ def active_counts(n, task, epochs, sparsity, delta_k, p_inter, p_intra, *, fault
     last = delta_k if fault == "one epoch more" else delta_k - 1
     if fault == "never back":
         last = epochs
-    expanded = task > 1 or fault == "first task"
+    expanded = task == 2 if fault == "second task" else task > 1 or fault == "first task"
     return [one[0] if expanded and epoch <= last else one[1] for epoch in range(1, epochs + 1)]
 
 
@@ -157,6 +175,14 @@ WRONG = (
     Wrong("tdm-expand-first", "tdm_actions", "weights join before others leave", actions, fault="expand first",
         likely="weights join before others leave"),
     Wrong("tdm-unlimited", "tdm_actions", "targets are not limited to 0..1", actions, fault="unlimited"),
+    Wrong("tdm-second-task", "tdm_actions", "the second task alone expands", actions, fault="second task",
+        likely="an expansion before the second task alone"),
+    Wrong("tdm-more-each-task", "tdm_actions", "each task expands by p_inter more than the last", actions,
+        fault="more each task", likely="an expansion that grows with the task"),
+    Wrong("counts-second-task", "tdm_active_counts", "the second task alone is expanded", active_counts,
+        fault="second task", likely="an expansion before the second task alone"),
+    Wrong("counts-more-each-task", "tdm_active_counts", "each task is expanded further than the last", active_counts,
+        fault="more each task", likely="an expansion that grows with the task"),
     Wrong("counts-floats", "tdm_active_counts", "targets are sums of floats", active_counts, fault="floats"),
     Wrong("counts-one-more", "tdm_active_counts", "expanded through epoch delta_k", active_counts,
         fault="one epoch more"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import numpy as np
+
 from sparcl_ref.cost import FLOPS_PER_MAC, LayerSpec
 from sparcl_ref.cost import flops as ledger
 from sparcl_ref.layers.windows import Window
@@ -40,8 +44,14 @@ def _flops(layer, batch, active, grad_active):
     return tuple(FLOPS_PER_MAC * batch * one for one in macs)
 
 
+def _in_floats(dtype, right, **given):
+    return {name: dtype(count) for name, count in right(**given).items()}
+
+
 _MISTAKES = (
     scaled("MACs reported as FLOPs", forward=0.5, dx=0.5, dw=0.5),
+    *(Mistake("FLOPs counted in floating point: from some size on not every one", partial(_in_floats, dtype),
+        of_right=True) for dtype in (np.float32, np.float64)),
     instead("a dense count: dead weights counted as well", active=None, grad_active=None),
     instead("a dense count: dead weights counted as well", active=None),
     instead("the weight gradient counted for all living weights", grad_active=None),

@@ -80,6 +80,7 @@ FUNCTIONS = (
         exactly("trained_samples", "int: presentations in all epochs of the task"),
         Mistake("data removal left out", lambda samples, epochs, **_: {"trained_samples": samples * epochs}),
         instead("data removal without its cutoff: rho after every stage", cutoff=lambda given: given["epochs"]),
+        uses=("ddr_sizes", "completed_stage"),
     ),
     specify("paper_density", "cost", paper_density, _PAPER,
         "prunable layers cost 1 - s of their multiply-adds, all others the whole: 0.98548 (1 - s) + 0.01452 for "
@@ -97,7 +98,9 @@ FUNCTIONS = (
         Argument("sparsity", "str, a decimal: s; None for a dense run", None),
         Argument("gradient_sparsity", "str, a decimal: s + q; None without gradient masks", None),
         Argument("reading",
-            'str: how gradient masks are charged, "half_of_dw", "dw_at_gradient_density" or "both_at_gradient_density"',
+            'str: what gradient masks spare, "half_of_dw": dW costs half of dX, whatever s + q is; '
+            '"dw_at_gradient_density": dW costs what a density of 1 - (s + q) costs, dX what that of the weights does; '
+            '"both_at_gradient_density": both cost what a density of 1 - (s + q) costs',
             "half_of_dw"),
         Output("train_flops", "float or int: FLOPs"),
         scaled("MACs reported as FLOPs", train_flops=0.5),
@@ -108,6 +111,7 @@ FUNCTIONS = (
             for reading in ("half_of_dw", "dw_at_gradient_density", "both_at_gradient_density")),
         *(instead(f"another reading of gradient masks by default: {reading}", reading=_by_default(reading))
             for reading in ("dw_at_gradient_density", "both_at_gradient_density")),
+        uses=("paper_density",),
     ),
     specify("paper_memory_bytes", "cost", paper_memory_bytes, _PAPER,
         "four bytes for each activation, kept once forward and once backward, for (1 - s) P weights and (1 - s_g) P "

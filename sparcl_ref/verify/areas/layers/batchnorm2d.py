@@ -18,6 +18,10 @@ MODE = Argument("mode",
     "running ones", "train")  # fmt: skip
 IOFFE = "Ioffe and Szegedy, 2015"
 _AXES = (0, 2, 3)
+_CLAMPED = "the variance limited from below by eps instead of eps added"
+#: The layer refuses an eps of 0.
+_EPS_LEFT_OUT = instead("eps left out", eps=1e-300)
+_EPS_FIXED = instead("eps fixed at 1e-5 in the code", eps=1e-5)
 
 
 def norm(weight, bias, running_mean, running_var, eps, momentum=0.1) -> layers.BatchNorm2d:
@@ -49,6 +53,11 @@ def _normalised(x, weight, bias, mean, variance, eps, inside=True):
     return _per_channel(weight) * (x - _per_channel(mean)) / _per_channel(scale) + _per_channel(bias)
 
 
+def _clamped_y(x, weight, bias, running_mean, running_var, mode, eps, **_):
+    mean, variance = (running_mean, running_var) if mode == "eval" else (x.mean(_AXES), x.var(_AXES))
+    return {"y": _normalised(x, weight, bias, mean, np.maximum(variance, eps), 0.0)}
+
+
 def _unbiased_y(x, weight, bias, mode, eps, **_):
     return {} if mode == "eval" else {"y": _normalised(x, weight, bias, x.mean(_AXES), x.var(_AXES, ddof=1), eps)}
 
@@ -75,6 +84,16 @@ def _by_new_running(right, mode, **given):
 
 def _biased_running(x, running_var, mode, momentum, **_):
     return {} if mode != "train" else {"running_var": (1 - momentum) * running_var + momentum * x.var(axis=_AXES)}
+
+
+def _clamped_gradients(dy, x, weight, running_mean, running_var, mode, eps):
+    """Gradients with a variance that is limited from below by eps, as if this were no limit."""
+    fixed = mode == "eval"
+    mean, variance = (running_mean, running_var) if fixed else (x.mean(_AXES), x.var(_AXES))
+    r = 1 / np.sqrt(np.maximum(variance, eps))
+    xhat = (x - _per_channel(mean)) * _per_channel(r)
+    inner = dy - (0 if fixed else _per_channel(dy.mean(_AXES)) + xhat * _per_channel((dy * xhat).mean(_AXES)))
+    return {"dx": _per_channel(weight * r) * inner, "dweight": (dy * xhat).sum(axis=_AXES)}
 
 
 def _gradient(dy, x, weight, mode, eps, *, ddof=0, through_mean=True, through_var=True, **_):
@@ -107,6 +126,11 @@ FUNCTIONS = (
             momentum=lambda given: 1 - given["momentum"]),
         *(Mistake("eps added to the standard deviation instead of the variance", outputs)
             for outputs in (_eps_outside, _eps_outside_in_eval)),
+        Mistake(_CLAMPED, _clamped_y),
+        _EPS_FIXED,
+        _EPS_LEFT_OUT,
+        instead("momentum fixed at 0.1 in the code", momentum=0.1),
+        instead("momentum = 0 taken for the default", momentum=lambda given: given["momentum"] or 0.1),
         Mistake("the batch normalised with the running statistics that it has just moved",
             _by_new_running, of_right=True),
         instead("running statistics where those of the batch are asked for", "y", mode="eval"),
@@ -127,6 +151,9 @@ FUNCTIONS = (
         Mistake("the term through the variance is missing", partial(_gradient, through_var=False)),
         Mistake("the term through the mean is missing", partial(_gradient, through_mean=False)),
         Mistake("variance is unbiased", partial(_gradient, ddof=1)),
+        Mistake(_CLAMPED, _clamped_gradients),
+        _EPS_FIXED,
+        _EPS_LEFT_OUT,
         Mistake("dweight without the division by the standard deviation", _raw_dweight),
         instead("eval mode differentiated through the batch's statistics", mode="train"),
     ),

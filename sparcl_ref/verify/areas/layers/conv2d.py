@@ -47,6 +47,33 @@ def _edge_padded(x, weight, bias, stride, padding, dilation, groups):
     return {"y": conv2d_forward(padded, weight, bias, stride, 0, dilation, groups)}
 
 
+def _far_side_first(x, weight, bias, stride, padding, dilation, groups):
+    """Where the windows lie with SAME padding: a stride's remainder is taken from the near side first."""
+    frame = []
+    pairs = (np.broadcast_to(value, 2) for value in (stride, padding, dilation))
+    for n, k, s, p, d in zip(x.shape[2:], weight.shape[2:], *pairs, strict=True):
+        near = max(0, p - ((n + 2 * p - d * (k - 1) - 1) % s + 1) // 2)
+        frame.append((near, 2 * p - near))
+    return {"y": conv2d_forward(np.pad(x, ((0, 0), (0, 0), *frame)), weight, bias, stride, 0, dilation, groups)}
+
+
+def _shifted_under_stride(right, stride, **given):
+    dx = right(stride=stride, **given)["dx"]
+    rows, columns = (int(step > 1) for step in np.broadcast_to(stride, 2))
+    moved = np.zeros_like(dx)
+    moved[:, :, rows:, columns:] = dx[:, :, : dx.shape[2] - rows, : dx.shape[3] - columns]
+    return {"dx": moved}
+
+
+def _back_without_dilation(dy, x, weight, stride, padding, dilation, groups, grad_mask):
+    """dx where columns are gathered with the dilation and put back without it."""
+    layer = convolution(x, weight, None, stride, padding, 1, groups)
+    y = layer.forward(x, mode="train")
+    wide = np.zeros_like(y)
+    wide[:, :, : dy.shape[2], : dy.shape[3]] = dy
+    return {"dx": layer.backward(wide)}
+
+
 def _averaged_over_positions(given):
     return given["dy"].shape[0] * given["dy"].shape[1] / given["dy"].size
 
@@ -62,12 +89,15 @@ FUNCTIONS = (
         instead("padding left out", padding=0),
         instead("stride left out", stride=1),
         Mistake("padding that repeats the edge instead of zeros", _edge_padded),
+        Mistake("SAME padding: under a stride the windows begin further in", _far_side_first),
     ),
     specify("conv2d_backward", "layers", conv2d_backward, "derivative of conv2d_forward",
         "dweight sums dy times the input each tap saw over samples and positions, dx sums dy times weight over the "
         "positions and taps that saw the pixel, dbias sums dy; nothing is averaged" + common.MASKED,
         common.DY, X, CONV_WEIGHT, *WINDOW, common.GRAD_MASK, *common.GRADIENTS,
         instead("dx through the kernel that is flipped, or not flipped, once too often", "dx", weight=_flipped),
+        Mistake("dx shifted by a pixel under a stride", _shifted_under_stride, of_right=True),
+        Mistake("dilation forgotten where dx is formed", _back_without_dilation),
         *common.GRADIENT_MISTAKES,
         scaled("bias gradient averaged over samples and positions",
             dbias=lambda given: given["dy"].shape[1] / given["dy"].size),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sparcl_ref import layers
 from sparcl_ref.verify.areas.layers.common import ANY, DX, DY, Y
-from sparcl_ref.verify.function import Argument, specify
+from sparcl_ref.verify.function import Argument, drawn, specify
 from sparcl_ref.verify.mistake import Mistake
 
-KEEP = Argument("keep", "bool, shape of the input: the entries that are kept; this is the random draw")
+KEEP = drawn("keep", "bool, shape of the input: the entries that are kept; this is the random draw")
 P = Argument("p", "float, 0 <= p < 1: the probability with which an entry was dropped")
 
 

@@ -55,14 +55,14 @@ def _windows(x, kernel_size, stride, padding, fill):
     return padded, places, (slice(ph, ph + x.shape[2]), slice(pw, pw + x.shape[3]))
 
 
-def _zeros_win(x, kernel_size, stride, padding):
-    padded, places, _ = _windows(x, kernel_size, stride, padding, 0.0)
+def _filled(fill, x, kernel_size, stride, padding):
+    padded, places, _ = _windows(x, kernel_size, stride, padding, fill)
     y = np.stack([padded[:, :, rows, columns].max(axis=(2, 3)) for _, _, rows, columns in places], axis=-1)
     return {"y": y.reshape(*x.shape[:2], places[-1][0] + 1, places[-1][1] + 1)}
 
 
-def _pool_gradient(share, dy, x, kernel_size, stride, padding, add=True):
-    padded, places, inside = _windows(x, kernel_size, stride, padding, -np.inf)
+def _pool_gradient(share, dy, x, kernel_size, stride, padding, add=True, fill=-np.inf):
+    padded, places, inside = _windows(x, kernel_size, stride, padding, fill)
     dx = np.zeros_like(padded)
     for p, q, rows, columns in places:
         part = share(padded[:, :, rows, columns]) * dy[:, :, p, q, None, None]
@@ -84,6 +84,11 @@ def _all_winners(window):
     return window == window.max(axis=(2, 3), keepdims=True)
 
 
+def _equal_shares(window):
+    winners = _all_winners(window)
+    return winners / winners.sum(axis=(2, 3), keepdims=True)
+
+
 def _padding_not_counted(x, kernel_size, stride, padding):
     total = avg_pool2d_forward(x, kernel_size, stride, padding)
     return {"y": total / avg_pool2d_forward(np.ones_like(x), kernel_size, stride, padding)}
@@ -101,7 +106,9 @@ FUNCTIONS = (
     specify("max_pool2d_forward", "layers", max_pool2d_forward, "max pooling",
         "the largest entry of each window; padding never wins; windows that would leave the padded image are not taken",
         X, *_WINDOW, Y,
-        Mistake("padded with zeros, which win against negative entries", _zeros_win),
+        Mistake("padded with zeros, which win against negative entries", partial(_filled, 0.0)),
+        *(Mistake("padded with a low number instead of minus infinity", partial(_filled, low))
+            for low in (-1.0, -1e2, -1e4, -1e5, -1e9, -1e30)),
     ),
     specify("max_pool2d_backward", "layers", max_pool2d_backward, "derivative of max_pool2d_forward",
         "dy goes to the entry that won its window, the first in row-major order among equals; where windows overlap "
@@ -109,6 +116,9 @@ FUNCTIONS = (
         DY, X, *_WINDOW, DX,
         Mistake("ties broken from the other end", partial(_pool_gradient, _last_winner)),
         Mistake("every tied entry gets the gradient", partial(_pool_gradient, _all_winners)),
+        Mistake("the gradient shared among equal winners", partial(_pool_gradient, _equal_shares)),
+        *(Mistake("gradients lost to a padding that wins windows", partial(_pool_gradient, _first_winner, fill=fill))
+            for fill in (0.0, -1.0, -1e2, -1e4, -1e5, -1e9, -1e30)),
         Mistake("gradients of overlapping windows overwritten instead of added",
             partial(_pool_gradient, _first_winner, add=False)),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.verify.areas.losses.cross_entropy import LABELS
 from sparcl_ref.verify.areas.losses.mse_logits import BUZZEGA
-from sparcl_ref.verify.function import Argument, Output, specify
+from sparcl_ref.verify.function import Argument, Output, drawn, specify
 from sparcl_ref.verify.mistake import Mistake, instead, of
 
 
@@ -50,6 +51,15 @@ def _later_logits(right, **given):
     return stepped | {"logits": hidden @ stepped["w2"].T + stepped["b2"]}
 
 
+def _clipped(norm, right, **given):
+    """The step with gradients of a norm of at most so much over all parameters."""
+    names = ("w1", "b1", "w2", "b2")
+    steps = {name: right(**given | {"lr": 1.0})[name] - given[name] for name in names}
+    size = math.sqrt(sum(float((step**2).sum()) for step in steps.values()))
+    scale = given["lr"] * min(1.0, norm / size) if size else 0.0
+    return {name: given[name] + scale * step for name, step in steps.items()}
+
+
 def _head_masked_logits(fill, always, right, **given):
     logits = right(**given)["logits"]
     logits[:, np.setdiff1d(np.arange(logits.shape[1]), given["classes"])] = fill
@@ -66,8 +76,8 @@ FUNCTIONS = (
         Argument("classes", "list of int: the current task's classes"),
         Argument("buffer_images", "float (F, D): the filled slots of the buffer; F may be 0"),
         Argument("buffer_labels", "int (F,)"), Argument("buffer_logits", "float (F, C): the logits stored with them"),
-        Argument("dark_draw", "int (K,): slots replayed with their stored logits, B'"),
-        Argument("replay_draw", "int (M,): slots replayed with their labels, B''"),
+        drawn("dark_draw", "int (K,): slots replayed with their stored logits, B'"),
+        drawn("replay_draw", "int (M,): slots replayed with their labels, B''"),
         Argument("head", '"full" or "single": over which logits the loss on the current batch is', "full"),
         Argument("alpha", "float: a", 0.1), Argument("beta", "float: b", 0.5),
         Argument("lr", "float: learning rate of plain gradient descent", 0.03),
@@ -80,9 +90,12 @@ FUNCTIONS = (
         instead("full-head loss where single-head is asked", head="full"),
         instead("single-head loss where full-head is asked", head="single"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
+        *(Mistake("the gradient clipped by its norm", partial(_clipped, norm), of_right=True) for norm in (1, 10, 100)),
         Mistake("logits stored from a pass after the update", _later_logits, of_right=True),
         *(Mistake("stored logits masked to the task's classes",
             partial(_head_masked_logits, fill, always), of_right=True)
             for fill in (0.0, -np.inf) for always in (False, True)),
+        uses=("relu_forward", "relu_backward", "derpp_loss", "mse_logits", "cross_entropy", "linear_forward",
+            "linear_backward"),
     ),
 )  # fmt: skip

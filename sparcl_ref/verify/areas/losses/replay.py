@@ -55,14 +55,20 @@ def _single_head_replay(coefficient, replay_logits, replay_labels, classes, **gi
     return {"dreplay_logits": given[coefficient] * dreplay / len(dreplay)}
 
 
+def _or_default(name, default):
+    return lambda given: given[name] or default
+
+
 def _mistakes(weights, *replayed):
-    """Those of both losses; the last of the weights is that of samples replayed with labels."""
+    """Those of both losses; the last of the weights, given with defaults, is that of samples replayed with labels."""
     ones = dict.fromkeys(weights, 1.0)
     return (
         instead("full-head loss where single-head is asked", classes=None),
         Mistake("single-head loss on replayed samples, which are always over all logits",
-            partial(_single_head_replay, weights[-1])),
+            partial(_single_head_replay, list(weights)[-1])),
         instead("replay terms without their weights", **ones),
+        *(instead(f"{name} = 0 taken for the default", **{name: _or_default(name, default)})
+            for name, default in weights.items()),
         instead("gradients of replayed samples without their weights", *replayed, **ones),
     )  # fmt: skip
 
@@ -73,7 +79,8 @@ FUNCTIONS = (
         "samples are always over all logits; an empty replay adds 0",
         LOGITS, LABELS, *_REPLAY, CLASSES, Argument("weight", "float: w", 1.0),
         _LOSS, _DLOGITS, _DREPLAY,
-        *_mistakes(("weight",), "dreplay_logits"),
+        *_mistakes({"weight": 1.0}, "dreplay_logits"),
+        uses=("cross_entropy",),
     ),
     specify("derpp_loss", "losses", derpp_loss, f"{BUZZEGA}, equation of DER++",
         "L = CE~(B) + a MSE(logits(B'), stored logits) + b CE(B''): three passes, two independent draws; an empty "
@@ -83,7 +90,8 @@ FUNCTIONS = (
         Argument("dark_targets", "float (K, C): their stored logits"), *_REPLAY, CLASSES,
         Argument("alpha", "float: a", 0.1), Argument("beta", "float: b", 0.5),
         _LOSS, _DLOGITS, Output("ddark_logits", "float (K, C): gradient with respect to dark_logits"), _DREPLAY,
-        *_mistakes(("alpha", "beta"), "ddark_logits", "dreplay_logits"),
+        *_mistakes({"alpha": 0.1, "beta": 0.5}, "ddark_logits", "dreplay_logits"),
         instead("alpha and beta exchanged", alpha=of("beta"), beta=of("alpha")),
+        uses=("cross_entropy", "mse_logits"),
     ),
 )  # fmt: skip

@@ -6,6 +6,8 @@ import math
 from fractions import Fraction
 from functools import partial
 
+import numpy as np
+
 from sparcl_ref import masks
 from sparcl_ref.masks import budget, exact
 from sparcl_ref.verify.function import Argument, Output, exactly, specify
@@ -62,6 +64,12 @@ def _kernel_ignored(shapes, sparsity, **_):
     return {} if capped else {"densities": [float(eps * r) for r in raw]}
 
 
+_AT_LEAST_ONE = Mistake(
+    "at least one weight lives", lambda right, **given: {"active": np.maximum(right(**given)["active"], 1)},
+    of_right=True,
+)  # fmt: skip
+
+
 FUNCTIONS = (
     specify("budget", "masks", budget, SECTION,
         "of n weights floor((1 - s) n + 1/2) live, in exact decimals: a half rounds up, and s is the decimal as "
@@ -75,6 +83,11 @@ FUNCTIONS = (
             _budget(_half_up, lambda s: 1 - float(_limited(s)))),
         Mistake("binary floating point instead of the decimal as written",
             _budget(_half_up, lambda s: 1 - float(exact(s)))),
+        Mistake("rounded to the nearest in floating point: halves to even, decimals in binary",
+            _budget(lambda n, share: round(share * n), lambda s: 1 - float(_limited(s)))),
+        Mistake("floor without the half, of a product in floating point",
+            _budget(lambda n, share: math.floor(share * n), lambda s: 1 - float(_limited(s)))),
+        _AT_LEAST_ONE,
         Mistake("a sparsity outside 0..1 not limited to it", _budget(_half_up, lambda s: 1 - exact(s))),
         Mistake("the number of the dead, not of the living",
             lambda n, sparsity: {"active": n - budget(n, sparsity)}),
@@ -85,12 +98,14 @@ FUNCTIONS = (
         SPARSITY, Argument("kind", 'str: "uniform", "erk" or "global"', "uniform"),
         exactly("active", 'int (layers,), or (1,) for "global"'),
         instead("uniform budgets whatever the kind", kind="uniform"),
+        _AT_LEAST_ONE,
         Mistake("ERK without the cap at density 1", partial(_erk_budgets, math.inf)),
         Mistake("ERK capped at density 1 without solving eps again for the rest", partial(_erk_budgets, 1)),
         Mistake("densities rounded down to weights",
             lambda shapes, sparsity, kind: {"active": [
                 int(d * math.prod(shape))
                 for d, shape in zip(masks.erk_densities(list(map(tuple, shapes)), sparsity), shapes, strict=True)]}),
+        uses=("budget", "erk_densities"),
     ),
     specify("erk_densities", "masks", erk_densities, "Evci et al., RigL, 2020, Erdos-Renyi-kernel",
         "a layer's density is eps (sum of its dimensions) / (product of its dimensions); layers that would pass 1 "

@@ -79,5 +79,6 @@ FUNCTIONS = (
         Mistake("redrawn weights keep value and velocity",
             partial(_not_zeroed, ["value", "velocity"]), of_right=True),
         Mistake("removed weights keep their velocity", _removed_keep_velocity, of_right=True),
+        uses=("apply_mask", "shrink", "grow"),
     ),
 )  # fmt: skip

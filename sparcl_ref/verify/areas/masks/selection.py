@@ -9,11 +9,14 @@ import numpy as np
 
 from sparcl_ref import masks
 from sparcl_ref.masks import shrink
-from sparcl_ref.verify.function import Argument, exactly, specify
-from sparcl_ref.verify.mistake import Mistake
+from sparcl_ref.verify.function import Argument, drawn, exactly, specify
+from sparcl_ref.verify.mistake import Mistake, instead
 
 MASK = Argument("mask", "bool, any shape: True where a weight lives")
-JOINING = Argument("joining", "int (k,): flat (C-order) indices of the dead entries drawn to join")
+IMPORTANCE = Argument(
+    "importance", "float, shape of mask, never negative where a weight lives, as a sum of sizes is; not read elsewhere"
+)
+JOINING = drawn("joining", "int (k,): flat (C-order) indices of the dead entries drawn to join")
 ALGORITHM = "SparCL, Algorithm 1"
 
 
@@ -51,11 +54,14 @@ def _everywhere(mask):
     return np.arange(mask.size)
 
 
+FROM_THE_END = "a slice [-k:] that takes everything for k = 0"
 CHOICES = (
     ("ties broken from the other end", last_first, np.flatnonzero),
     ("the least important kept instead of the most important", rising, np.flatnonzero),
     ("dead entries compete and return", falling, _everywhere),
-)
+    ("ranked in float32 or less, where importances that differ are equal",
+        lambda scores: falling(scores.astype(np.float32)), np.flatnonzero),
+)  # fmt: skip
 
 
 def grow(mask, active, joining):
@@ -71,17 +77,18 @@ FUNCTIONS = (
     specify("random_mask", "masks", random_mask, f"{ALGORITHM}, initial mask",
         "a random mask has exactly the drawn entries alive; indices are flat and in C order",
         Argument("shape", "list of int"), Argument("active", "int: living entries"),
-        Argument("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
+        drawn("chosen", "int (active,): flat (C-order) indices drawn to live, in any order"),
         exactly("mask", "bool, the given shape"),
         Mistake("flat indices in Fortran order", lambda shape, active, chosen: {"mask": _fortran(shape, chosen)}),
     ),
     specify("shrink", "masks", shrink, f"{ALGORITHM}, shrink",
         "the given number of most important living entries stays; among equals the lower flat index is kept, and a "
         "dead entry never returns, however important",
-        MASK, Argument("importance", "float, shape of mask: read at living entries only"),
+        MASK, IMPORTANCE,
         Argument("active", "int: entries that stay alive"),
         exactly("mask", "bool, shape of mask"),
         *(Mistake(sentence, partial(kept_by, order, candidates)) for sentence, order, candidates in CHOICES),
+        instead(FROM_THE_END, active=lambda given: given["active"] or np.count_nonzero(given["mask"])),
     ),
     specify("grow", "masks", grow, f"{ALGORITHM}, expand",
         "the living stay and the drawn dead entries join them",

@@ -1,5 +1,5 @@
 """The rules on which the published code departs from the paper."""
 
-from sparcl_ref.verify.areas.released import training, weights
+from sparcl_ref.verify.areas.released import removal, structured, training, weights
 
-FUNCTIONS = (*weights.FUNCTIONS, *training.FUNCTIONS)
+FUNCTIONS = (*weights.FUNCTIONS, *training.FUNCTIONS, *removal.FUNCTIONS, *structured.FUNCTIONS)

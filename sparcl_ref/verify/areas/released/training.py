@@ -37,6 +37,9 @@ def frozen_zeros(value):
     return np.ones(value.shape, dtype=bool) if mask is None else mask
 
 
+_PLACES = ", ".join("".join(map(str, kept)) for kept in PATTERNS)
+
+
 def _patterns(energy, weight):
     """The best pattern by another measure."""
     kernels = weight.reshape(*weight.shape[:2], 9)
@@ -70,16 +73,19 @@ FUNCTIONS = (
         Mistake("no flips for a sample that was never correct", lambda flips, **_: {"score": flips}),
     ),
     specify("frozen_zeros", "released", frozen_zeros, "SparCL's published code, rule 8",
-        "where at least a tenth of a parameter's initial entries are 0, those entries never train: so it is with "
+        "where more than a tenth of a parameter's initial entries are 0, those entries never train: so it is with "
         "every batch-norm bias",
         Argument("value", "float, any shape: the initial value of a parameter"),
         exactly("mask", "bool, shape of value: entries that train; all where nothing is frozen"),
         Mistake("nothing frozen", lambda value: {"mask": np.ones(value.shape, dtype=bool)}),
+        Mistake("exactly a tenth of zeros frozen",
+            lambda value: {"mask": value != 0} if 10 * np.count_nonzero(value == 0) == value.size else {}),
         Mistake("zeros frozen however few", lambda value: {"mask": value != 0}),
     ),
     specify("best_patterns", "released", best_patterns, "SparCL's published code, pattern sparsity",
         "each 3x3 kernel keeps the one of eight four-entry patterns whose weights have the greatest norm",
-        Argument("weight", "float (out, in, 3, 3)"), LIVING,
+        Argument("weight", f"float (out, in, 3, 3); the patterns keep the places (0 to 8, row by row) {_PLACES}"),
+        LIVING,
         Mistake("the sum of absolute values instead of the norm", partial(_patterns, np.abs)),
         Mistake("the sum of weights instead of the norm", partial(_patterns, lambda weights: weights)),
     ),

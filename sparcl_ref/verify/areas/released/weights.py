@@ -24,6 +24,12 @@ def percentile(scores, sparsity):
     return np.percentile(scores, 100 * float(sparsity))
 
 
+def _initial(size, above, weight, sparsity):
+    extreme = released.extreme_initial_mask(weight, sparsity)
+    chosen = above(size(weight), percentile(size(weight), sparsity))
+    return {"mask": chosen if extreme is None else extreme}
+
+
 def _initial_budget(weight, sparsity):
     everything = np.ones(weight.shape, dtype=bool)
     return {"mask": shrink(everything, np.abs(weight), budget(weight.size, sparsity))}
@@ -36,6 +42,19 @@ def released_tdm_actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intr
 
 def _paper_actions(epochs, **given):
     return dict(zip(("kinds", "targets"), tdm_actions(**given), strict=True))
+
+
+def _grows_nothing(right, **given):
+    """What equal bounds give where growth is not left out."""
+    found = right(**given)
+    if list(found["kinds"]) != [0] or given["epoch"] - 1 >= given["epochs"] - given["delta_k"] > 0:
+        return {}
+    return {"kinds": [0, 1], "targets": 2 * list(found["targets"])}
+
+
+def _no_shrink_first(right, **given):
+    found = right(**given)
+    return {name: list(values)[1:] for name, values in found.items()} if given["epoch"] == 1 else {}
 
 
 def released_sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra):
@@ -61,22 +80,26 @@ def grow_by_value(weight, sparsity, joining):
 
 FUNCTIONS = (
     specify("magnitude_initial_mask", "released", released.magnitude_initial_mask, "SparCL's published code, rule 1",
-        "initial weights live where |w| is greater than its linearly interpolated percentile 100 s",
+        "initial weights live where |w| is greater than its linearly interpolated percentile 100 s; but all at s = 0, "
+        "and none from s = 0.999 on",
         Argument("weight", "float, any shape: the dense initial value"), SPARSITY, LIVING,
-        Mistake("the weight at the threshold lives: >= instead of >",
-            lambda weight, sparsity: {"mask": np.abs(weight) >= percentile(np.abs(weight), sparsity)}),
-        Mistake("signs kept: no absolute values",
-            lambda weight, sparsity: {"mask": weight > percentile(weight, sparsity)}),
+        Mistake("the weight at the threshold lives: >= instead of >", partial(_initial, np.abs, np.greater_equal)),
+        Mistake("signs kept: no absolute values", partial(_initial, np.asarray, np.greater)),
         Mistake("an exact budget instead of a percentile", _initial_budget),
+        Mistake("a percentile at s = 0 and from s = 0.999 on, too",
+            lambda weight, sparsity: {"mask": np.abs(weight) > percentile(np.abs(weight), sparsity)}),
     ),
     specify("released_tdm_actions", "released", released_tdm_actions, "SparCL's published code, rule 2",
-        "counted from 0, epochs that delta_k divides shrink to s + p_intra and expand to s; from epochs - delta_k "
-        "on they shrink to s and nothing joins",
-        TASK, Argument("epoch", "int: counted from 1 and at least 2"), EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
+        "counted from 0, masks change at epochs that delta_k divides: at epoch 0 they shrink to s and expand to "
+        "s - p_inter, from delta_k on they shrink to s + p_intra and expand to s, from epochs - delta_k on they shrink "
+        "to s; where the two targets are equal nothing expands",
+        TASK, Argument("epoch", "int: counted from 1"), EPOCHS, SPARSITY, DELTA_K, P_INTER, P_INTRA,
         KINDS, TARGETS,
         Mistake("the paper's schedule instead of the published code's", _paper_actions),
         instead("epochs counted from 0", epoch=more("epoch", 1)),
         instead("p_inter and p_intra exchanged", p_inter=of("p_intra"), p_intra=of("p_inter")),
+        Mistake("an expansion to the sparsity just shrunk to", _grows_nothing, of_right=True),
+        Mistake("the first epoch of a task expands without shrinking before", _no_shrink_first, of_right=True),
     ),
     specify("released_sparsities", "released", released_sparsities, "SparCL's published code, rule 2",
         "the first delta_k epochs of every task, the first included, train at s - p_inter, all others at s",

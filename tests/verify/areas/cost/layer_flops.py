@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
 import torch
 
 from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Wrong
@@ -31,11 +32,22 @@ def _conv2d_flops() -> Iterator[CaseSpec]:
         ("wide-padding", "adversarial", {"padding": 3}, "positions on the padding count"),
         ("oblong", "adversarial", {"kernel": [1, 5], "size": [6, 11]}, "rows and columns differ in kernel and image"),
         ("groups", "adversarial", {"groups": 4}, "a filter sees the channels of its group only"),
+        ("stride-3", "adversarial", {"size": [11, 8], "stride": 3}, "output sizes round down"),
+        ("groups-again", "adversarial", {"groups": 8, "size": [5, 9]}, "a filter sees the channels of its group only"),
+        ("first-layer-again", "adversarial", {"need_dx": False, "batch": 8, "active": 500}, "no gradient of the image"),
+        ("odd-beyond-float32", "adversarial",
+         {"size": [7, 7], "batch": 333, "active": 1153, "grad_active": 1151}, "a count that float32 does not hold"),
+        ("odd-beyond-float64", "adversarial",
+         {"size": [101, 103], "batch": 2**30 + 1, "active": 1153, "grad_active": 1151},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
+        ("odd-beyond-float64-again", "adversarial",
+         {"kernel": [1, 3], "size": [33, 35], "batch": 2**40 + 1, "active": 1021, "need_dx": False},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
         ("one-position", "edge", {"size": [3, 3], "padding": 0}, "the kernel fits once"),
         ("all-dead", "edge", {"active": 0}, "a layer without living weights"),
         ("no-gradient", "edge", {"active": 1152, "grad_active": 0}, "dW is not formed at all"),
         ("large", "edge", {"in_channels": 512, "out_channels": 512, "batch": 100_000}, "more than 32 bits hold"),
-    ):
+    ):  # fmt: skip
         yield CaseSpec("conv2d_flops", name, kind, note, shape | changes)
 
 
@@ -48,7 +60,17 @@ def _linear_flops() -> Iterator[CaseSpec]:
         ("first-layer", "adversarial", {"need_dx": False}, "no input gradient"),
         ("all-dead", "edge", {"active": 0}, "a layer without living weights"),
         ("no-samples", "edge", {"batch": 0}, "an empty buffer costs nothing"),
-    ):
+        ("first-layer-again", "adversarial", {"need_dx": False, "batch": 16, "active": 999, "grad_active": 700},
+         "no input gradient"),
+        ("odd-beyond-float32", "adversarial", {"batch": 40_003, "active": 1281, "grad_active": 1025},
+         "a count that float32 does not hold"),
+        ("odd-beyond-float64", "adversarial",
+         {"in_features": 2**20 + 1, "out_features": 2**20 + 3, "batch": 2**14 + 1, "need_dx": False},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
+        ("odd-beyond-float64-again", "adversarial",
+         {"in_features": 2**27 + 1, "out_features": 2**27 + 5, "active": 2**53 + 3, "grad_active": 2**53 + 1},
+         "a count that float64 does not hold: FLOPs are whole numbers"),
+    ):  # fmt: skip
         yield CaseSpec("linear_flops", name, kind, note, shape | changes)
 
 
@@ -126,7 +148,22 @@ def linear(in_features, out_features, batch, active, grad_active, need_dx, *, fa
     return forward, visits * living if need_dx else 0, dw
 
 
+def in_floats(function, dtype):
+    """The count in numbers of a floating type."""
+    return lambda **given: tuple(dtype(flops) for flops in function(**given))
+
+
+def in_bits(function, bits):
+    """The count in whole numbers of so many bits."""
+    return lambda **given: tuple(flops % 2**bits for flops in function(**given))
+
+
 WRONG = (
+    *(Wrong(f"{layer}-in-{dtype.__name__}", f"{layer}_flops", f"FLOPs are counted in {dtype.__name__}",
+        in_floats(function, dtype), likely="FLOPs counted in floating point: from some size on not every one")
+        for layer, function in (("conv2d", conv), ("linear", linear)) for dtype in (np.float32, np.float64)),
+    *(Wrong(f"{layer}-in-32-bits", f"{layer}_flops", "FLOPs are counted in 32 bits", in_bits(function, 32))
+        for layer, function in (("conv2d", conv), ("linear", linear))),
     Wrong("conv-macs", "conv2d_flops", "MACs reported as FLOPs", conv, fault="macs", likely="MACs reported as FLOPs"),
     Wrong("conv-padding", "conv2d_flops", "positions on the padding are not there", conv, fault="padding",
         likely="positions on the padding not counted"),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
+import numpy as np
+
 from tests import exact
 from tests.verify.areas.cost.layer_flops import OPERATIONS
 from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Tolerance, Wrong
@@ -35,6 +37,8 @@ def _trained_samples() -> Iterator[CaseSpec]:
         ("no-removal", "edge", 100, 10, 5, "0", 4, "every epoch sees all samples"),
         ("all-removed", "edge", 90, 10, 2, "1", 3, "the last epochs see no sample"),
         ("no-stage", "edge", 100, 4, 5, "0.3", 4, "the task is over before a stage is"),
+        ("odd-beyond-float32", "adversarial", 1_000_003, 27, 5, "0.3", 4, "a count that float32 does not hold"),
+        ("odd-beyond-float32-again", "adversarial", 2_000_005, 11, 3, "0.2", 2, "a count that float32 does not hold"),
     ):
         arguments = {"samples": samples, "epochs": epochs, "delta_k": delta_k, "rho": rho, "cutoff": cutoff}
         yield CaseSpec("trained_samples", name, kind, note, arguments)
@@ -58,6 +62,10 @@ def _paper_train_flops() -> Iterator[CaseSpec]:
         ("er", "regular", "er", ALL_SAMPLES, {}, "11.11e15: four"),
         ("der", "adversarial", "der", ALL_SAMPLES, {}, "one draw, like ER"),
         ("sgd", "edge", "sgd", ALL_SAMPLES, {}, "8.33e15: nothing is replayed"),
+        ("der-sparse", "adversarial", "der", WITH_REMOVAL, {"sparsity": "0.9", "gradient_sparsity": "0.92"},
+         "one draw, like ER"),
+        ("odd-beyond-float32", "adversarial", "derpp", 999, {"forward_macs": 1_000_003, "prunable_macs": 999_999},
+         "a count that float32 does not hold"),
         ("tdm", "regular", "derpp", ALL_SAMPLES, {"sparsity": "0.75"}, "3.62e15"),
         ("tdm-ddr", "regular", "derpp", WITH_REMOVAL, {"sparsity": "0.75"}, "2.81e15: fewer samples"),
         ("sparcl", "regular", "derpp", WITH_REMOVAL, {"sparsity": "0.75", "gradient_sparsity": "0.8"}, "2.53e15"),
@@ -82,6 +90,9 @@ def _memory() -> Iterator[CaseSpec]:
         ("one-sample", "edge", {"batch_size": 1, "sparsity": "0", "gradient_sparsity": "0"}, "few activations"),
         ("nearly-empty", "edge", {"parameters": 11_000_000, "sparsity": "0.99", "gradient_sparsity": "0.99"},
          "activations"),
+        ("odd-beyond-float32", "adversarial",
+         {"parameters": 33_554_433, "conv_outputs": 7, "batch_size": 1, "sparsity": "0", "gradient_sparsity": "1"},
+         "bytes that float32 does not hold"),
         ("gradients-alone", "adversarial", {"parameters": 1000, "sparsity": "0", "gradient_sparsity": "0.2"},
          "masked gradients, dense weights"),
     ):  # fmt: skip
@@ -92,6 +103,8 @@ def _memory() -> Iterator[CaseSpec]:
         ("short-index", "adversarial", 1_000, 10, 4, 2, "sizes are parameters"),
         ("none-living", "edge", 0, 188_490, 4, 4, "the dense ones remain"),
         ("none-dense", "edge", 100, 0, 4, 4, "everything is under a mask"),
+        ("odd-beyond-float32", "adversarial", 5_592_407, 2, 1, 2, "bytes that float32 does not hold"),
+        ("beyond-32-bits", "edge", 3_000_000_001, 5, 4, 4, "bytes that 32 bits do not hold"),
     ):
         arguments = {"living": living, "dense": dense, "value_bytes": value_bytes, "index_bytes": index_bytes}
         yield CaseSpec("sparse_weight_bytes", name, kind, note, arguments)
@@ -228,6 +241,15 @@ def memory(parameters, conv_outputs, batch_size, sparsity, gradient_sparsity, *,
 
 
 WRONG = (
+    Wrong("samples-float32", "trained_samples", "samples are counted in float32",
+        lambda **given: np.float32(trained(**given, fault=""))),
+    Wrong("train-float32", "paper_train_flops", "FLOPs are counted in float32",
+        lambda **given: np.float32(train(**given, fault="")), likely="something on the way is float32"),
+    Wrong("memory-float32", "paper_memory_bytes", "bytes are counted in float32",
+        lambda **given: np.float32(memory(**given, fault="")), likely="something on the way is float32"),
+    Wrong("weights-float32", "sparse_weight_bytes", "bytes are counted in float32",
+        lambda living, dense, value_bytes, index_bytes: (
+            np.float32(living) * np.float32(value_bytes + index_bytes) + np.float32(dense * value_bytes))),
     Wrong("samples-before", "trained_samples", "data leave before the epoch that ends a stage", trained,
         fault="before the epoch"),
     Wrong("samples-cutoff", "trained_samples", "data leave beyond the cutoff", trained, fault="beyond the cutoff"),

@@ -51,6 +51,33 @@ def cases() -> Iterator[CaseSpec]:
         running = {k: affine[k] if name == "eval" else None for k in ("running_mean", "running_var")}
         arguments = {"dy": floats(f"norm dy {name}", x.shape), "x": x, "weight": state["weight"], **running, **options}
         yield CaseSpec("batchnorm2d_backward", name, kind, note, arguments)
+    other = {key: floats(f"norm other {key}", 4, low=0.25, high=2.0) for key in affine}
+    few = floats("norm few", (2, 4, 1, 2))
+    for name, kind, note, options in [
+        ("eval-again", "regular", "batch statistics used, or running ones moved, in eval mode",
+         {"mode": "eval", "eps": 2.0**-7, "momentum": 0.5}),
+        ("probe-again", "regular", "running statistics used or moved by the probe of importances",
+         {"mode": "probe", "eps": 2.0**-7, "momentum": 0.5}),
+    ]:  # fmt: skip
+        yield CaseSpec("batchnorm2d_forward", name, kind, note, {"x": few, **other, **options})
+        running = {k: other[k] if name == "eval-again" else None for k in ("running_mean", "running_var")}
+        del options["momentum"]
+        arguments = {"dy": floats(f"norm dy {name}", few.shape), "x": few, "weight": other["weight"], **running}
+        yield CaseSpec("batchnorm2d_backward", name, kind, note, arguments | options)
+    far = floats("norm far", (3, 4, 2, 2)) // 2.0**-6 * 2.0**-6 - 2.0**14
+    yield CaseSpec(
+        "batchnorm2d_forward", "large-negative-offset", "adversarial",
+        "variance as mean of squares minus squared mean, which cancels when the mean is large", {"x": far, **affine},
+    )  # fmt: skip
+    yield CaseSpec(
+        "batchnorm2d_forward", "variance-beside-eps", "adversarial",
+        "a variance that is at least eps, instead of eps added to it: alike where the variance is large",
+        {"x": floats("norm beside", (2, 4, 3, 1), low=-(2.0**-6), high=2.0**-6), **affine, "eps": 2.0**-12},
+    )  # fmt: skip
+    yield CaseSpec(
+        "batchnorm2d_forward", "momentum-zero-of-one-sample", "edge", "a momentum of 0 taken for none given",
+        {"x": few[:1], **other, "momentum": 0.0},
+    )  # fmt: skip
     for name, momentum in [("momentum-one", 1.0), ("momentum-zero", 0.0), ("momentum-quarter", 0.25)]:
         yield CaseSpec(
             "batchnorm2d_forward", name, "edge",
@@ -169,6 +196,7 @@ def per_channel(array):
 def forward(x, weight, bias, running_mean, running_var, mode, momentum, eps, *, fault):
     ddof = 1 if fault == "unbiased" and x[:, 0].size > 1 else 0
     mean, var = x.mean(axis=AXES), x.var(axis=AXES, ddof=ddof)
+    momentum = {"momentum fixed": 0.1, "momentum or default": momentum or 0.1}.get(fault, momentum)
     if fault == "two moments":
         var = np.maximum((x**2).mean(axis=AXES) - mean**2, 0)
     new_mean, new_var = running_mean, running_var
@@ -184,15 +212,19 @@ def forward(x, weight, bias, running_mean, running_var, mode, momentum, eps, *, 
         mean, var = running_mean, running_var
     if fault == "new running" and mode == "train":
         mean, var = new_mean, new_var
+    eps = {"eps fixed": 1e-5, "no eps": 0.0}.get(fault, eps)
     scale = np.sqrt(var) + eps if fault == "eps outside" else np.sqrt(var + eps)
+    if fault == "clamped":
+        scale = np.sqrt(np.maximum(var, eps))
     y = per_channel(weight) * (x - per_channel(mean)) / per_channel(scale) + per_channel(bias)
     return y, new_mean, new_var
 
 
 def backward(dy, x, weight, running_mean, running_var, mode, eps, *, fault):
     frozen = mode == "eval"
+    eps = {"eps fixed": 1e-5, "no eps": 0.0}.get(fault, eps)
     mean, var = (running_mean, running_var) if frozen else (x.mean(axis=AXES), x.var(axis=AXES))
-    scale = np.sqrt(var + eps)
+    scale = np.sqrt(np.maximum(var, eps) if fault == "clamped" else var + eps)
     xhat = (x - per_channel(mean)) / per_channel(scale)
     dbias, dweight = dy.sum(axis=AXES), (dy * xhat).sum(axis=AXES)
     centred = dy
@@ -225,6 +257,21 @@ WRONG = (
     Wrong("norm-two-moments", "batchnorm2d_forward", "the variance is E[x^2] - E[x]^2, which cancels", forward,
         fault="two moments"),
     Wrong("norm-eps-stored", "batchnorm2d_forward", "eps goes into the running variance", forward, fault="eps stored"),
+    Wrong("norm-clamped", "batchnorm2d_forward", "the variance is at least eps, and eps is not added", forward,
+        fault="clamped", likely="the variance limited from below by eps instead of eps added"),
+    Wrong("norm-eps-fixed", "batchnorm2d_forward", "eps is 1e-5 whatever is asked", forward, fault="eps fixed",
+        likely="eps fixed at 1e-5 in the code"),
+    Wrong("norm-no-eps", "batchnorm2d_forward", "eps is not added", forward, fault="no eps", likely="eps left out"),
+    Wrong("norm-gradient-no-eps", "batchnorm2d_backward", "eps is not added", backward, fault="no eps",
+        likely="eps left out"),
+    Wrong("norm-momentum-fixed", "batchnorm2d_forward", "momentum is 0.1 whatever is asked", forward,
+        fault="momentum fixed", likely="momentum fixed at 0.1 in the code"),
+    Wrong("norm-momentum-or", "batchnorm2d_forward", "a momentum of 0 is taken for none given", forward,
+        fault="momentum or default", likely="momentum = 0 taken for the default"),
+    Wrong("norm-gradient-clamped", "batchnorm2d_backward", "the variance is at least eps, and eps is not added",
+        backward, fault="clamped", likely="the variance limited from below by eps instead of eps added"),
+    Wrong("norm-gradient-eps", "batchnorm2d_backward", "eps is 1e-5 whatever is asked", backward, fault="eps fixed",
+        likely="eps fixed at 1e-5 in the code"),
     Wrong("norm-samples", "batchnorm2d_backward", "means are over samples without positions", backward,
         fault="samples counted"),
     Wrong("norm-constant", "batchnorm2d_backward", "mean and variance are taken for constants", backward,

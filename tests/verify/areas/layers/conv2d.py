@@ -28,6 +28,16 @@ CONVOLUTIONS: list[tuple[str, str, str, tuple[int, int, int, int], int, tuple[in
      (2, 3, 5, 4), 2, (1, 1), {"stride": 2}),
     ("unequal-rows-and-columns", "edge", "pairs read as (columns, rows); dilation taken for stride", (1, 2, 6, 9), 3,
      (2, 3), {"stride": [2, 1], "padding": [0, 2], "dilation": [1, 2]}),
+    ("dilated", "regular", "dilation left out, in either direction", (2, 2, 7, 8), 3, (3, 3),
+     {"padding": 2, "dilation": 2}),
+    ("oblong", "edge", "pairs read as (columns, rows); a stride and a dilation that are exchanged", (1, 3, 9, 7), 2,
+     (3, 2), {"stride": [1, 3], "padding": [2, 1], "dilation": [2, 1]}),
+    ("three-groups", "edge", "channels dealt to groups in turn instead of in blocks", (2, 6, 3, 4), 3, (2, 2),
+     {"padding": 1, "groups": 3}),
+    ("stride-2-even", "regular", "padding on one side only, as SAME has it: an even image is shifted by a pixel",
+     (2, 2, 6, 8), 3, (3, 3), {"stride": 2, "padding": 1}),
+    ("stride-3", "edge", "an input gradient spread to the wrong pixels of a stride", (1, 2, 8, 7), 2, (2, 3),
+     {"stride": 3, "padding": 1}),
     ("groups", "edge", "channels dealt to groups in turn instead of in blocks", (2, 6, 4, 4), 4, (3, 3),
      {"padding": 1, "groups": 2}),
     ("depthwise", "edge", "one group per channel, two output channels each: the order of output channels", (1, 3, 4, 5),
@@ -78,6 +88,7 @@ def cases() -> Iterator[CaseSpec]:
             "weight": floats("conv infinite weight", (2, 2, 1, 2)),
             "grad_mask": np.array([[[[False, True]], [[True, True]]], [[[False, False]], [[True, False]]]]),
         },
+        optional="an engine that transforms whole images, such as an FFT, spreads the infinity to other taps",
     )  # fmt: skip
     yield CaseSpec(
         "conv2d_backward", "zero-upstream", "edge", "a gradient divided by its norm or by a count of non-zeros",
@@ -169,6 +180,35 @@ def interleaved_groups(x, groups, **rest):
     return forward(x=mixed, groups=groups, **rest)
 
 
+def same_padded(x, weight, bias, stride, padding, dilation, groups):
+    """The windows lie as with SAME: what the stride leaves over is taken from the near side first."""
+    frame = []
+    for n, k, s, p, d in zip(x.shape[2:], weight.shape[2:], *map(pair, (stride, padding, dilation)), strict=True):
+        near = max(0, p - ((n + 2 * p - d * (k - 1) - 1) % s + 1) // 2)
+        frame.append((near, 2 * p - near))
+    (top, bottom), (left, right) = frame
+    shifted = functional.pad(tensor(x), (left, right, top, bottom))
+    return convolve(shifted, tensor(weight), tensor(bias), stride, 0, dilation, groups).numpy()
+
+
+def dx_shifted(stride, **rest):
+    """Under a stride the input gradient lies one pixel further right and down."""
+    dx, dweight, dbias = backward(stride=stride, **rest)
+    rows, columns = (int(step > 1) for step in pair(stride))
+    moved = np.zeros_like(dx)
+    moved[:, :, rows:, columns:] = dx[:, :, : dx.shape[2] - rows, : dx.shape[3] - columns]
+    return moved, dweight, dbias
+
+
+def dx_without_dilation(dy, x, weight, stride, padding, dilation, groups, grad_mask=None):
+    """Columns are gathered with dilation and put back without it."""
+    _, dweight, dbias = backward(dy, x, weight, stride, padding, dilation, groups, grad_mask)
+    window = {"stride": pair(stride), "padding": pair(padding), "groups": groups}
+    leaf = tensor(np.zeros_like(x)).requires_grad_()
+    y = functional.conv2d(leaf, tensor(weight), None, **window)[:, :, : dy.shape[2], : dy.shape[3]]
+    return torch.autograd.grad(y, leaf, tensor(dy))[0].numpy(), dweight, dbias
+
+
 def averaged_over_batch(dy, **rest):
     dx, dweight, dbias = backward(dy, **rest)
     return dx, dweight / len(dy), dbias / len(dy)
@@ -196,6 +236,12 @@ def dx_masked_too(weight, grad_mask, **rest):
 
 
 WRONG = (
+    Wrong("conv-same-padding", "conv2d_forward", "padding comes first on the far side, as with SAME", same_padded,
+        likely="SAME padding: under a stride the windows begin further in"),
+    Wrong("conv-dx-shifted", "conv2d_backward", "with a stride dX is shifted by a pixel", dx_shifted,
+        likely="dx shifted by a pixel under a stride"),
+    Wrong("conv-dx-dilation", "conv2d_backward", "dX is formed without the dilation", dx_without_dilation,
+        likely="dilation forgotten where dx is formed"),
     Wrong("conv-kernel-flipped", "conv2d_forward", "a convolution instead of a correlation", flipped_kernel,
         likely="the kernel flipped: a convolution instead of a cross-correlation"),
     Wrong("conv-float32", "conv2d_forward", "sums in float32 in a float64 case", partial(narrow, forward),

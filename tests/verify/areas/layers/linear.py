@@ -19,6 +19,7 @@ def cases() -> Iterator[CaseSpec]:
     for name, kind, note, (samples, features, outputs) in [
         ("three-samples", "regular", "the weight not transposed; gradients averaged over the batch", (3, 5, 4)),
         ("square", "regular", "the weight transposed, which shapes do not reveal when it is square", (4, 4, 4)),
+        ("square-again", "regular", "the weight transposed, which shapes do not reveal when it is square", (2, 3, 3)),
         ("one-sample", "edge", "an axis of length 1 that is dropped or broadcast", (1, 6, 3)),
         ("one-output", "edge", "a column treated as a vector", (4, 3, 1)),
         ("long-sum", "adversarial", "products summed in float32 in a float64 run", (2, 257, 3)),

@@ -40,6 +40,17 @@ def _pools() -> Iterator[CaseSpec]:
         ("padding", "adversarial", "padding with 0 wins where all entries are negative",
          "padded zeros left out of the divisor", floats("pool negative", (1, 2, 4, 4), low=-3.0, high=-1.0),
          {"kernel_size": 3, "stride": 2, "padding": 1}, (2, 2)),
+        ("padding-again", "adversarial", "padding with 0 wins where all entries are negative",
+         "padded zeros left out of the divisor", floats("pool negative again", (2, 1, 3, 5), low=-9.0, high=-0.5),
+         {"kernel_size": [2, 3], "stride": 1, "padding": [1, 1]}, (4, 5)),
+        ("padding-far-below", "adversarial", "padding with -1e4 or the like instead of minus infinity wins", None,
+         floats("pool far", (1, 2, 4, 4), low=-30_000.0, high=-20_000.0), {"kernel_size": 2, "padding": 1}, (3, 3)),
+        ("padding-further-below", "adversarial", "padding with -1e30 or the like wins", None,
+         floats("pool further", (1, 1, 3, 3), low=-4.0, high=-2.0) * 2.0**110,
+         {"kernel_size": 3, "stride": 2, "padding": 1}, (2, 2)),
+        ("padding-furthest-below", "adversarial", "padding with -1e30 or the like wins", None,
+         floats("pool furthest", (1, 2, 2, 5), low=-4.0, high=-2.0) * 2.0**115,
+         {"kernel_size": 2, "stride": 1, "padding": [0, 1]}, (1, 6)),
         ("ties", "adversarial",
          "ties broken from the other end, or the gradient given to every winner or shared among them", None,
          integers("pool ties", (2, 2, 4, 4), low=0, high=2).astype(np.float64), {"kernel_size": 2}, (2, 2)),
@@ -162,6 +173,33 @@ def zero_padded_maximum(x, kernel_size, stride, padding):
     return pooled(x, kernel_size, stride, 0, function=functional.max_pool2d).numpy()
 
 
+def low_padded(x, kernel_size, stride, padding, low):
+    """The maximum with some low number around the image instead of minus infinity."""
+    rows, columns = pair(padding)
+    x = functional.pad(x, (columns, columns, rows, rows), value=float(low))
+    return pooled(x, kernel_size, stride, 0, function=functional.max_pool2d)
+
+
+def low_padded_maximum(x, kernel_size, stride, padding, *, fault):
+    return low_padded(tensor(x), kernel_size, stride, padding, fault if fault != "none" else -np.inf).numpy()
+
+
+def low_padded_gradient(dy, x, kernel_size, stride, padding, *, fault):
+    leaf = tensor(x).requires_grad_()
+    y = low_padded(leaf, kernel_size, stride, padding, fault if fault != "none" else -np.inf)
+    return torch.autograd.grad(y, leaf, tensor(dy))[0].numpy()
+
+
+def shared_by_ties(dy, x, kernel_size, stride, padding):
+    """Every window's gradient is shared equally among its winners, as torch.amax shares it."""
+    leaf = tensor(x).requires_grad_()
+    rows, columns = pair(padding)
+    sides, steps = pair(kernel_size), pair(kernel_size if stride is None else stride)
+    padded = functional.pad(leaf, (columns, columns, rows, rows), value=-np.inf)
+    windows = padded.unfold(2, sides[0], steps[0]).unfold(3, sides[1], steps[1])
+    return torch.autograd.grad(windows.amax(dim=(4, 5)), leaf, tensor(dy))[0].numpy()
+
+
 def ceil_maximum(x, **window):
     return pooled(tensor(x), **window, function=functional.max_pool2d, ceil_mode=True).numpy()
 
@@ -190,6 +228,13 @@ def undivided(dy, x, kernel_size, stride, padding):
 
 
 WRONG = (
+    *(Wrong(f"max-pool-{low}", "max_pool2d_forward", f"padded with {low}", low_padded_maximum, fault=low,
+        likely="padded with a low number instead of minus infinity") for low in ("-1e4", "-1e9", "-1e30")),
+    *(Wrong(f"max-pool-gradient-{low}", "max_pool2d_backward", f"padded with {low}", low_padded_gradient, fault=low,
+        likely="gradients lost to a padding that wins windows")
+        for low in ("0", "-1e4", "-1e30")),
+    Wrong("max-pool-shared", "max_pool2d_backward", "equal winners share the gradient", shared_by_ties,
+        likely="the gradient shared among equal winners"),
     Wrong("max-pool-zero-padding", "max_pool2d_forward", "zeros of the padding can win", zero_padded_maximum,
         likely="padded with zeros, which win against negative entries"),
     Wrong("max-pool-ceil", "max_pool2d_forward", "windows that leave the image are taken", ceil_maximum),

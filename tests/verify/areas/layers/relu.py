@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from tests.verify.draws import floats, integers
+from tests.verify.draws import floats, integers, truths
 from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Tolerance, Wrong
 from tests.verify.tensors import array, gradients, tensor
 
@@ -21,7 +21,9 @@ def cases() -> Iterator[CaseSpec]:
         ("zeros", "edge", "the derivative at 0 taken as 1, as with y >= 0 or x >= 0", zeros),
         ("smallest-and-largest", "edge", "a threshold that is not 0: however small, x > 0 passes", smallest),
         ("one-value", "edge", "an axis of length 1 that is dropped", np.array([[3.5]])),
-    ]:
+        ("after-a-relu", "edge", "the derivative at 0 taken as 1 or 1/2, where an input is mostly zeros",
+         np.maximum(floats("relu after", (2, 5)), 0.0)),
+    ]:  # fmt: skip
         yield CaseSpec("relu_forward", name, kind, note, {"x": x})
         dy = floats(f"relu dy {name}", x.shape, low=0.5, high=2.0) * np.where(
             integers(name, x.shape, low=0, high=2), 1, -1
@@ -30,6 +32,10 @@ def cases() -> Iterator[CaseSpec]:
     yield CaseSpec(
         "relu_forward", "not-a-number", "adversarial", "a comparison that turns NaN into 0 and hides a diverged run",
         {"x": np.array([np.nan, -1.0, np.inf, -np.inf])},
+    )  # fmt: skip
+    yield CaseSpec(
+        "relu_forward", "images-with-not-a-number", "adversarial", "one sample's NaN that is hidden, or spreads",
+        {"x": np.where(truths("relu nan", (3, 4), count=2), np.nan, floats("relu nan x", (3, 4)))},
     )  # fmt: skip
     yield CaseSpec(
         "relu_backward", "negative-upstream", "adversarial",
@@ -65,6 +71,7 @@ WRONG = (
     Wrong("relu-output-ge", "relu_backward", "the derivative is taken from the output with >=",
         lambda dy, x: np.where(np.maximum(x, 0) >= 0, dy, 0.0),
         likely="the derivative taken from the output with >=, which lets everything through"),
+    Wrong("relu-hides-nan", "relu_forward", "NaN becomes 0", lambda x: np.fmax(x, 0), likely="NaN turned into 0"),
     Wrong("relu-half-at-zero", "relu_backward", "the derivative at 0 is taken as 1/2",
         lambda dy, x: dy * np.heaviside(x, 0.5), likely="the derivative at 0 taken as 1/2"),
 )  # fmt: skip

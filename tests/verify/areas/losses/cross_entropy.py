@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.verify.draws import floats
+from tests.verify.draws import floats, integers
 from tests.verify.spec import Arguments, CaseSpec, Oracle, Result, Tolerance, Wrong
 from tests.verify.tensors import array, gradients, largest, tensor
 
@@ -38,6 +38,23 @@ def cases() -> Iterator[CaseSpec]:
         ("huge-logit-outside-the-head", "adversarial",
          "the maximum over all logits subtracted before those of other classes are left out: everything underflows",
          outsider, labels, TASK),
+        ("huge-logits-in-the-head", "adversarial",
+         "exp overflows without subtracting the maximum; log of a probability that is rounded to 0",
+         np.array([[0.0, 900.0, 5.0, 5.0, 200.0, 1.0, -900.0, 0.0], [0.0, 0.0, 0.0, 0.0, 850.0, 0.0, 851.0, 9.0]]),
+         np.array([4, 4]), TASK),
+        ("far-below", "adversarial", "-1e4 or the like instead of minus infinity for classes left out",
+         np.where(np.isin(np.arange(8), TASK), -(2.0**15), 0.0) + integers("ce far", (3, 8), low=0, high=32) / 8,
+         labels[:3], TASK),
+        ("further-below", "adversarial", "-1e30 or the like instead of minus infinity for classes left out",
+         np.array([[1.0, -(2.0**110), 1.0, 1.0, -(2.0**109), 1.0, -(2.0**111), 1.0]] * 2), labels[:2], TASK),
+        ("furthest-below", "adversarial", "-1e30 or the like instead of minus infinity for classes left out",
+         np.array([[2.0**9, 0.0, 3.0, 0.0, -(2.0**112), -(2.0**113)]] * 3), np.array([5, 4, 5]), [5, 4]),
+        ("beyond-8-bits-in-the-head", "adversarial", "labels that 8 bits do not hold",
+         floats("ce beyond head", (3, 512)), np.array([511, 256, 2]), [511, 2, 256, 300]),
+        ("beyond-8-bits", "adversarial", "labels that 8 bits do not hold", floats("ce beyond", (2, 300)),
+         np.array([260, 299]), None),
+        ("consecutive-head", "regular", "a head that is right only where its classes are 0, 1, 2, ...", logits,
+         np.array([3, 2, 4, 2]), [2, 3, 4]),
         ("many-classes", "adversarial", "exponentials summed in float32 in a float64 run", floats("ce wide", (2, 200)),
          np.array([199, 3]), None),
     ]:  # fmt: skip
@@ -171,6 +188,39 @@ def sorted_classes(logits, labels, classes):
     return softmax_loss(logits, np.array(sorted(classes))[places], classes)
 
 
+def low_others(logits, labels, classes, *, fault):
+    """Logits of other classes are set to some low number, not to minus infinity."""
+    if classes is not None and fault != "none":
+        others = np.setdiff1d(np.arange(logits.shape[1]), classes)
+        logits = logits.copy()
+        logits[:, others] = float(fault)
+        per_sample, dlogits = softmax_loss(logits, labels)
+        dlogits[:, others] = 0.0
+        return per_sample, dlogits
+    return softmax_loss(logits, labels, classes)
+
+
+def from_the_lowest(logits, labels, classes):
+    """Labels less the lowest class are taken for places among the sorted classes."""
+    if classes is None:
+        return softmax_loss(logits, labels)
+    columns = sorted(classes)
+    places = np.minimum(labels - columns[0], len(columns) - 1)
+    return softmax_loss(logits, np.array(columns)[places], classes)
+
+
+def as_a_range(logits, labels, classes):
+    """The classes are taken for as many from the lowest on."""
+    if classes is None:
+        return softmax_loss(logits, labels)
+    return softmax_loss(logits, labels, list(range(min(classes), min(classes) + len(classes))))
+
+
+def broadcast_mean(logits, labels, classes):
+    per_sample, dlogits = softmax_loss(logits, labels, classes)
+    return np.full_like(per_sample, per_sample.mean()), dlogits
+
+
 def masked_by_zero(logits, labels, classes):
     """Logits of other classes are set to 0, not to minus infinity."""
     if classes is not None:
@@ -191,6 +241,17 @@ WRONG = (
     Wrong("ce-sum", "cross_entropy", "the gradient is that of the sum, not of the mean", summed,
         likely="the gradient of the sum over samples instead of their mean"),
     Wrong("ce-classes-sorted", "cross_entropy", "classes are sorted, labels keep their places", sorted_classes),
+    *(Wrong(f"ce-{low}", "cross_entropy", f"{low} instead of minus infinity", low_others, fault=low,
+        likely="another number instead of minus infinity for classes left out")
+        for low in ("-100", "-1e4", "-1e9", "-1e30")),
+    Wrong("ce-lowest", "cross_entropy", "labels are remapped by the lowest class", from_the_lowest,
+        likely="labels remapped by subtracting the lowest class"),
+    Wrong("ce-range", "cross_entropy", "the classes are taken for a range", as_a_range,
+        likely="the task's classes taken for a range from the lowest on"),
+    Wrong("ce-mean", "cross_entropy", "every sample has the mean loss", broadcast_mean,
+        likely="the mean loss given to every sample"),
+    Wrong("ce-uint8", "cross_entropy", "labels are bytes",
+        lambda logits, labels, classes: softmax_loss(logits, labels.astype(np.uint8), classes)),
     Wrong("ce-zero-mask", "cross_entropy", "other logits are set to 0, not to -inf", masked_by_zero,
         likely="logits outside the task set to 0 instead of minus infinity"),
 )  # fmt: skip

@@ -70,6 +70,14 @@ def cases() -> Iterator[CaseSpec]:
          "labels")}),
         ("dead-hidden-unit", "edge", "a unit that no sample activates: its weights stay where they are",
          {"b1": np.where(np.arange(hidden) == 3, -16.0, network["b1"])}),
+        ("single-head-again", "regular",
+         "full-head loss where single-head is asked; masked logits stored; the single head on replayed samples",
+         {"head": "single", "labels": np.array([2, 7, 2, 2]), "classes": [2, 7], "alpha": 0.5, "beta": 1.0}),
+        ("large-gradients", "adversarial", "gradients clipped at norm 1, 10 or 100: nothing is clipped",
+         {"images": batch["images"] * 16, "buffer_images": buffer["buffer_images"] * 16,
+          "buffer_logits": buffer["buffer_logits"] * 64, "b1": network["b1"] * 4, "lr": 2.0**-6}),
+        ("larger-gradients", "adversarial", "gradients clipped at norm 1, 10 or 100: nothing is clipped",
+         {"images": batch["images"] * 64, "b1": network["b1"] * 16, "lr": 2.0**-10, **empty}),
         ("same-draw-twice", "adversarial",
          "the same slots in both draws still make two terms, one against logits and one against labels",
          {"dark_draw": np.array([1, 4]), "replay_draw": np.array([1, 4])}),
@@ -150,6 +158,8 @@ def step(
 ):  # fmt: skip
     if fault == "shared draw":
         replay_draw = dark_draw
+    if fault == "other head":
+        head = "full"
     old = [array.copy() for array in (w1, b1, w2, b2)]
     grads = [np.zeros_like(array) for array in old]
 
@@ -177,6 +187,10 @@ def step(
     hidden, again = one_pass(x)
     if len(x):
         descend(x, hidden, beta * softmax_loss(again, buffer_labels[replay_draw])[1])
+    if fault.startswith("clipped"):
+        limit = float(fault.split()[1])
+        norm = np.sqrt(sum((grad**2).sum() for grad in grads))
+        grads = [grad * min(1.0, limit / norm) for grad in grads]
     old = [array - lr * grad for array, grad in zip(old, grads, strict=True)]
     if fault == "logits after update":
         logits = one_pass(images)[1]
@@ -192,6 +206,10 @@ WRONG = (
         fault="logits after update", likely="logits stored from a pass after the update"),
     Wrong("step-logits-masked", "derpp_step", "the stored logits are those after the head mask", step,
         fault="logits masked", likely="stored logits masked to the task's classes"),
+    *(Wrong(f"step-clipped-{norm}", "derpp_step", f"gradients are clipped at norm {norm}", step,
+        fault=f"clipped {norm}", likely="the gradient clipped by its norm") for norm in (1, 10, 100)),
+    Wrong("step-full-head", "derpp_step", "the current batch is always over the full head", step, fault="other head",
+        likely="full-head loss where single-head is asked"),
     Wrong("step-targets-now", "derpp_step", "the replayed logits are compared with themselves", step,
         fault="targets now"),
     Wrong("step-by-step", "derpp_step", "an update after each of the three passes", step, fault="step by step"),

@@ -54,6 +54,35 @@ def cases() -> Iterator[CaseSpec]:
         {**current, **replay, "weight": 0.375},
     )  # fmt: skip
     yield CaseSpec(
+        "er_loss", "single-head-weight", "regular", "the single head on replayed samples; a weight fixed in the code",
+        {"logits": floats("replay z again", (3, 6)), "labels": np.array([5, 2, 5]), "classes": [5, 2],
+         "replay_logits": floats("old z again", (3, 6)), "replay_labels": np.array([1, 2, 0]), "weight": 2.5},
+    )  # fmt: skip
+    yield CaseSpec(
+        "derpp_loss", "single-head-coefficients", "regular",
+        "the single head on replayed samples; coefficients fixed in the code",
+        {"logits": floats("dark step z", (3, 6)), "labels": np.array([5, 2, 5]), "classes": [5, 2],
+         "dark_logits": floats("dark z again", (2, 6)), "dark_targets": floats("dark t again", (2, 6)),
+         "replay_logits": floats("old z third", (3, 6)), "replay_labels": np.array([1, 2, 0]), "alpha": 0.625,
+         "beta": 1.5},
+    )  # fmt: skip
+    yield CaseSpec(
+        "er_loss", "weight-zero-single-head", "edge", "a weight of 0 is not a missing weight",
+        {**current, "classes": TASK, **replay, "weight": 0.0},
+    )  # fmt: skip
+    yield CaseSpec(
+        "derpp_loss", "both-zero", "edge", "neither 0 is a missing coefficient",
+        {**current, **dark, **replay, "alpha": 0.0, "beta": 0.0},
+    )  # fmt: skip
+    yield CaseSpec(
+        "er_loss", "weight-zero", "edge", "a weight of 0 is not a missing weight", {**current, **replay, "weight": 0.0},
+    )  # fmt: skip
+    for zero in ("alpha", "beta"):
+        yield CaseSpec(
+            "derpp_loss", f"{zero}-zero", "edge", f"an {zero} of 0 is not a missing {zero}",
+            {**current, **dark, **replay, zero: 0.0},
+        )  # fmt: skip
+    yield CaseSpec(
         "derpp_loss", "coefficients", "regular", "a and b exchanged; a coefficient in the loss that the gradient lacks",
         {**current, **dark, **replay, "alpha": 0.75, "beta": 0.25},
     )  # fmt: skip
@@ -128,6 +157,7 @@ def mean(losses):
 
 
 def er(logits, labels, replay_logits, replay_labels, classes, weight, *, fault):
+    weight = weight or 1.0 if fault == "or default" else weight
     now, dnow = softmax_loss(logits, labels, classes)
     if fault == "one mean":
         both = np.concatenate([logits, replay_logits]), np.concatenate([labels, replay_labels])
@@ -151,6 +181,8 @@ def replay_masked(logits, labels, replay_logits, replay_labels, classes, weight)
 def derpp(logits, labels, dark_logits, dark_targets, replay_logits, replay_labels, classes, alpha, beta, *, fault):
     if fault == "swapped":
         alpha, beta = beta, alpha
+    alpha = alpha or 0.1 if fault == "alpha or default" else alpha
+    beta = beta or 0.5 if fault == "beta or default" else beta
     now, dnow = softmax_loss(logits, labels, None if fault == "full head" else classes)
     dark, ddark = mse(dark_logits, dark_targets)
     again, dagain = softmax_loss(replay_logits, replay_labels)
@@ -167,6 +199,10 @@ WRONG = (
         fault="gradient unweighted", likely="gradients of replayed samples without their weights"),
     Wrong("er-replay-masked", "er_loss", "the head mask hides classes of replayed samples", replay_masked,
         likely="single-head loss on replayed samples, which are always over all logits"),
+    Wrong("er-or-default", "er_loss", "a weight of 0 is taken for none given", er, fault="or default",
+        likely="weight = 0 taken for the default"),
+    *(Wrong(f"derpp-{name}-or-default", "derpp_loss", f"an {name} of 0 is taken for none given", derpp,
+        fault=f"{name} or default", likely=f"{name} = 0 taken for the default") for name in ("alpha", "beta")),
     Wrong("derpp-swapped", "derpp_loss", "alpha and beta are swapped", derpp, fault="swapped",
         likely="alpha and beta exchanged"),
     Wrong("derpp-full-head", "derpp_loss", "the current batch is always over the full head", derpp, fault="full head",

@@ -39,6 +39,10 @@ def _budget() -> Iterator[CaseSpec]:
         ("no-weights", "edge", 0, "0.5", "a layer without weights"),
         ("almost-empty", "edge", 1000, "0.9995", "half a weight rounds up to one"),
         ("beyond-one", "edge", 1000, "1.005", "sparsity is limited to 1; a negative count is none"),
+        ("small-fraction", "regular", 13, "0.9", "1.3 weights: rounding up gives 2"),
+        ("beyond-float64", "adversarial", 2**53 + 1, "0", "float64 has no digit left for one weight"),
+        ("beyond-float64-again", "adversarial", 2**56 + 2, "0.5", "float64 has no digit left for one weight"),
+        ("odd-half", "adversarial", 6, "0.75", "1.5 weights: the living are rounded, not the dead, and to even agrees"),
         ("below-zero", "edge", 1000, "-0.01", "sparsity is limited to 0; more than all cannot live"),
     ):  # fmt: skip
         yield CaseSpec("budget", name, kind, note, {"n": n, "sparsity": sparsity}, "paper")
@@ -60,6 +64,10 @@ def _budgets() -> Iterator[CaseSpec]:
         ("uniform-decimal", "adversarial", [[5], [5], [5]], "0.9", "uniform", "half a weight in each layer rounds up"),
         ("erk-dense", "edge", SHAPES, "0", "erk", "every layer is dense"),
         ("erk-empty", "edge", SHAPES, "1", "erk", "no layer has weights"),
+        ("global-again", "adversarial", [[7], [7], [7]], "0.75", "global",
+         "5.25 rounds to 5; layer by layer 6 would live"),
+        ("uniform-empty-layers", "edge", [[3], [40], [2, 1]], "0.9", "uniform", "0.3 and 0.2 weights are none"),
+        ("global-empty", "edge", [[2], [3]], "0.95", "global", "a quarter of a weight is none"),
         ("uniform-one-layer", "edge", [[10]], "0.75", "uniform", "one layer, 2.5 weights"),
     ):  # fmt: skip
         yield CaseSpec("budgets", name, kind, note, {"shapes": shapes, "sparsity": sparsity, "kind": budgets}, "paper")
@@ -71,6 +79,7 @@ def _erk_densities() -> Iterator[CaseSpec]:
         ("capped", "adversarial", SHAPES, "0.5", "densities above 1 without the cap"),
         ("capped-twice", "adversarial", SHAPES, "0.25", "one capping is not enough: eps is solved until none passes"),
         ("linear", "regular", [[100, 784], [10, 100]], "0.99", "linear layers have two dimensions"),
+        ("free-again", "regular", [[32, 16, 3, 3], [32, 32, 3, 3], [10, 32]], "0.9", "kernels of two sizes"),
         ("dense", "edge", SHAPES, "0", "all 1"),
         ("one-layer", "edge", [[16, 16, 3, 3]], "0.75", "a single layer has the density asked for"),
     ):
@@ -166,6 +175,13 @@ def layer_by_layer(shapes, sparsity, kind):
     return [sum(each)] if kind == "global" else each
 
 
+def without_erk(shapes, sparsity, kind):
+    """Right; ERK is left out."""
+    if kind == "erk":
+        raise NotImplementedError
+    return right_budgets(shapes, sparsity, kind)
+
+
 def kernels_forgotten(shapes, sparsity):
     """Erdos-Renyi: the sides of the kernel do not count among the dimensions."""
     flat = [shape[:2] for shape in shapes]
@@ -187,14 +203,28 @@ WRONG = (
         likely="binary floating point instead of the decimal as written"),
     Wrong("budget-down", "budget", "rounded down",
         lambda n, sparsity: math.floor((1 - min(max(Fraction(sparsity), 0), 1)) * n), likely="floor without the half"),
+    Wrong("budget-float-down", "budget", "Python's int of a product of floats",
+        lambda n, sparsity: int((1 - min(max(float(sparsity), 0.0), 1.0)) * n),
+        likely="floor without the half, of a product in floating point"),
     Wrong("budget-half-even", "budget", "halves are rounded to even",
         lambda n, sparsity: round((1 - min(max(Fraction(sparsity), 0), 1)) * n),
         likely="a half rounded to the even neighbour"),
+    Wrong("budget-float-even", "budget", "Python's round of a product of floats",
+        lambda n, sparsity: round((1 - min(max(float(sparsity), 0.0), 1.0)) * n),
+        likely="rounded to the nearest in floating point: halves to even, decimals in binary"),
     Wrong("budget-unlimited", "budget", "sparsities outside 0..1 are not limited", unlimited,
         likely="a sparsity outside 0..1 not limited to it"),
     Wrong("budget-dead", "budget", "the dead are rounded, the living are what is left",
         lambda n, sparsity: n - count(n, 1 - min(max(Fraction(sparsity), 0), 1)),
         likely="the dead rounded half up, not the living"),
+    Wrong("budget-float32", "budget", "weights are counted in float32",
+        lambda n, sparsity: int(np.float32(count(n, sparsity)))),
+    Wrong("budget-float64", "budget", "weights are counted in float64",
+        lambda n, sparsity: int(float(count(n, sparsity)))),
+    Wrong("budget-at-least-one", "budget", "at least one weight lives",
+        lambda n, sparsity: max(1, count(n, sparsity)), likely="at least one weight lives"),
+    Wrong("budgets-at-least-one", "budgets", "at least one weight of each layer lives",
+        lambda **given: [max(1, active) for active in without_erk(**given)], likely="at least one weight lives"),
     Wrong("budgets-erk-uncapped", "budgets", "ERK without the cap", partial(by_density, cap=False),
         likely="ERK without the cap at density 1"),
     Wrong("budgets-erk-clipped", "budgets", "ERK clipped, so that too few live", partial(by_density, cap=True),

@@ -27,6 +27,7 @@ def _random_mask() -> Iterator[CaseSpec]:
         ("none", "edge", [3, 4], [], "nothing lives"),
         ("all", "edge", [2, 3], [5, 4, 3, 2, 1, 0], "everything lives"),
         ("vector", "edge", [6], [5], "the last index"),
+        ("beyond-16-bits", "adversarial", [70_000], [65_536, 69_999], "indices that 16 bits do not hold"),
     ):
         arguments = {"shape": shape, "active": len(chosen), "chosen": np.array(chosen, dtype=np.int64)}
         yield CaseSpec("random_mask", name, kind, note, arguments, "paper")
@@ -51,6 +52,18 @@ def _shrink() -> Iterator[CaseSpec]:
     half = np.array([True, False] * 6)
     yield case("all-equal-half-dead", "adversarial", half, flat, 3, "dead entries take part in the tie")
     yield case("zero-importance", "edge", half, np.zeros(12), 2, "nothing matters; as many still stay")
+    late = np.zeros(70_000)
+    late[[65_541, 66_000, 69_999]] = 1.0
+    yield case("beyond-16-bits", "adversarial", np.ones(70_000, bool), late, 3, "indices that 16 bits do not hold")
+    late = np.zeros(300)
+    late[[257, 299]] = 1.0
+    yield case("beyond-8-bits", "adversarial", np.ones(300, bool), late, 2, "indices that 8 bits do not hold")
+    near = {"mask": mask, "importance": 1 + apart * 2.0**-40, "active": 20}
+    note = "importances that differ beyond float32 are not equal"
+    yield CaseSpec("shrink", "apart-beyond-float32", "adversarial", note, near, "paper", dtype="float64")
+    near = {"mask": mask, "importance": 2.0**20 - apart * 2.0**-12, "active": 7}
+    yield CaseSpec("shrink", "apart-beyond-float32-again", "adversarial", note, near, "paper", dtype="float64")
+    yield case("conv-to-none", "edge", mask, apart, 0, "all die; a slice from the end would take all")
     small = draws.truths("small", (3, 5), count=9)
     values = draws.distinct("small importance", (3, 5))
     yield case("to-none", "edge", small, values, 0, "all die")
@@ -72,6 +85,12 @@ def _grow() -> Iterator[CaseSpec]:
     matrix = draws.truths("grow matrix", (3, 5), count=6)
     dead = np.flatnonzero(~matrix).tolist()
     yield case("matrix", "adversarial", matrix, dead[1:4], "column-major indices join elsewhere")
+    wide = draws.truths("grow wide", (4, 7), count=9)
+    dead = np.flatnonzero(~wide).tolist()
+    yield case("wide-matrix", "adversarial", wide, [dead[k] for k in (11, 0, 6, 3)], "indices are no places")
+    long = np.zeros(70_000, bool)
+    yield case("beyond-16-bits", "adversarial", long, [65_536, 3, 69_999], "indices that 16 bits do not hold")
+    dead = np.flatnonzero(~matrix).tolist()
     yield case("none", "edge", matrix, [], "no entry joins")
     yield case("to-all", "edge", matrix, dead[::-1], "every entry lives afterwards")
     yield case("from-none", "edge", np.zeros((2, 4), bool), [6, 1], "nothing lived before")
@@ -162,6 +181,22 @@ def grown(mask, joining):
     return flat.reshape(mask.shape)
 
 
+def wrapped(mask, importance, active, *, fault):
+    """Indices of the kept entries are stored in few bits."""
+    chosen = np.zeros(mask.size, bool)
+    chosen[np.flatnonzero(kept(mask, importance, active)).astype(fault if fault != "none" else int)] = True
+    return chosen.reshape(mask.shape)
+
+
+def last_of_sorted(mask, importance, active):
+    """Python's ``[-k:]``, which takes everything for a k of 0."""
+    living = np.flatnonzero(mask)
+    order = living[np.lexsort((-living, importance.reshape(-1)[living]))]
+    chosen = np.zeros(mask.size, bool)
+    chosen[order[-active:]] = True
+    return chosen.reshape(mask.shape)
+
+
 def grow_among_dead(mask, active, joining):
     """The indices are taken for places among the dead entries."""
     dead = np.flatnonzero(~mask)
@@ -185,6 +220,17 @@ WRONG = (
     Wrong("shrink-percentile", "shrink", "a percentile over all entries, not the living", by_percentile),
     Wrong("shrink-unstable", "shrink", "an unstable selection among equals", unstable),
     Wrong("shrink-strict", "shrink", "all ties at the threshold die", none_at_threshold),
+    Wrong("shrink-float32", "shrink", "importances are ranked in float32",
+        lambda mask, importance, active: kept(mask, importance.astype(np.float32), active),
+        likely="ranked in float32 or less, where importances that differ are equal"),
+    Wrong("shrink-uint8", "shrink", "indices are bytes", wrapped, fault="uint8"),
+    Wrong("shrink-uint16", "shrink", "indices have 16 bits", wrapped, fault="uint16"),
+    Wrong("shrink-minus-zero", "shrink", "the last k of a sorted list, which are all for k = 0", last_of_sorted,
+        likely="a slice [-k:] that takes everything for k = 0"),
+    Wrong("random-uint16", "random_mask", "indices have 16 bits",
+        lambda shape, active, chosen: grown(np.zeros(shape, bool), chosen.astype(np.uint16))),
+    Wrong("grow-uint16", "grow", "indices have 16 bits",
+        lambda mask, active, joining: grown(mask, joining.astype(np.uint16))),
     Wrong("grow-among-dead", "grow", "indices are taken for places among the dead", grow_among_dead),
     Wrong("grow-replaces", "grow", "only the drawn entries live afterwards", grow_replaces,
         likely="the entries that join alone, without those that live"),

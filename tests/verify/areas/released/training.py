@@ -63,6 +63,8 @@ def _flips() -> Iterator[CaseSpec]:
     yield case("interleaved", "adversarial", "a flip is between presentations of one sample", **mixed)
     none = {"samples": 2, "positions": np.zeros(0, np.int64), "correct": np.zeros(0, bool)}
     yield case("not-presented", "edge", "never correct", **none)
+    often = {"samples": 1, "positions": np.zeros(600, np.int64), "correct": np.arange(600) % 2 == 0}
+    yield case("beyond-a-byte", "edge", "300 flips do not fit into 8 bits", **often)
     case = partial(published, "flip_score")
     flips, ever = np.array([0, 2, 0, 1, 0]), np.array([True, True, False, True, False])
     yield case("mixed", "regular", "the epochs of a task, not of a stage", flips=flips, ever_correct=ever, epochs=50)
@@ -70,6 +72,8 @@ def _flips() -> Iterator[CaseSpec]:
     yield case(
         "always", "adversarial", "always correct is the easiest", flips=0 * flips, ever_correct=flips >= 0, epochs=50
     )
+    many = np.array([300, 70000, 0], np.int64)
+    yield case("large", "edge", "scores beyond 16 bits", flips=many, ever_correct=many > 0, epochs=66000)
 
 
 def _frozen_zeros() -> Iterator[CaseSpec]:
@@ -80,7 +84,14 @@ def _frozen_zeros() -> Iterator[CaseSpec]:
     yield case("bias", "regular", "a batch-norm bias never trains", value=np.zeros(8))
     yield case("dense", "regular", "no zero, nothing frozen", value=signed("dense", (3, 3)))
     yield case("few", "adversarial", "one in twenty: not even that one is frozen", value=few)
-    yield case("a-tenth", "adversarial", "exactly a tenth: those are frozen", value=tenth)
+    yield case("a-tenth", "adversarial", "exactly a tenth: none is frozen, 1 - 0.9 is below 0.1", value=tenth)
+    third, ten = tenth.copy(), signed("frozen", (10,))
+    third[2, 2] = ten[7] = 0.0
+    yield case("more-than-a-tenth", "adversarial", "three in twenty: those are frozen", value=third)
+    yield case("one-in-ten", "adversarial", "exactly a tenth of ten: none is frozen", value=ten)
+    nine = signed("frozen", (9,))
+    nine[4] = 0.0
+    yield case("one-in-nine", "edge", "a single zero may be more than a tenth", value=nine)
     yield case("negative-zero", "edge", "-0.0 is zero", value=np.array([1.0, -0.0, 2.0]))
 
 
@@ -171,8 +182,8 @@ def flips(samples, positions, correct, *, fault):
 
 def frozen(value, *, fault):
     zeros = int((value == 0).sum())
-    due = {"more than a tenth": 10 * zeros > value.size, "always": True, "never": False}
-    due = due.get(fault, 10 * zeros >= value.size)
+    due = {"a tenth": 10 * zeros >= value.size, "always": True, "never": False}
+    due = due.get(fault, 10 * zeros > value.size)
     return value != 0 if due else np.ones(value.shape, bool)
 
 
@@ -201,7 +212,8 @@ WRONG = (
         likely="no flips for a sample that was never correct"),
     Wrong("score-added", "flip_score", "never correct adds the epochs once too often",
         lambda flips, ever_correct, epochs: flips + np.where(ever_correct, 0, epochs + 1)),
-    Wrong("frozen-more", "frozen_zeros", "exactly a tenth freezes nothing", frozen, fault="more than a tenth"),
+    Wrong("frozen-a-tenth", "frozen_zeros", "exactly a tenth freezes", frozen, fault="a tenth",
+        likely="exactly a tenth of zeros frozen"),
     Wrong("frozen-always", "frozen_zeros", "a single zero is frozen", frozen, fault="always",
         likely="zeros frozen however few"),
     Wrong("frozen-never", "frozen_zeros", "biases train", frozen, fault="never", likely="nothing frozen"),

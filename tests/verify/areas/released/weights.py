@@ -43,12 +43,15 @@ def _magnitude_initial_mask() -> Iterator[CaseSpec]:
     yield case("conv", "regular", "sizes, not signs", weight=weight, sparsity="0.75")
     five = np.array([1.0, -2.0, 2.0, -2.0, 3.0])
     yield case("ties", "adversarial", "strict: ties at the threshold die", weight=five, sparsity="0.5")
-    yield case("dense", "adversarial", "the smallest dies even at s = 0", weight=weight, sparsity="0")
+    yield case("dense", "adversarial", "at s = 0 even the smallest lives", weight=weight, sparsity="0")
+    yield case("dense-ties", "edge", "at s = 0 ties live", weight=-np.ones((2, 3)), sparsity="0")
     yield case("empty", "edge", "nothing is above the largest", weight=weight, sparsity="1")
     yield case("all-equal", "edge", "all are ties", weight=-np.ones((2, 3)), sparsity="0.5")
     yield case("one-weight", "edge", "its own threshold", weight=np.ones((1, 1)), sparsity="0.5")
     row = signed("initial row", (11,))
     yield case("on-an-entry", "adversarial", "the threshold is an entry: it dies", weight=row, sparsity="0.5")
+    yield case("nearly-empty", "adversarial", "from s = .999 on nothing lives", weight=weight, sparsity="0.999")
+    yield case("just-below", "edge", "below .999 the largest lives", weight=weight, sparsity="0.9989")
 
 
 def _schedule() -> Iterator[CaseSpec]:
@@ -60,7 +63,12 @@ def _schedule() -> Iterator[CaseSpec]:
         ("final-shrink", "adversarial", 2, 46, 50, {}, "shrink to s, nothing joins"),
         ("after-the-end", "edge", 1, 50, 50, {}, "the last epoch"),
         ("short-task", "edge", 1, 6, 10, {}, "with two stages the second is the last"),
-        ("above-one", "edge", 1, 6, 50, {"sparsity": "0.995", "p_intra": "0.02"}, "targets are limited to 1"),
+        ("up-to-one", "edge", 1, 6, 50, {"sparsity": "0.98", "p_intra": "0.02"}, "a target of 1 is still allowed"),
+        ("first-epoch", "regular", 2, 1, 50, {}, "shrink to s before weights join"),
+        ("first-epoch-of-all", "adversarial", 1, 1, 50, {}, "weights join at the start of the first task too"),
+        ("equal-at-the-start", "adversarial", 2, 1, 50, {"p_inter": "0"}, "both bounds are s: nothing joins"),
+        ("equal-exchange", "adversarial", 2, 6, 50, {"p_intra": "0"}, "both bounds are s: nothing joins"),
+        ("below-zero", "edge", 1, 1, 50, {"sparsity": "0.005"}, "a target below 0 is 0"),
         ("other-steps", "adversarial", 3, 10, 30, {"delta_k": 3, "p_inter": "0.05", "p_intra": "0.02"},
          "p_intra rules"),
     ):  # fmt: skip
@@ -72,6 +80,7 @@ def _schedule() -> Iterator[CaseSpec]:
         ("other-steps", "regular", 2, 12, {"delta_k": 3, "p_inter": "0.05", "p_intra": "0.02"}, "p_inter rules"),
         ("dense", "edge", 1, 12, {"sparsity": "0"}, "limited to 0"),
         ("nearly-dense", "edge", 1, 12, {"sparsity": "0.005"}, "limited to 0 for a while"),
+        ("equal-bounds", "adversarial", 2, 12, {"p_inter": "0"}, "never denser than s"),
     ):
         arguments = {"task": task, "epochs": epochs} | SCHEDULE | changes
         yield published("released_sparsities", name, kind, note, **arguments)
@@ -91,6 +100,9 @@ def _shrink_above_percentile() -> Iterator[CaseSpec]:
     yield case("ties", "adversarial", "ties at the threshold all die", **five, sparsity="0.5")
     yield case("all-equal", "edge", "all are ties", weight=np.ones((2, 3)), importance=np.ones((2, 3)), sparsity="0.5")
     yield case("empty", "edge", "nothing is above the largest", **given, sparsity="1")
+    three = np.array([0.0] * 7 + [1.0, 2.0, 3.0])
+    note = "fewer live than s asks for, and where nothing grows it stays so"
+    yield case("too-few", "adversarial", note, weight=three, importance=three, sparsity="0.5")
     nothing = np.zeros((3, 3))
     yield case("all-dead", "edge", "nothing to shrink", weight=nothing, importance=nothing, sparsity="0.75")
 
@@ -148,11 +160,11 @@ def released_tdm_actions(a: Arguments) -> Result:
 
 def released_sparsities(a: Arguments) -> Result:
     """The PyTorch twin's actions, one epoch after the other: each epoch has the target of the last."""
-    found = []
+    found = [float(a["sparsity"])]
     for epoch in range(1, a["epochs"] + 1):
         outputs, _ = released_tdm_actions(a | {"epoch": epoch})
         found.append(outputs["targets"][-1] if len(outputs["targets"]) else found[-1])
-    return {"sparsities": np.array(found)}, {"sparsities": DECIMALS}
+    return {"sparsities": np.array(found[1:])}, {"sparsities": DECIMALS}
 
 
 def shrink_above_percentile(a: Arguments) -> Result:
@@ -196,6 +208,10 @@ def percentile(scores, sparsity):
 def initial(weight, sparsity, *, fault):
     size = weight if fault == "signed" else np.abs(weight)
     threshold = percentile(size, sparsity)
+    if float(sparsity) == 0 and fault != "no special cases":
+        return np.ones(weight.shape, bool)
+    if float(sparsity) >= 0.999 and fault not in ("no special cases", "counted"):
+        return np.zeros(weight.shape, bool)
     if fault == "counted":
         live = math.floor((1 - Fraction(sparsity)) * weight.size + Fraction(1, 2))
         alive = np.zeros(weight.size, bool)
@@ -213,12 +229,22 @@ def shrunk(weight, importance, sparsity, *, fault):
 
 def actions(task, epoch, epochs, sparsity, delta_k, p_inter, p_intra, *, fault):
     s, intra = Fraction(sparsity), Fraction(p_inter if fault == "p_inter" else p_intra)
+    inter = Fraction(p_intra if fault == "p_inter" else p_inter)
     now = epoch if fault == "from one" else epoch - 1
     if now % delta_k:
         return [], []
-    if now < epochs - delta_k or fault == "grows to the end":
-        return [SHRINK, EXPAND], [limited(s + intra), limited(s)]
-    return [SHRINK], [limited(s + intra if fault == "final overshoot" else s)]
+    low, high = s, s
+    if now < delta_k and not (fault == "second task" and task == 1):
+        low, high = s, s - inter
+    elif now < epochs - delta_k or fault == "grows to the end":
+        low, high = s + intra, s
+    elif fault == "final overshoot":
+        low = high = s + intra
+    kinds, targets = [SHRINK], [limited(low)]
+    if low != high or (fault == "equal bounds" and now < epochs - delta_k):
+        kinds, targets = [SHRINK, EXPAND], [limited(low), limited(high)]
+    first = now == 0 and fault == "growth alone"
+    return (kinds[1:], targets[1:]) if first else (kinds, targets)
 
 
 def sparsities(task, epochs, sparsity, delta_k, p_inter, p_intra, *, fault):
@@ -255,6 +281,8 @@ WRONG = (
         likely="signs kept: no absolute values"),
     Wrong("initial-counted", "magnitude_initial_mask", "an exact number lives", initial, fault="counted",
         likely="an exact budget instead of a percentile"),
+    Wrong("initial-ordinary", "magnitude_initial_mask", "s = 0 and s >= .999 are as any other", initial,
+        fault="no special cases", likely="a percentile at s = 0 and from s = 0.999 on, too"),
     Wrong("actions-from-one", "released_tdm_actions", "epochs are counted from 1", actions, fault="from one",
         likely="epochs counted from 0"),
     Wrong("actions-to-the-end", "released_tdm_actions", "weights join to the end", actions, fault="grows to the end"),
@@ -262,6 +290,12 @@ WRONG = (
         fault="final overshoot"),
     Wrong("actions-p-inter", "released_tdm_actions", "the shrink is by p_inter", actions, fault="p_inter",
         likely="p_inter and p_intra exchanged"),
+    Wrong("actions-equal-bounds", "released_tdm_actions", "weights join where both bounds are equal", actions,
+        fault="equal bounds", likely="an expansion to the sparsity just shrunk to"),
+    Wrong("actions-growth-alone", "released_tdm_actions", "a task starts with growth alone", actions,
+        fault="growth alone", likely="the first epoch of a task expands without shrinking before"),
+    Wrong("actions-second-task", "released_tdm_actions", "the first task does not expand", actions,
+        fault="second task"),
     Wrong("sparsities-second", "released_sparsities", "the first task does not expand", sparsities,
         fault="second task"),
     Wrong("sparsities-paper", "released_sparsities", "one epoch less, as in the paper", sparsities, fault="paper"),

@@ -1,0 +1,92 @@
+"""Trained weights as a file: an .npz archive without pickle.
+
+``about`` is JSON in UTF-8, ``weights/NAME`` the network's `state_dict` under PyTorch's names, ``masks/NAME`` the living
+entries of a masked parameter as packed bits.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.models import MODELS, Network
+from sparcl_ref.streams.npz import read_npz
+from sparcl_ref.text import one_line
+
+FORMAT, VERSION = "weights of sparcl_ref", 1
+#: What ``about`` must have to be loaded, and of which kind.
+REQUIRED: dict[str, type] = {
+    "name": str, "model": str, "dtype": str, "image_dtype": str, "classes": int, "input_shape": list, "tasks": list,
+    "class_order": list, "scale": float, "mean": list, "std": list, "own_predict": bool,
+}  # fmt: skip
+
+
+def encoded(about: Mapping[str, Any], network: Network) -> bytes:
+    """The file of a network, and of what is said about it in JSON values."""
+    said = {"format": FORMAT, "version": VERSION, **about}
+    arrays = {"about": np.frombuffer(json.dumps(said).encode(), np.uint8)}
+    arrays |= {f"weights/{name}": array for name, array in network.state_dict().items()}
+    masks = {parameter.name: parameter.mask for parameter in network.parameters()}
+    arrays |= {f"masks/{name}": np.packbits(mask) for name, mask in masks.items() if mask is not None}
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()
+
+
+def decoded(path: Path) -> tuple[dict[str, Any], Network]:
+    """What `encoded` was given, from a file that anybody may have written.
+
+    Raises
+    ------
+    ValueError
+        In one line with the file's name: if it cannot be read, is damaged, is no file of this kind or version, or needs
+        a model that nobody has registered.
+    """
+    arrays = read_npz(path)
+    try:
+        about = json.loads(bytes(arrays.pop("about")))
+        if about.pop("format") != FORMAT:
+            raise ValueError("another format")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not weights that a run has written; take one of DIR/weights/*.npz") from error
+    if (version := about.pop("version", None)) != VERSION:
+        raise ValueError(f"{path}: weights of version {version}, and this package reads {VERSION}")
+    if wrong := [key for key, kind in REQUIRED.items() if type(about.get(key)) is not kind]:
+        raise ValueError(f"{path}: damaged: {', '.join(wrong)} missing or of another kind")
+    try:
+        return about, _network(about, arrays)
+    except Exception as error:  # a file may be wrong in any way
+        raise ValueError(f"{path}: cannot be loaded ({one_line(error)})") from error
+
+
+def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
+    """The network that a file describes; arrays are set before any is touched, so that a wrong size costs no memory."""
+    every = list(range(about["classes"]))
+    if not sorted(about["class_order"]) == sorted(itertools.chain(*about["tasks"])) == every:
+        raise ValueError("class order and tasks do not hold each class once")
+    if np.dtype(about["dtype"]) not in (np.float32, np.float64):
+        raise ValueError(f"dtype {about['dtype']}")
+    if not np.isfinite([about["scale"], *about["mean"], *about["std"]]).all() or min(about["std"]) <= 0:
+        raise ValueError("its normalisation is not finite or divides by 0")
+    extra = {} if about.get("width") is None else {"width": about["width"]}
+    shape, dtype = tuple(about["input_shape"]), np.dtype(about["dtype"])
+    network = MODELS.find(about["model"])(input_shape=shape, classes=about["classes"], dtype=dtype, **extra)
+    parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "masks": {}}
+    for key, array in arrays.items():
+        part, _, name = key.partition("/")
+        parts[part][name] = array
+    network.load_state_dict(parts["weights"])
+    parameters = {parameter.name: parameter for parameter in network.parameters()}
+    for name, bits in parts["masks"].items():
+        parameter = parameters[name]
+        size = parameter.value.size
+        if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):
+            raise ValueError(f"the mask of {name} must be {-(-size // 8)} bytes, got {bits.shape} of {bits.dtype}")
+        parameter.set_mask(np.unpackbits(bits, count=size).astype(bool).reshape(parameter.value.shape))
+    return network

@@ -1,0 +1,57 @@
+"""Decisions about samples: what the network sees, and what is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from sparcl_ref.draws import Decisions, Draws, Place
+from sparcl_ref.experiment import build
+from sparcl_ref.randomness import named_streams
+from sparcl_ref.streams import Dataset, Task
+from tests.noise import noise
+from tests.test_trainer import SMALL
+
+PLACE = Place(1, 1, 0)
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return noise([20, 20])
+
+
+def decisions(dataset: Dataset, **changes) -> Decisions:
+    config = dataclasses.replace(SMALL, augmentation="crop_flip", **changes)
+    return Decisions(config, dataset, named_streams(0), Draws())
+
+
+def test_a_batch_keeps_images_as_stored_beside_what_the_network_sees(dataset: Dataset) -> None:
+    made, indices = decisions(dataset), np.array([3, 7, 11])
+    batch = made.batch(PLACE, Task(1, (0, 1), np.arange(20), np.arange(4)), indices)
+    np.testing.assert_array_equal(batch.images, dataset.train_x[indices])
+    assert batch.images.dtype == np.uint8
+    assert batch.x.dtype == np.float64
+    assert not np.array_equal(batch.x, made.prepare(batch.images))  # those were augmented
+    np.testing.assert_array_equal(batch.labels, dataset.train_y[indices])
+
+
+def test_the_buffer_of_an_augmented_run_holds_training_images(dataset: Dataset) -> None:
+    trainer = build(dataclasses.replace(SMALL, augmentation="crop_flip", sparsity=None), dataset)
+    steps = [event for event in trainer.events() if event.kind == "step"]
+    assert steps
+    known = {image.tobytes() for image in dataset.train_x}
+    memory = trainer.buffer.content()
+    assert len(memory.images) == SMALL.buffer_size
+    assert all(image.tobytes() in known for image in memory.images)
+
+
+@pytest.mark.parametrize("mix", ["", "augment_replay=released"])
+def test_replayed_images_are_augmented_only_where_the_rules_say_so(dataset: Dataset, mix: str) -> None:
+    made, images = decisions(dataset, mix=mix), dataset.train_x[:12]
+    before = made.generators["augment"].bit_generator.state
+    seen = made.replayed(PLACE, images)
+    as_stored = np.array_equal(seen, made.prepare(images))
+    drew_nothing = made.generators["augment"].bit_generator.state == before
+    assert as_stored == drew_nothing == (mix == "")
