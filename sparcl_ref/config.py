@@ -188,10 +188,7 @@ class Config:
                 f"--align {self.align} needs tasks with classes of their own, and {every}; choose --align none"
             )
         if why := self.method_class.why_own_classes(self.method_settings):
-            remarks = "".join(f" ({remark})" for remark in self.method_class.remarks(self.method_settings))
-            raise ValueError(
-                f"--method {self.method}{remarks} {why}, and {every}; choose another method, or another form of it"
-            )
+            raise ValueError(f"--method {self.method} {why}, and {every}; choose another --method")
 
     @property
     def scenario(self) -> Scenario:

@@ -25,8 +25,9 @@ def check_pass_sizes(spec: ModelSpec, config: Config, task_sizes: Sequence[int])
     """Refuse a run that would give a layer fewer samples at once than it can train on.
 
     Batch-norm estimates no variance from the single value per channel that one sample has on a 1x1 map. Such a sample
-    may be the rest of an epoch, before or after data removal, of a probe or of the buffer, or a whole batch or draw.
-    A method's own passes (`Method.passes`) are not looked at, nor are layers behind one that does not say its shape.
+    may be the rest of an epoch, before or after data removal, of a probe or of the buffer, or a whole batch or draw,
+    or occur in a method's own passes, as far as these say so (`Passes.least`). A buffer that is filled by chance is
+    taken to hold what the forecast says. Layers behind one that does not say its shape are not looked at.
 
     Raises
     ------
@@ -81,6 +82,10 @@ def _smallest_passes(config: Config, plan: EpochPlan) -> Iterator[SmallestPass]:
         # Of a buffer that steps fill: what was presented before is a batch at least, so only these can be smaller.
         name = "--buffer-size" if draw < config.effective_replay_batch_size else "--replay-batch-size"
         yield SmallestPass(draw, "a draw from the buffer", name)
+    for passes, _ in plan.beside:
+        if passes.least:
+            what = f"the smallest batch of the method's own pass {passes.kind}"
+            yield SmallestPass(passes.least, what, "--buffer-size or --batch-size")
     for samples, held in _probes(config, plan):
         for count, whose, decided_by in (
             (samples, "the task", "--importance-samples or --batch-size"),

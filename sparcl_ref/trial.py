@@ -53,8 +53,10 @@ class Trial:
         Of all tasks.
     adjustments : tuple of float
         Mask actions with their probe, in the order of the work's.
-    own_sample, own_forward : float
-        A sample of a pass with and without gradients.
+    own_samples : tuple of float
+        A sample of a method's own passes with gradients, in the order of the work's.
+    own_forward : float
+        A sample of such a pass without gradients.
     peak_memory_bytes : int or None
         The most memory that the process held meanwhile; None where the system does not say.
     weights_bytes, state_bytes : int
@@ -66,7 +68,7 @@ class Trial:
     refresh: float = 0.0
     evaluation: float = 0.0
     adjustments: tuple[float, ...] = ()
-    own_sample: float = 0.0
+    own_samples: tuple[float, ...] = ()
     own_forward: float = 0.0
     peak_memory_bytes: int | None = None
     weights_bytes: int = 0
@@ -82,9 +84,9 @@ class Trial:
             (work.steps - work.refreshes) * self.step,
             work.refreshes * self.refresh,
             work.evaluations * self.evaluation,
-            work.own_samples * self.own_sample,
             work.own_forwards * self.own_forward,
             *(count * took for (_, count), took in zip(work.adjustments, self.adjustments, strict=True)),
+            *(count * took for (_, count), took in zip(work.own_samples, self.own_samples, strict=True)),
         ]
         return sum(parts)
 
@@ -108,7 +110,7 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         median_seconds(functools.partial(adjust, trainer, moment), 1, clock, warm=False)
         for moment, _ in work.adjustments
     )
-    own = own_pass_seconds(trainer, clock) if work.own_samples else 0.0
+    own = tuple(own_pass_seconds(trainer, size, clock) / size for size, _ in work.own_samples)
     visit_batch_sizes(trainer)
     state_bytes = len(
         checkpoint.encode(trainer.state())
@@ -121,7 +123,7 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         refresh=refresh,
         evaluation=evaluated * sum(len(task.test_index) for task in trainer.stream.tasks),
         adjustments=adjustments,
-        own_sample=own / config.batch_size,
+        own_samples=own,
         own_forward=evaluated,
         peak_memory_bytes=peak,
         weights_bytes=len(learner_of(trainer).content()),
@@ -200,14 +202,14 @@ def adjust(trainer: Trainer, moment: Moment) -> None:
         trainer.regime.before_epoch(task, epoch, trainer.probe)
 
 
-def own_pass_seconds(trainer: Trainer, clock: Clock) -> float:
-    """Of a pass with gradients over a batch."""
+def own_pass_seconds(trainer: Trainer, size: int, clock: Clock) -> float:
+    """Of a pass with gradients over so many images, of which a layer may want more in train mode."""
     model, config = trainer.model, trainer.config
-    images = trainer.dataset.train_x[: config.batch_size]
+    images = trainer.dataset.train_x[:size]
     upstream = np.zeros((len(images), model.classes), config.dtype)
 
     def once() -> None:
-        model.forward(trainer.decisions.prepare(images), mode="train")
+        model.forward(trainer.decisions.prepare(images), mode="train" if size > 1 else "eval")
         model.backward(upstream, need_dx=False)
 
     return median_seconds(once, 2, clock)

@@ -95,6 +95,14 @@ def test_it_follows_any_method_and_is_resumed(engine) -> None:
     assert norms(ours, new) == pytest.approx(norms(ours, old), rel=1e-12)
 
 
+def test_a_backward_pass_across_it_is_refused() -> None:
+    model = run_of(method="sgd", epochs=1).model
+    logits = model.forward(np.ones((2, 1, 8, 8)), mode="train")
+    align(model, "wa", old=[0, 1], new=[2, 3])
+    with pytest.raises(RuntimeError, match="weight has changed since the forward pass"):
+        model.backward(logits, need_dx=False)
+
+
 def test_frozen_entries_stay() -> None:
     model = run_of(method="sgd", epochs=1).model
     weight = classifier_of(model).weight

@@ -93,6 +93,8 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("head", "single", r"--head single needs tasks with classes of their own, and every task", {"stream": "rotated"}),
     ("class_order", "random", r"--class-order has no effect where every task of --stream", {"stream": "rotated"}),
     ("classes_per_task", 5, r"--classes-per-task has no effect where every task", {"stream": "rotated"}),
+    ("align", "wa", r"--align wa needs tasks with classes of their own, and every task of ", {"stream": "rotated"}),
+    ("method", "icarl", r"--method icarl takes .* every task of --stream permuted has all", {"stream": "permuted"}),
     ("seed", -1, r"--seed must be at least 0, got -1", {}),
     ("engine", "torch", r"--engine must be one of auto, numpy, numba, got 'torch'", {}),
 ]

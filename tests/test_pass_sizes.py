@@ -61,6 +61,18 @@ def refused(config: Config, data: Dataset) -> str:
 
 TRAINS = [
     {},
+    {"method": "er-las", "batch_size": 5},  # one new sample, but joined by five
+    {"method": "er-las", "batch_size": 15, "buffer_size": 1},
+    {"method": "er-las", "batch_size": 3, "replay_batch_size": 1},
+    {"method": "agem", "buffer_size": 4, "replay_batch_size": 2},
+    {"method": "agem", "buffer_size": 9, "sparsity": 0.5, "importance": "magnitude"},
+    {"method": "gdumb", "batch_size": 1, "buffer_size": 6, "buffer_passes": 2},
+    {"method": "gdumb", "replay_batch_size": 1, "buffer_size": 16, "buffer_passes": 2},
+    {"method": "icarl", "buffer_size": 1},  # no room for two exemplars
+    {"method": "icarl", "batch_size": 7, "buffer_size": 8},
+    {"method": "fdr", "buffer_size": 9},
+    {"method": "ewc"},
+    {"method": "lwf", "warmup_epochs": 2},
     {"batch_size": 4},
     {"batch_size": 5, "mix": "drop_last=released"},
     {"buffer_size": 9},
@@ -73,6 +85,26 @@ TRAINS = [
     {"ddr_rho": 0.0625, "ddr_cutoff": 1, "delta_k": 1, "p_inter": 0, "sparsity": 0.5, "ddr": False},
 ]
 DIES = [
+    ({"method": "er-las", "batch_size": 1}, "^task 1, epoch 1: the last batch .* another --batch-size$"),
+    (
+        {"method": "er-las", "batch_size": 5, "mix": "replay_from_task=released"},
+        "^task 1, epoch 1: the last batch of 16 samples, by --batch-size 5",
+    ),
+    ({"method": "agem", "buffer_size": 1}, "^task 2, epoch 1: a draw from the buffer .* another --buffer-size$"),
+    ({"method": "agem", "replay_batch_size": 1}, "^task 2, epoch 1: a draw .* another --replay-batch-size$"),
+    (
+        {"method": "agem", "buffer_size": 9, "sparsity": 0.5},
+        "^task 2, epoch 2: the last chunk of a probe of 9 samples of the buffer, ",
+    ),
+    ({"method": "icarl", "batch_size": 7, "buffer_size": 6}, "^task 2, epoch 1: the last batch of 22 samples"),
+    (
+        {"method": "gdumb", "buffer_size": 1, "buffer_passes": 1},
+        "^task 1, epoch 2: the smallest batch of the method's own pass scratch .* another --buffer-size or --b",
+    ),
+    (
+        {"method": "fdr", "form": "mammoth", "buffer_size": 9},
+        "^task 1, epoch 2: the smallest batch of the method's own pass recording",
+    ),
     ({"batch_size": 5}, "last batch of 16 samples, by --batch-size 5 .* another --batch-size$"),
     ({"batch_size": 1}, "last batch .* another --batch-size$"),
     ({"batch_size": 1, "mix": "drop_last=released"}, "last batch .* another --batch-size$"),
@@ -107,8 +139,14 @@ def test_what_dies_on_the_way_is_refused_before_it_starts(changes: dict, why: st
         train(config, dataset=noise([16, 16], side=4), on_event=lambda event: pytest.fail("it has begun"))
 
 
-@given(own.run_configs(model="convnet", width=2, dtype="float64", engine="numpy"), st.data())
-def test_a_run_is_refused_exactly_if_it_dies(config: Config, data: st.DataObject) -> None:
+#: GDumb's buffer is filled by chance; the others' is not, in two tasks of two classes.
+OTHERS = [{"method": name} for name in ("er-ace", "er-las", "agem", "fdr", "icarl", "lwf", "ewc", "oewc")]
+OTHERS += [{"method": name, "form": "mammoth"} for name in ("agem", "fdr", "icarl")]
+
+
+@given(st.sampled_from([{}, {}, {}, *OTHERS]), st.data())
+def test_a_run_is_refused_exactly_if_it_dies(method: dict, data: st.DataObject) -> None:
+    config = data.draw(own.run_configs(model="convnet", width=2, dtype="float64", engine="numpy", **method))
     # Mostly whole batches, or their rests would be the cause of nearly every end.
     config = dataclasses.replace(config, batch_size=max(2, config.batch_size))
     rest = data.draw(st.sampled_from([0, 0, 0, 1, 2]))

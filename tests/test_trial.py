@@ -31,11 +31,12 @@ def digits() -> Dataset:
 def test_the_whole_is_the_sum_of_its_parts() -> None:
     work = Work(
         steps=100, refreshes=10, evaluations=6, adjustments=(((1, 2, 0), 3), ((2, 1, 0), 2)),
-        own_samples=50, own_forwards=40,
+        own_samples=((16, 50),), own_forwards=40,
     )  # fmt: skip
     parts = Trial(
-        start=1000.0, step=1.0, refresh=2.0, evaluation=5.0, adjustments=(7.0, 11.0), own_sample=0.5, own_forward=0.25
-    )
+        start=1000.0, step=1.0, refresh=2.0, evaluation=5.0, adjustments=(7.0, 11.0),
+        own_samples=(0.5,), own_forward=0.25,
+    )  # fmt: skip
     assert parts.seconds(work) == 1000 + 90 * 1 + 10 * 2 + 6 * 5 + 3 * 7 + 2 * 11 + 25 + 10
     assert dataclasses.replace(parts, failure="no").seconds(work) is None
 
@@ -70,7 +71,8 @@ class Asks(FineTuning):
     @classmethod
     def passes(cls, settings, occasion):
         if occasion.moment == "end_task":
-            yield Passes("own", 10)
+            yield Passes("own", 8)
+            yield Passes("single", 2, at_once=1)
             yield Passes("own", 5, backward=False)
 
 
@@ -78,10 +80,10 @@ def test_what_a_method_does_beside_its_steps_is_priced(digits, monkeypatch) -> N
     monkeypatch.setitem(METHODS.added, "asks", Asks)
     config, ticks = dataclasses.replace(SMALL, method="asks", sparsity=None), itertools.count()
     work = forecast(config, digits).work
-    assert (work.own_samples, work.own_forwards) == (50, 25)
+    assert (work.own_samples, work.own_forwards) == (((16, 40), (1, 10)), 25)
     found = tried(config, work, digits, clock=lambda: float(next(ticks)))
     plain = tried(dataclasses.replace(config, method="sgd"), work, digits, clock=lambda: float(next(ticks)))
-    assert found.own_sample == 1 / 16
+    assert found.own_samples == (1 / 16, 1)
     assert found.own_forward == plain.own_forward == pytest.approx(plain.evaluation / len(digits.test_y))
 
 

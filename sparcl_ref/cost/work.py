@@ -24,16 +24,18 @@ class Work:
         Of all tasks.
     adjustments : tuple of ((int, int, int), int)
         For each series of mask actions, such as a shrink and an expansion, when it is first due, and how often it is.
-    own_samples, own_forwards : int
-        Samples of passes that a method makes beside its steps: with gradients, and forward only. Passes of the
-        classifier alone take next to nothing and are left out.
+    own_samples : tuple of (int, int)
+        Of passes with gradients that a method makes beside its steps: how many samples go at once, and all of them.
+        Passes of the classifier alone take next to nothing and are left out.
+    own_forwards : int
+        Samples of a method's passes that go forward only.
     """
 
     steps: int
     refreshes: int
     evaluations: int
     adjustments: tuple[tuple[Moment, int], ...]
-    own_samples: int
+    own_samples: tuple[tuple[int, int], ...]
     own_forwards: int
 
 
@@ -41,6 +43,11 @@ def work_of(config: Config, prediction: Prediction, *, tasks: int) -> Work:
     """The work of a run that is evaluated after each of its ``tasks``, and before the first."""
     plans = prediction.epochs
     own = [passes for plan in plans for passes, _ in plan.beside if passes.kind != "probe"]
+    own_samples: dict[int, int] = {}
+    for passes in own:
+        if passes.samples and passes.backward and not passes.head:
+            size = passes.at_once or config.batch_size
+            own_samples[size] = own_samples.get(size, 0) + passes.samples
     refreshes = 0
     if config.sparse and config.dgm and config.method_class.learns:
         refreshes = sum(-(-plan.steps // config.dgm_interval) for plan in plans)
@@ -49,7 +56,7 @@ def work_of(config: Config, prediction: Prediction, *, tasks: int) -> Work:
         refreshes=refreshes,
         evaluations=tasks + 1,
         adjustments=_adjustments(config, [(plan.task, plan.epoch, plan.steps) for plan in plans]),
-        own_samples=sum(passes.samples for passes in own if passes.backward and not passes.head),
+        own_samples=tuple(own_samples.items()),
         own_forwards=sum(passes.samples for passes in own if not passes.backward),
     )
 

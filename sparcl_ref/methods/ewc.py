@@ -57,7 +57,7 @@ class EWC(Method):
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         if occasion.moment == "end_task":
-            yield Passes("fisher", occasion.size, living=True)
+            yield Passes("fisher", occasion.size, living=True, at_once=1)
 
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:

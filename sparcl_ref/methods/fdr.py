@@ -79,8 +79,9 @@ class FDR(RehearsalMethod):
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         if occasion.moment == "end_task":
-            share = quota(settings.form, occasion.capacity, occasion.task)
-            yield Passes("recording", min(share, occasion.size), backward=False)
+            count = min(quota(settings.form, occasion.capacity, occasion.task), occasion.size)
+            least = count % occasion.batch_size or min(count, occasion.batch_size)
+            yield Passes("recording", count, backward=False, least=least if settings.form == "mammoth" else 0)
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         step = self._learn(batch)

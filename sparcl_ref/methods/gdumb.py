@@ -23,6 +23,9 @@ from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import Samples
 from sparcl_ref.settings import OwnSettings, setting
 
+#: Samples of an update on the buffer.
+BATCH = 16
+
 
 def rate(epoch: int, *, highest: float, lowest: float) -> float:
     """A tenth of the highest rate in epoch 1, the highest in epoch 2; then a cosine to the lowest with restarts.
@@ -73,7 +76,9 @@ class GDumb(RehearsalMethod):
     @classmethod
     def why_own_classes(cls, settings: Any) -> str:
         # The reservoir of mammoth's form goes by samples, not by classes.
-        full = "stores no sample of a class that has its share, so that later tasks would leave no trace"
+        full = (
+            "stores, unlike its --form mammoth, no sample of a class that has its share, so that later tasks are lost"
+        )
         return full if settings.form == "paper" else ""
 
     @classmethod
@@ -88,7 +93,8 @@ class GDumb(RehearsalMethod):
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         last = occasion.task == occasion.tasks
         if occasion.moment == "end_task" and (last or settings.form == "paper"):
-            yield Passes("scratch", settings.buffer_passes * occasion.kept, living=True)
+            samples, least = settings.buffer_passes * occasion.kept, occasion.kept % BATCH or BATCH
+            yield Passes("scratch", samples, living=True, at_once=BATCH, least=least)
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         nothing = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
@@ -123,8 +129,8 @@ class GDumb(RehearsalMethod):
         descent = SGD(self.model.parameters(), momentum=0.9, weight_decay=1e-6)
         for epoch in range(1, self.settings.buffer_passes + 1):
             order = rng.permutation(len(x))
-            for start in range(0, len(x), 16):
-                part = order[start : start + 16]
+            for start in range(0, len(x), BATCH):
+                part = order[start : start + BATCH]
                 self._descend(x[part], memory.labels[part], rng)
                 descent.step(rate(epoch, highest=0.05, lowest=5e-4))
             self.on_pass("scratch", len(x))

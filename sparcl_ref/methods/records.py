@@ -162,6 +162,10 @@ class Passes:
         Whether gradients of all living weights are formed, as within `all_living`, whatever DGM masks in a step.
     head : bool
         Whether only the classifier computes, on features that are known already: forward, and its weights' gradient.
+    at_once : int
+        Samples that go through together, on which the time hangs; 0 for as many as in the run's batches.
+    least : int
+        Samples in the smallest batch, where layers normalise by the batch (train mode); 0 where they do not.
     """
 
     kind: str
@@ -169,6 +173,8 @@ class Passes:
     backward: bool = True
     living: bool = False
     head: bool = False
+    at_once: int = 0
+    least: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", operator.index(self.samples))

@@ -80,4 +80,4 @@ def test_amounts_are_those_of_a_run(changes, monkeypatch) -> None:
     policy = config.make_policy()
     named = {tuple(action.kind for action in policy.actions(*first)): count for first, count in work.adjustments}
     assert named == dict(kinds)
-    assert (work.own_samples, work.own_forwards) == (0, 0)
+    assert (work.own_samples, work.own_forwards) == ((), 0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from sparcl_ref.experiment import build
+from sparcl_ref.experiment import build, train
 from sparcl_ref.methods.binary import binary_cross_entropy, sigmoid
 from sparcl_ref.methods.herding import herd, nearness, normalised
 from tests.helpers import assert_close, assert_positive_zero, finite_difference
@@ -174,6 +174,14 @@ def test_means_are_of_unit_length_and_lists_are_prefixes(form) -> None:
                 assert shorter.tolist() == indices[: len(shorter)].tolist()
             before = dict(method.exemplars)
             assert len(trainer.buffer) == sum(map(len, before.values())) <= 20
+
+
+def test_its_weights_say_that_they_do_not_answer_by_themselves() -> None:
+    dataset = small_dataset()
+    learner = train(dataclasses.replace(BASE, method="icarl", epochs=1), dataset=dataset).learner
+    with pytest.raises(ValueError, match="iCaRL was evaluated by its method's own predict"):
+        learner.predict(dataset.test_x)
+    assert learner.logits(dataset.test_x).shape == (len(dataset.test_x), 6)
 
 
 def test_a_memory_too_small_for_all_classes_is_empty_but_runs() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sparcl_ref import checkpoint
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, held_memory
 from sparcl_ref.cost.predict import predict
@@ -15,6 +16,8 @@ from sparcl_ref.cost.schedule import held_after
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import METHODS
+from sparcl_ref.streams import Dataset
+from sparcl_ref.trial import tried
 from tests import test_trainer
 from tests.helpers import assert_close, assert_positive_zero
 from tests.methods.twin import BASE, REGIMES, small_dataset
@@ -54,8 +57,31 @@ CASES = [(name, regime) for regime in REGIMES for name in (SPARSE if regime == "
 
 @pytest.mark.parametrize(("name", "regime"), CASES)
 def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> None:
-    config = with_regime(VARIANTS[name], regime)
-    expected, trainer = forecast(config, DATASET), build(config, DATASET)
+    check_a_run(with_regime(VARIANTS[name], regime), DATASET)
+
+
+#: Those that tell old classes from new ones, or have no room for a class twice.
+NEEDS_OWN_CLASSES = ("gdumb paper", "icarl paper", "icarl mammoth")
+
+
+@pytest.mark.parametrize(("name", "regime"), [case for case in CASES if case[0] not in NEEDS_OWN_CLASSES])
+def test_so_it_is_where_every_task_has_all_classes(name, regime) -> None:
+    config = dataclasses.replace(with_regime(VARIANTS[name], regime), stream="permuted", domains=3, buffer_size=30)
+    check_a_run(config, small_dataset(classes=4, each=6))
+
+
+@pytest.mark.parametrize("name", NEEDS_OWN_CLASSES)
+def test_what_cannot_learn_the_same_classes_again_is_refused(name) -> None:
+    variant = VARIANTS[name]
+    with pytest.raises(ValueError, match=rf"^--method {variant['method']}.*, and every task of --stream rotated has "):
+        dataclasses.replace(BASE, **variant, stream="rotated")
+    if name == "gdumb paper":
+        dataclasses.replace(BASE, **variant | {"form": "mammoth"}, stream="rotated")
+
+
+def check_a_run(config: Config, dataset: Dataset) -> None:
+    """Run it beside its forecast."""
+    expected, trainer = forecast(config, dataset), build(config, dataset)
     held: dict[int, int] = {}
     most = 0
     for event in trainer.events():
@@ -78,9 +104,37 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
     kept = sum(size for part, size in memory.parts.items() if part not in usual)
     # Counters and lists of classes are too small to be counted.
     assert kept <= most <= kept + 200
-    if regime == "sparse":
+    if config.sparse:
         for parameter in trainer.model.sparsifiable():
             assert assert_positive_zero(parameter.value, call=parameter.name, where=~parameter.mask) > 0
+
+
+@pytest.mark.parametrize("name", SPARSE)
+def test_a_checkpoint_keeps_it_to_the_bit(name) -> None:
+    config = with_regime(SPARSE[name], "sparse")
+    trainer, other = build(config, DATASET), build(config, DATASET)
+    while trainer.cursor.task < 2 or trainer.cursor.step < 2:
+        trainer.advance()
+    state = trainer.state()
+    read = checkpoint.decode(bytes(checkpoint.encode(state)))
+    assert dict(flattened(read)) == dict(flattened(state))
+    other.load_state(read)
+    for run in (trainer, other):
+        for _ in run.events():
+            pass
+    assert dict(flattened(other.state())) == dict(flattened(trainer.state()))
+
+
+@pytest.mark.parametrize(("name", "regime"), CASES)
+def test_a_trial_says_how_long_it_takes(name, regime) -> None:
+    config = with_regime(VARIANTS[name], regime)
+    work = forecast(config, DATASET).work
+    found = tried(config, work, DATASET)
+    assert found.seconds(work) > 0
+    # What is done beside steps with gradients, and in batches of which size.
+    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,)}
+    assert tuple(size for size, _ in work.own_samples) == sizes.get(config.method, ())
+    assert work.refreshes == 0 or config.method != "gdumb"
 
 
 def leaves(value, path=""):

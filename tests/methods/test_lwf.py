@@ -122,6 +122,35 @@ def test_the_warm_up_moves_the_new_rows_alone() -> None:
     np.testing.assert_allclose(trainer.method.recorded[:, columns], old[:, columns], rtol=1e-12)
 
 
+def test_the_warm_up_tells_what_computes_by_the_rows_that_they_have_changed() -> None:
+    trainer = build(dataclasses.replace(BASE, method="lwf"), small_dataset())
+    while (trainer.cursor.due, trainer.cursor.task) != ("begin_task", 1):
+        trainer.advance()
+    parameters = trainer.model.parameters()
+    before = [parameter.changes for parameter in parameters]
+    trainer.advance()
+    changed = [p.name for p, changes in zip(parameters, before, strict=True) if p.changes != changes]
+    assert changed == [parameter.name for parameter in classifier_of(trainer.model).own_parameters().values()]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_where_tasks_share_all_classes_no_row_is_warmed_up_and_each_class_counts_once(form) -> None:
+    config = dataclasses.replace(BASE, method="lwf", form=form, model="mlp", stream="permuted", domains=3)
+    trainer = build(config, small_dataset())
+    while trainer.cursor.task < 3 or trainer.cursor.due != "step":
+        before = trainer.model.state_dict()
+        if trainer.advance().kind == "begin_task":
+            assert all(array.tobytes() == before[name].tobytes() for name, array in trainer.model.state_dict().items())
+    assert trainer.method.state()["old"] == list(range(6))
+    recorded = trainer.method.recorded
+    event = trainer.advance()
+    # Before the first update of a task all is said as recorded, so that the distance is the entropy of what is said.
+    said = torch.softmax(torch.tensor(recorded) / 2, 1)
+    places = np.searchsorted(trainer.stream.training[2].train_index, event.indices)
+    entropy = -(said * said.log()).sum(1)[torch.tensor(places)].mean()
+    assert event.observation.losses["distillation"] == pytest.approx(float(entropy), rel=1e-9)
+
+
 def test_features_are_what_the_classifier_sees() -> None:
     model = build_model("convnet", input_shape=(1, 8, 8), classes=6, width=4, rng=np.random.default_rng(0))
     x = np.random.default_rng(1).standard_normal((3, 1, 8, 8)).astype(np.float32)
