@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from sparcl_ref.layers import Composite, Layer
@@ -11,6 +13,15 @@ from sparcl_ref.models import Network
 
 class _NotFinite(Exception):  # noqa: N818 - a find, not an error
     """Names the place that was looked for."""
+
+
+def check_losses(losses: Mapping[str, float], model: Network, seen: Callable[[], np.ndarray]) -> None:
+    """Raise a FloatingPointError if a loss is NaN or infinite, naming it and what was so first on what was ``seen``."""
+    for term, loss in losses.items():
+        if not np.isfinite(loss):
+            first = first_not_finite(model, seen())
+            advice = "try a lower learning rate or check the data"
+            raise FloatingPointError(f"the {term} loss is {loss}; not finite first: {first}; {advice}")
 
 
 def first_not_finite(model: Network, x: np.ndarray) -> str:

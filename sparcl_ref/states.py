@@ -1,9 +1,9 @@
-"""Whether a saved state is one that a run can take over."""
+"""Taking over a saved state, and whether it is one that a run can take over."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.streams import Dataset
+from sparcl_ref.text import one_line
 
 
 def identity(config: Config, dataset: Dataset) -> dict[str, Any]:
@@ -79,3 +80,20 @@ def check_state(expected: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         raise ValueError(f"the state belongs to another run ({'; '.join(other)}); build the trainer as that one was")
     if problem := unlike({name: part for name, part in expected.items() if name != "belongs_to"}, given):
         raise ValueError(f"the state cannot be taken over: {problem}")
+
+
+def take_over(state: dict[str, Any], *, before: dict[str, Any], take: Callable[[dict[str, Any]], None]) -> None:
+    """Let ``take`` take over a state that `check_state` allows, or else the one before, whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        As `check_state`, or naming what ``take`` raised.
+    """
+    check_state(before, state)
+    try:
+        take(state)
+    except Exception as error:  # each part knows its own reasons
+        take(before)
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ValueError(f"the state cannot be taken over ({reason}); take one that `state` returned") from error

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparcl_ref.alignment import align
 from sparcl_ref.config import Config
-from sparcl_ref.divergence import first_not_finite
+from sparcl_ref.divergence import check_losses
 from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.evaluation import accuracy_rows
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
@@ -25,9 +25,8 @@ from sparcl_ref.optimizers import SGD, learning_rate
 from sparcl_ref.regime import SparCL, mask_of
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import Loss, probe_gradients
-from sparcl_ref.states import check_state, identity
+from sparcl_ref.states import identity, take_over
 from sparcl_ref.streams import Stream, Task, cut_batches
-from sparcl_ref.text import one_line
 
 if TYPE_CHECKING:
     from sparcl_ref.cost import FlopLedger
@@ -76,6 +75,9 @@ class Trainer:
         self.cursor = Cursor()
         self.history = History()
         self._epoch_totals = EpochTotals()
+        #: What has a state of its own; None where the run lacks it.
+        self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "ledger": ledger, "method": method}
+        self._parts |= {"buffer": buffer, "regime": regime}
 
     @property
     def done(self) -> bool:
@@ -266,13 +268,11 @@ class Trainer:
         return learning_rate(config.lr_schedule, config.lr, epoch=self.cursor.epoch, epochs=config.epochs)
 
     def _check_finite(self, step: Observation, batch: Batch) -> None:
-        for term, loss in step.losses.items():
-            if not np.isfinite(loss):
-                held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
-                seen = np.concatenate([batch.x, *map(self.decisions.prepare, held)])
-                advice = "try a lower learning rate or check the data"
-                first = first_not_finite(self.model, seen)
-                raise FloatingPointError(f"the {term} loss is {loss}; not finite first: {first}; {advice}")
+        def seen() -> np.ndarray:
+            held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
+            return np.concatenate([batch.x, *map(self.decisions.prepare, held)])
+
+        check_losses(step.losses, self.model, seen)
 
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
@@ -308,13 +308,8 @@ class Trainer:
             "cursor": copied(self.cursor),
             "history": copied(self.history),
             "epoch_totals": copied(self._epoch_totals),
-            "model": self.model.state(),
-            "optimizer": self.optimizer.state(),
-            "ledger": self.ledger.state(),
             "generators": {name: rng.bit_generator.state for name, rng in self.generators.items()},
-            "method": self.method.state(),
-            "buffer": None if self.buffer is None else self.buffer.state(),
-            "regime": None if self.regime is None else self.regime.state(),
+            **{name: None if part is None else part.state() for name, part in self._parts.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -325,26 +320,14 @@ class Trainer:
         ValueError
             If the state belongs to another run, or is not whole; nothing has been taken over then.
         """
-        before = self.state()
-        check_state(before, state)
-        try:
-            self._take_over(state)
-        except Exception as error:  # each part knows its own reasons
-            self._take_over(before)
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            raise ValueError(f"the state cannot be taken over ({reason}); take one that `state` returned") from error
+        take_over(state, before=self.state(), take=self._take_over)
 
     def _take_over(self, state: dict[str, Any]) -> None:
         self.cursor = Cursor(**copy.deepcopy(state["cursor"]))
         self.history = History(**copy.deepcopy(state["history"]))
         self._epoch_totals = EpochTotals(**state["epoch_totals"])
-        self.model.load_state(state["model"])
-        self.optimizer.load_state(state["optimizer"])
-        self.ledger.load_state(state["ledger"])
         for name, rng in self.generators.items():
             rng.bit_generator.state = state["generators"][name]
-        self.method.load_state(state["method"])
-        if self.buffer is not None:
-            self.buffer.load_state(state["buffer"])
-        if self.regime is not None:
-            self.regime.load_state(state["regime"])
+        for name, part in self._parts.items():
+            if part is not None:
+                part.load_state(state[name])

@@ -75,11 +75,9 @@ class GDumb(RehearsalMethod):
 
     @classmethod
     def why_own_classes(cls, settings: Any) -> str:
-        # The reservoir of mammoth's form goes by samples, not by classes.
-        full = (
-            "stores, unlike its --form mammoth, no sample of a class that has its share, so that later tasks are lost"
-        )
-        return full if settings.form == "paper" else ""
+        if settings.form == "mammoth":
+            return ""  # its reservoir goes by samples, not by classes
+        return "stores, unlike its --form mammoth, no more of a class that has its share, so that later tasks are lost"
 
     @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
