@@ -65,7 +65,7 @@ def release() -> None:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """These signals wait until this ends; a process started inside never gets them, from its first instruction."""
+    """These signals wait for this thread; a process started inside never gets them, from its first instruction."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return

@@ -144,8 +144,13 @@ def stored_result(directory: Path, number: int) -> tuple[Result | None, list[str
 
 
 def plain(result: Result) -> dict[str, Any]:
-    """A result as values that a checkpoint can hold."""
-    return {**vars(result), "config": result.config.to_json(), "history": dataclasses.asdict(result.history)}
+    """A result as values that a checkpoint can hold; the network that was trained is not among them."""
+    return {
+        **vars(result),
+        "learner": None,
+        "config": result.config.to_json(),
+        "history": dataclasses.asdict(result.history),
+    }
 
 
 def from_plain(values: dict[str, Any]) -> Result:

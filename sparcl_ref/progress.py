@@ -67,7 +67,7 @@ class Progress:
             If that is not what was begun, naming each difference, unless ``force`` lets it pass.
         """
         there = read_plan(directory)
-        plan = dataclasses.replace(plan, command=there.command, plugins=there.plugins)
+        plan = dataclasses.replace(plan, command=there.command, plugins=there.plugins, data_dir=there.data_dir)
         self = cls(directory, plan, force=force)
         for number in self.numbers:
             self._look_up(number)

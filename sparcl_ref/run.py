@@ -17,7 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Answer, refusing
@@ -26,17 +26,17 @@ from sparcl_ref.config import Config
 from sparcl_ref.echo import echo
 from sparcl_ref.interrupts import Interrupts
 from sparcl_ref.keeper import CHECKPOINT_SECONDS
+from sparcl_ref.outcome import report, summary_of
 from sparcl_ref.presets import PRESETS, configurations, idle, over_seeds
 from sparcl_ref.progress import Progress
 from sparcl_ref.run_folder import check_folder, locked, reserved_folder
-from sparcl_ref.run_plan import Plan, begun_with, made_with, versions
+from sparcl_ref.run_plan import Plan, begun_with, made_with
 from sparcl_ref.stored_runs import MOST_THREADS, load_stored_runs
-from sparcl_ref.text import columns, folded, one_line, terminal_width
+from sparcl_ref.text import columns, one_line, terminal_width
 from sparcl_ref.training import trained, unless_ended
 
 if TYPE_CHECKING:
     from sparcl_ref.forecast import Forecast, InAll
-    from sparcl_ref.result import Result
     from sparcl_ref.streams import Dataset
 
 PROGRAM = "sparcl_ref.run"
@@ -85,6 +85,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
     options = parser.parse_args(arguments)
+    if options.list and options.json:
+        parser.error("--list prints tables; leave out --json")
     if options.overwrite and options.out is None:
         parser.error("--overwrite goes with --out, which names the run to replace")
     return options
@@ -102,6 +104,10 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
         if options.seeds is not None or options.out is not None or options.overwrite:
             raise ValueError("--resume names every run and its folder; leave out --seeds, --out and --overwrite")
         there = begun_with(options.resume, overrides)
+        if there.data_dir is not None and options.data_dir is None:
+            from sparcl_ref.streams.files import look_first_in
+
+            look_first_in(there.data_dir)
         return there.name, list(there.configs), options.threads or there.threads
     if options.config is None:
         name = options.preset or "run"
@@ -156,7 +162,7 @@ def with_trials(
     by_config = dict(zip(distinct, found, strict=True))
     for config, trial in by_config.items():
         if trial.failure:
-            print(f"{PROGRAM}: warning: no time for {config.title}: {trial.failure}", file=sys.stderr)
+            warn(f"no time for {config.title}: {trial.failure}")
     items = [with_trial(item, by_config[key]) for item, key in zip(forecasts, once, strict=True)]
     return items, in_all(items, jobs=jobs, start_seconds=start, compile_seconds=compile_seconds)
 
@@ -192,7 +198,7 @@ def execute(arguments: Sequence[str]) -> int:
         print(json.dumps(record) if options.json else priced)
         return 0
     command, plugins = "python -m sparcl_ref.run " + " ".join(arguments), tuple(options.plugin or ())
-    plan_here = Plan(command, name, threads, plugins, tuple(configs), made_with(datasets))
+    plan_here = Plan(command, name, threads, plugins, options.data_dir, tuple(configs), made_with(datasets))
     with contextlib.ExitStack() as stack:
         stopping = stack.enter_context(Interrupts())
         if options.resume is None:
@@ -215,79 +221,23 @@ def execute(arguments: Sequence[str]) -> int:
                 *(remark(name, dataset) for name, dataset in datasets.items()),
             ]
             for line in dict.fromkeys(filter(None, remarks)):
-                print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
+                warn(line)
             failed = trained(progress, forecasts, stopping, jobs=options.jobs, every=options.checkpoint_every)
             results = [progress.results[number] for number in sorted(progress.results)]
             if not results:
                 progress.discard()
             else:
-                summary = {
-                    "schema_version": 1,
-                    "command": progress.plan.command,
-                    "config": {"name": name, "threads": threads, "runs": [item.config.to_json() for item in results]},
-                    "threads": {"blas": threads, "workers": jobs},
-                    "failed": [{"config": config.to_json(), "error": str(error)} for config, error in failed],
-                    **described(results, datasets[configs[0].dataset]),
-                    "wall_seconds": time.perf_counter() - start,
-                }
-                report(options, progress, summary, results)
+                summary = summary_of(progress.plan, results, failed, datasets[configs[0].dataset])
+                summary |= {"threads": {"blas": threads, "workers": jobs}, "wall_seconds": time.perf_counter() - start}
+                report(progress, summary, results, warn=warn, as_json=options.json)
     for config, error in failed:
         print(f"{PROGRAM}: failed: {config.title}, seed {config.seed}: {one_line(error)}", file=sys.stderr)
     return command_line.FAILED if failed else 0
 
 
-def described(results: Sequence[Result], dataset: Dataset) -> dict[str, Any]:
-    """What the summary says of the runs and their data."""
-    return {
-        "versions": versions(),
-        # With --class-order random every seed has its own; each record holds the one it ran.
-        "class_order": list(results[0].class_order) if len({result.class_order for result in results}) == 1 else None,
-        "dataset": {
-            "name": dataset.name,
-            "train": len(dataset.train_x),
-            "test": len(dataset.test_x),
-            "shape": list(dataset.input_shape),
-            "classes": dataset.classes,
-            "stream": results[0].config.stream,
-            "validation": results[0].config.validation,
-        },
-        "methods": [result.record() for result in results],
-    }
-
-
-def report(options: argparse.Namespace, progress: Progress, summary: dict[str, Any], results: Sequence[Result]) -> None:
-    """Write the run's folder and print the table."""
-    from sparcl_ref.forecast_text import outcome_text
-    from sparcl_ref.report import aggregate, files_of_run, format_table, write_run
-
-    rows = [row for result in results for row in result.epoch_rows()]
-    masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
-    # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
-    failure, directory = None, progress.directory
-    try:
-        for line in write_run(directory, summary, rows, masks):
-            print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
-    except OSError as error:
-        failure = error
-    else:
-        try:
-            progress.clear()
-        except OSError as error:
-            print(f"{PROGRAM}: warning: all is written, but {one_line(error)}", file=sys.stderr)
-    if options.json:
-        print(json.dumps(summary, allow_nan=False), flush=True)
-    else:
-        order = "another for each seed, see summary.json"
-        print(f"class order: {' '.join(map(str, summary['class_order'])) if summary['class_order'] else order}\n")
-        print(format_table(aggregate(summary["methods"]), width=min(terminal_width(), 80)), flush=True)
-        if part := summary["dataset"]["validation"]:
-            print(f"Accuracies are those on {part:g} of the training images, set aside for validation.")
-        print(f"\n{outcome_text(summary['methods'])}", flush=True)
-    if failure is not None:
-        raise failure
-    if not options.json:
-        done = f"{summary['wall_seconds']:.0f} s in all. In {directory}: {', '.join(files_of_run(directory))}."
-        print("\n" + folded(done, terminal_width()))
+def warn(line: str) -> None:
+    """Say what is no failure, apart from the output."""
+    print(f"{PROGRAM}: warning: {line}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,6 +30,8 @@ class Plan:
     ----------
     command, name, threads, plugins
         How it was asked for, and by what name; BLAS threads of each run; what --plugin named.
+    data_dir : str or None
+        What --data-dir named.
     configs : tuple of Config
         One for each run, in the order of the table.
     made_with : dict of str to str
@@ -40,13 +42,15 @@ class Plan:
     name: str
     threads: int
     plugins: tuple[str, ...]
+    data_dir: str | None
     configs: tuple[Config, ...]
     made_with: Mapping[str, str]
 
     def write(self, directory: Path) -> None:
         """Keep it in a folder."""
         plugins = [str(Path(name).resolve()) if name.endswith(".py") else name for name in self.plugins]
-        values = {"schema_version": SCHEMA_VERSION, **vars(self), "plugins": plugins}
+        data_dir = self.data_dir and str(Path(self.data_dir).expanduser().absolute())
+        values = {"schema_version": SCHEMA_VERSION, **vars(self), "plugins": plugins, "data_dir": data_dir}
         values["configs"] = [item.to_json() for item in self.configs]
         durable.put(directory / PLAN, (json.dumps(values, indent=1) + "\n").encode())
 
@@ -78,7 +82,7 @@ def read_plan(directory: str | Path) -> Plan:
             raise ValueError(f"schema_version is {version}, and this version reads {SCHEMA_VERSION}")
         load_plugins(plugins)
         configs = tuple(Config.from_json(entry) for entry in values["configs"])
-        given: dict[str, Any] = {key: values[key] for key in ("command", "name", "threads", "made_with")}
+        given: dict[str, Any] = {key: values[key] for key in ("command", "name", "threads", "made_with", "data_dir")}
     except (KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"--resume {directory}: {path} is not a plan of this command ({reason})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -32,7 +33,8 @@ def fingerprint(dataset: Dataset) -> list[Any]:
     found = zlib.crc32(repr((dataset.classes, dataset.scale, dataset.mean, dataset.std)).encode())
     for images, labels in ((dataset.train_x, dataset.train_y), (dataset.test_x, dataset.test_y)):
         found = zlib.crc32(labels.tobytes(), found)
-        found = zlib.crc32(images[:: -(-images.nbytes // LOOKED_AT)].tobytes(), found)
+        nbytes = math.prod(images.shape) * images.dtype.itemsize
+        found = zlib.crc32(images[:: -(-nbytes // LOOKED_AT)].tobytes(), found)
     return [dataset.name, *dataset.train_x.shape, *dataset.test_x.shape, str(dataset.train_x.dtype), f"{found:08x}"]
 
 

@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -139,7 +140,8 @@ class World:
     def disturbed(self, fault: str, at: Point) -> None:
         """Let the fault happen in a new run, and hold what is left, and what becomes of it, against the whole run."""
         directory, whole = self.folder / "run", self.folder / "whole"
-        for path in (*directory.glob("*"), self.folder / "notes", self.folder / "full"):
+        shutil.rmtree(directory, ignore_errors=True)
+        for path in (self.folder / "notes", self.folder / "full"):
             path.unlink(missing_ok=True)
         done = self.command(*self.options, "--out", "run", disk=Disk(self.folder / "notes", fault, at))
         assert list(at) in [json.loads(line) for line in (self.folder / "notes").read_text().splitlines()]

@@ -49,7 +49,8 @@ def test_statement_of_the_published_run(capsys):
     assert not record["nominal"]
 
 
-def test_text_says_what_the_json_does(capsys):
+def test_text_says_what_the_json_does(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     arguments = ["--model", "resnet20", *DATA, "--sparsity", "0.9", "--no-time"]
     record = json.loads(run(capsys, *arguments, "--json")[1])
     code, out, _ = run(capsys, *arguments)
@@ -110,6 +111,7 @@ def test_published_table(capsys):
 
 def test_a_cell_that_disagrees_fails_the_command(capsys, monkeypatch):
     monkeypatch.setattr(METHODS["derpp"], "paper_forwards", 4)
+    monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = run(capsys, "--table1")
     assert code == 1
     assert " NO " in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -45,7 +46,8 @@ def names(directory) -> list[str]:
 
 
 def results_differ(one, other) -> list[str]:
-    first, second = (keeper.plain(dataclasses.replace(result, wall_seconds=0.0)) for result in (one, other))
+    clocks = {"wall_seconds": 0.0, "peak_memory_bytes": None}
+    first, second = (keeper.plain(dataclasses.replace(result, **clocks)) for result in (one, other))
     return [key for key in first if repr(first[key]) != repr(second[key])]
 
 
@@ -80,12 +82,12 @@ def test_a_task_that_ends_is_saved_and_time_that_has_passed_is(tmp_path, data, c
     assert len(checkpoints(tmp_path, 2)) == 2, "two generations"
 
 
-def stopped_after(events: int, directory, data) -> Keeper:
+def stopped_after(events: int, directory, data, config: Config = CONFIG) -> Keeper:
     """A run that was asked to stop after so many events, saved at every event."""
     count = iter(range(1, 10**6))
     kept = Keeper(directory, 1, every=0, asked_to_stop=lambda: next(count) == events)
     with pytest.raises(Stopped):
-        train(CONFIG, dataset=data, keeper=kept)
+        train(config, dataset=data, keeper=kept)
     return kept
 
 
@@ -98,6 +100,19 @@ def test_whoever_is_asked_to_stop_has_saved_and_goes_on_to_the_same_result(event
     resumed = train(CONFIG, dataset=data, keeper=Keeper(tmp_path, 1))
     assert results_differ(straight, resumed) == []
     assert resumed.wall_seconds > found[1]["seconds"] > 0
+
+
+@pytest.mark.parametrize("changes", [{"stream": "permuted"}, {"stream": "rotated"}, {"validation": 0.5}])
+def test_images_that_are_made_when_they_are_used_are_the_same_when_it_goes_on(changes, tmp_path, data):
+    config = Config.from_json(CONFIG.to_json() | changes)
+    straight = train(config, dataset=data)
+    stopped_after(9, tmp_path, data, config)
+    assert results_differ(straight, train(config, dataset=data, keeper=Keeper(tmp_path, 1))) == []
+    shutil.rmtree(tmp_path)
+    tmp_path.mkdir()
+    stopped_after(9, tmp_path, data, config)
+    with pytest.raises(CannotResumeError, match="belongs to another run"):
+        train(CONFIG, dataset=data, keeper=Keeper(tmp_path, 1))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from sparcl_ref.run_plan import Plan, read_plan
 
 COMMON = {"model": "mlp", "width": 4, "epochs": 1, "batch_size": 64}
 CONFIGS = (Config(method="sgd", **COMMON), Config(method="er", buffer_size=10, **COMMON))
-PLANNED = Plan("python -m sparcl_ref.run ...", "pair", 1, (), CONFIGS, {"numpy": "2.4.0"})
+PLANNED = Plan("python -m sparcl_ref.run ...", "pair", 1, (), None, CONFIGS, {"numpy": "2.4.0"})
 
 
 def row(task: int, **values) -> dict:

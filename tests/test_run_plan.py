@@ -8,12 +8,14 @@ import json
 import numpy as np
 import pytest
 
+from sparcl_ref import run
 from sparcl_ref.config import Config
 from sparcl_ref.run_plan import PLAN, Plan, begun_with, differences, made_with, read_plan, resume_command
 from sparcl_ref.streams import Dataset
+from tests.streams.conftest import EXCERPT
 
 CONFIGS = (Config(method="er"), Config(method="derpp", sparsity=0.9, seed=3))
-PLANNED = Plan("python -m ...", "pair", 2, (), CONFIGS, {"numpy": "2.3.1", "machine": "x86_64"})
+PLANNED = Plan("python -m ...", "pair", 2, (), None, CONFIGS, {"numpy": "2.3.1", "machine": "x86_64"})
 
 
 def test_a_plan_is_read_back(tmp_path):
@@ -97,3 +99,15 @@ def test_data_and_processor_are_part_of_what_a_run_is_made_with(monkeypatch):
 
 def test_the_command_that_resumes_can_be_pasted(tmp_path):
     assert resume_command(tmp_path / "my run").endswith(f"--resume '{tmp_path}/my run'")
+
+
+def test_data_is_found_again_where_it_was(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SPARCL_REF_DATA", "")  # restored afterwards, whatever is set here
+    settings = {"model": "mlp", "width": 4, "epochs": 1, "engine": "numpy"}
+    config = Config(dataset="fashion-mnist", method="sgd", **settings)
+    monkeypatch.chdir(EXCERPT)
+    dataclasses.replace(PLANNED, data_dir=".", configs=(config,)).write(tmp_path)
+    assert read_plan(tmp_path).data_dir == str(EXCERPT)
+    monkeypatch.chdir("/")
+    assert run.main(["--resume", str(tmp_path), "--estimate"]) == 0
+    assert "SGD" in capsys.readouterr().out

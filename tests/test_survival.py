@@ -170,7 +170,7 @@ def test_an_interrupted_run_saves_says_how_to_go_on_and_goes_on(tmp_path, number
     assert set(rows) <= set((tmp_path / "run" / "metrics.csv").read_bytes().splitlines())
     assert json.loads(out)["command"].endswith("--out run")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "figures", "masks.npz", "metrics.csv", "report.html", "summary.json",
+        "figures", "masks.npz", "metrics.csv", "report.html", "summary.json", "weights",
     ]  # fmt: skip
 
 

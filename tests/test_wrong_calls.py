@@ -58,7 +58,6 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: split(load_dataset("digits"), classes_per_task=None, class_order=range(10)),
         "do not divide into tasks",
     ),
-    "classes none": (lambda: digits_with(classes=None), "classes must be a whole number, got None"),
     "classes text": (lambda: digits_with(classes="ten"), "classes must be a whole number, got 'ten'"),
     "scale text": (lambda: digits_with(scale="1"), "scale must be a number, got '1'"),
     "state list": (lambda: network({"f": Flatten(), "l": Linear(4, 1)}).load_state_dict([1]), "a state is a mapping"),

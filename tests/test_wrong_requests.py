@@ -284,7 +284,6 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
     "words": ({"train_y": np.array(["cat"] * 40)}, "must be an array of integers"),
     "float labels": ({"train_y": np.zeros(40)}, "must be an array of integers, got dtype float64"),
     "one-hot": ({"train_y": np.eye(4, dtype=int)[np.repeat(np.arange(4), 10)]}, "must have shape (40,)"),
-    "column": ({"train_y": np.repeat(np.arange(4), 10)[:, None]}, "take labels[:, 0]"),
     "negative": ({"train_y": np.repeat(np.arange(4), 10) - 1}, "must be in 0..2"),
     "from one": ({"train_y": np.repeat(np.arange(4), 10) + 1}, "renumber the 4 classes"),
     "objects": ({"train_x": np.array([None] * 40)}, "pickled objects"),

@@ -144,7 +144,7 @@ def write_run(
 def files_of_run(directory: str | Path) -> list[str]:
     """Which of the files of a run a directory has, the page first; figures and weights by their folders."""
     directory = Path(directory)
-    found = [name for name in (DRAWN[-1], *DATA) if (directory / name).is_file()]
+    found = [name for name in (DRAWN[-1], *reversed(DATA)) if (directory / name).is_file()]
     drawn = ["figures"] if any((directory / name).is_file() for name in DRAWN[:-1]) else []
     return found + drawn + (["weights"] if any((directory / "weights").glob("*.npz")) else [])
 

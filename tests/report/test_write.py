@@ -321,4 +321,4 @@ def test_only_files_that_are_there_are_named(tmp_path):
     assert files_of_run(tmp_path) == ["report.html", "summary.json", "metrics.csv", "figures"]
     (tmp_path / "report.html").unlink()
     (tmp_path / "masks.npz").write_bytes(b"masks")
-    assert files_of_run(tmp_path) == ["summary.json", "metrics.csv", "masks.npz", "figures"]
+    assert files_of_run(tmp_path) == ["summary.json", "masks.npz", "metrics.csv", "figures"]
