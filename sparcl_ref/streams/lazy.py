@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ Transform = Callable[[np.ndarray], np.ndarray]
 
 
 class LazyImages(ABC):
-    """Has the shape, dtype, number of bytes and indexing along the first axis of an array of images (N, C, H, W).
+    """Has the shape, the dtype and the indexing along the first axis of an array of images (N, C, H, W).
 
     What indexing with integers, a mask or a slice gives is a new array of these images.
     """
@@ -28,11 +27,6 @@ class LazyImages(ABC):
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    @property
-    def nbytes(self) -> int:
-        """Of all images, were they made."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
     def __getitem__(self, index: Any) -> np.ndarray:
         places = np.asarray(index)
