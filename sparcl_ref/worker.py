@@ -32,7 +32,7 @@ class Task:
 
     index: int
     config: Config
-    expected: Forecast
+    expected: Forecast | None
     keeper: Keeper | None
     weights: Path | None
 

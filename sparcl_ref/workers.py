@@ -35,7 +35,7 @@ class WorkerDiedError(RuntimeError):
 
 def train_all(
     configs: Sequence[Config],
-    forecasts: Sequence[Forecast],
+    forecasts: Sequence[Forecast] | None = None,
     *,
     jobs: int = 1,
     threads: int = 1,
@@ -44,7 +44,7 @@ def train_all(
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, row: None,
     asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result | Exception]:
-    """Train every configuration, of which ``forecasts`` say what it will cost, in spawned worker processes.
+    """Train every configuration in spawned worker processes; ``forecasts`` say what each will cost, if that is known.
 
     Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``keepers`` keep the runs in
     a folder; what each has trained is written to its path of ``weights`` as soon as it has ended. ``on_epoch`` is
@@ -66,7 +66,8 @@ def train_all(
     """
     each: Sequence[Keeper | None] = [None] * len(configs) if keepers is None else keepers
     paths: Sequence[Path | None] = [None] * len(configs) if weights is None else weights
-    tasks = [Task(*parts) for parts in zip(range(len(configs)), configs, forecasts, each, paths, strict=True)]
+    priced: Sequence[Forecast | None] = [None] * len(configs) if forecasts is None else forecasts
+    tasks = [Task(*parts) for parts in zip(range(len(configs)), configs, priced, each, paths, strict=True)]
     pool = _Pool(tasks, on_epoch)
     try:
         pool.start(min(jobs, len(configs)), threads)

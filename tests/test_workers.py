@@ -23,13 +23,11 @@ from sparcl_ref.workers import WorkerDiedError, train_all
 SMALL = Config(method="sgd", model="mlp", width=4, epochs=2, batch_size=64)
 #: A script that trains, with or without a guard.
 SCRIPT = """
-from sparcl_ref import Config, load_dataset
-from sparcl_ref.forecast import forecast
+from sparcl_ref import Config
 from sparcl_ref.workers import train_all
 
 def work():
-    config = Config(method="sgd", model="mlp", epochs=1, width=4)
-    print(len(train_all([config], [forecast(config, load_dataset("digits"))])), "trained")
+    print(len(train_all([Config(method="sgd", model="mlp", epochs=1, width=4)])), "trained")
 
 {start}
 """
