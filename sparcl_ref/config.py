@@ -225,10 +225,9 @@ class Config:
     @property
     def effective_head(self) -> str:
         """ "full" or "single"."""
-        if self.head == "auto":
-            single = self.sparse and self.scenario.class_incremental and not self.method_class.own_head
-            return "single" if single else "full"
-        return self.head
+        if self.head == "auto" and not self.method_class.own_head:
+            return "single" if self.sparse and self.scenario.class_incremental else "full"
+        return "full" if self.head == "auto" else self.head
 
     @property
     def effective_replay_batch_size(self) -> int:
