@@ -156,6 +156,13 @@ def test_a_run_is_refused_exactly_if_it_dies(method: dict, data: st.DataObject) 
         assert dies(config, noise(sizes, side=4)) == bool(said), said
 
 
+def test_a_buffer_that_is_filled_by_tasks_may_hold_less_than_it_could(monkeypatch) -> None:
+    monkeypatch.setattr(BatchNorm2d, "least_samples", lambda self, shape: 3)
+    config = dataclasses.replace(SMALL, method="agem", buffer_size=3)  # after two tasks one sample of each
+    said = refused(config, noise([16, 16, 16], side=4))
+    assert said.startswith("task 3, epoch 1: a draw from the buffer would have 2 of the 3 samples")
+
+
 def test_larger_images_are_taken_in_any_portions() -> None:
     for changes in ({"batch_size": 1}, {"buffer_size": 1}):
         assert refused(dataclasses.replace(SMALL, **changes), noise([16, 16])) == ""
