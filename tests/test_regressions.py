@@ -68,6 +68,8 @@ def test_rules_bear_the_numbers_of_the_deviations_of_the_published_code():
         "grow": 5,
         "gradient_mask": 6,
         "ddr_score": 7,
+        "ddr_sizes": 7,
+        "ddr_keep": 7,
         "remove_after_mask_update": 7,
         "freeze": 8,
         "drop_last": 9,
