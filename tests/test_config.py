@@ -106,7 +106,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"sparsity": 0.9, "epochs": 1, "delta_k": 5, "policy": "static"},
     {"sparsity": 0, "epochs": 1, "delta_k": 5},
     {"sparsity": 0.9, "delta_k": 1, "profile": "released"},
-    {"sparsity": 0.9, "epochs": 10**20, "profile": "released"},
+    {"sparsity": 0.9, "epochs": 100_000, "profile": "released"},
     {"sparsity": 0.99, "p_intra": 0.01, "profile": "released"},
     {"sparsity": 0.999, "profile": "released", "policy": "static"},
     {"sparsity": 0.99, "p_intra": 0.02, "profile": "released", "epochs": 10},  # without an exchange in any epoch

@@ -67,7 +67,7 @@ FIRST = {
     "sparcl_ref/sparcl/dgm.py": ("tests/sparcl/test_dgm.py",),
     "sparcl_ref/sparcl/importance.py": ("tests/sparcl/test_importance.py", "tests/sparcl/test_probe.py"),
     "sparcl_ref/policies": ("tests/policies",),
-    "sparcl_ref/regime.py": ("tests/test_regime.py", "tests/test_regime_steps.py"),
+    "sparcl_ref/regime.py": ("tests/test_regime.py", "tests/test_regime_steps.py", "tests/sparcl/test_rules.py"),
     "sparcl_ref/sparcl/released.py": ("tests/sparcl/test_released.py",),
     "sparcl_ref/sparcl/decisions.py": ("tests/sparcl/test_rules.py", "tests/test_regime.py"),
     "sparcl_ref/sparcl/rules.py": ("tests/sparcl/test_rules.py", "tests/test_regressions.py"),
