@@ -274,17 +274,20 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "sparsity", "effective"),
+    ("settings", "effective"),
     [
-        ("auto", None, "full"),
-        ("auto", 0.0, "single"),
-        ("auto", 0.9, "single"),
-        ("full", 0.9, "full"),
-        ("single", None, "single"),
+        ({}, "full"),
+        ({"sparsity": 0.0}, "single"),
+        ({"sparsity": 0.9}, "single"),
+        ({"sparsity": 0.9, "method": "sgd"}, "single"),
+        ({"sparsity": 0.9, "stream": "permuted"}, "full"),
+        ({"sparsity": 0.9, "head": "full"}, "full"),
+        ({"head": "single"}, "single"),
     ],
+    ids=str,
 )
-def test_sparcl_trains_with_the_single_head_unless_told_otherwise(head, sparsity, effective) -> None:
-    assert Config(head=head, sparsity=sparsity).effective_head == effective
+def test_sparcl_trains_with_the_single_head_unless_told_otherwise(settings, effective) -> None:
+    assert Config(**settings).effective_head == effective
 
 
 def test_sparse_is_a_sparsity_of_zero_too() -> None:

@@ -37,6 +37,13 @@ def test_a_batch_keeps_images_as_stored_beside_what_the_network_sees(dataset: Da
     np.testing.assert_array_equal(batch.labels, dataset.train_y[indices])
 
 
+def test_orders_and_slots_are_drawn_from_the_streams_of_their_names(dataset: Dataset) -> None:
+    made, streams, ranks = decisions(dataset), named_streams(0), np.arange(10, 40)
+    for _ in range(2):
+        np.testing.assert_array_equal(made.order(PLACE, 30), streams["order"].permutation(30))
+        np.testing.assert_array_equal(made.reservoir(PLACE, ranks), streams["reservoir"].integers(0, ranks + 1))
+
+
 def test_the_buffer_of_an_augmented_run_holds_training_images(dataset: Dataset) -> None:
     trainer = build(dataclasses.replace(SMALL, augmentation="crop_flip", sparsity=None), dataset)
     steps = [event for event in trainer.events() if event.kind == "step"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import pytest
@@ -61,3 +62,14 @@ def test_what_is_not_there_is_removed_without_complaint(tmp_path):
     durable.remove(tmp_path / "a")
     durable.remove(tmp_path / "a")
     assert os.listdir(tmp_path) == []
+
+
+def test_what_a_short_write_leaves_is_written_too():
+    class Slow(io.BytesIO):
+        def write(self, content):
+            return super().write(content[:3])
+
+    for content in (b"", b"abc", b"abcdefgh"):
+        file = Slow()
+        durable._write_all(file, content)
+        assert file.getvalue() == content

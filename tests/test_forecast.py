@@ -36,6 +36,7 @@ def test_a_run_records_what_was_forecast(digits, changes) -> None:
     assert result.predicted == {"train_flops": expected.train_flops["exact"], "nominal": expected.nominal}
     assert result.steps == expected.steps == events.count("step")
     assert events.count("end_epoch") == expected.epochs
+    assert expected.disk_bytes["masks"] == sum(bits.nbytes for bits in result.history.mask_alive)
     assert result.name == expected.name == config.title
 
 

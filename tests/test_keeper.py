@@ -9,7 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sparcl_ref import keeper
+from sparcl_ref import durable, keeper
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import build, train
 from sparcl_ref.keeper import CannotResumeError, Keeper, Stopped, checkpoints, newest_checkpoint, stored_result
@@ -163,3 +163,24 @@ def test_a_result_comes_back_to_the_bit_and_takes_its_checkpoints_away(tmp_path,
     assert stored is None
     assert "result-01.npz is damaged" in damaged[0]
     assert stored_result(tmp_path, 2) == (None, [])
+
+
+def test_checkpoints_stay_until_the_next_or_the_result_is_whole(tmp_path, data, monkeypatch):
+    kept, result = stopped_after(9, tmp_path, data), train(CONFIG, dataset=data)
+    trainer = build(CONFIG, data)
+    kept.take_up(trainer)
+    before = names(tmp_path)
+    assert len(before) == 2
+
+    def full(kind, path, action):
+        if kind == "write":
+            raise OSError(28, "No space left on device")
+        return action()
+
+    monkeypatch.setattr(durable, "step", full)
+    with pytest.raises(OSError, match="No space left"):
+        kept.finished(result)
+    assert names(tmp_path) == before
+    with pytest.raises(OSError, match="No space left"):
+        kept.after_event(trainer, 1.5)
+    assert names(tmp_path) == before

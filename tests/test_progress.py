@@ -126,6 +126,15 @@ def test_what_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_the_plan_goes_first_as_it_says_that_there_is_more_to_do(tmp_path, monkeypatch):
+    begun, gone = Progress.begin(tmp_path, PLANNED), []
+    for name in ("result-02.npz", "checkpoint-01-000001.npz"):
+        (tmp_path / name).write_text("old")
+    monkeypatch.setattr(progress.durable, "remove", lambda path: gone.append(path.name))
+    begun.clear()
+    assert gone == ["run.json", "checkpoint-01-000001.npz", "result-02.npz"]
+
+
 def test_a_keeper_goes_to_another_process():
     import pickle
 

@@ -111,3 +111,19 @@ def test_a_reserved_folder_is_locked(tmp_path):
     with reserved_folder(str(tmp_path / "a"), "run") as directory:
         refused(directory)
     assert not directory.exists()
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_a_lock_file_that_is_taken_away_meanwhile_is_not_held(another, tmp_path, monkeypatch):
+    path, flock = tmp_path / LOCK, run_folder._flock
+
+    def late(handle, *, exclusive):
+        path.unlink(missing_ok=True)
+        if another:
+            path.touch()
+        return flock(handle, exclusive=exclusive)
+
+    monkeypatch.setattr(run_folder, "_flock", late)
+    assert run_folder._taken(path) is None
+    monkeypatch.undo()
+    os.close(run_folder._taken(path))

@@ -136,6 +136,19 @@ def test_a_full_buffer_holds_what_a_run_can_hold(digits) -> None:
         assert len(trainer.buffer.content().labels) == min(size, len(digits.train_y))
 
 
+def test_steps_are_timed_with_a_full_buffer(digits, monkeypatch) -> None:
+    held, timed = [], trial.step_seconds
+
+    def watched(trainer, *rest):
+        held.append(len(trainer.buffer.content().labels))
+        return timed(trainer, *rest)
+
+    monkeypatch.setattr(trial, "step_seconds", watched)
+    config = dataclasses.replace(SMALL, buffer_size=1000)
+    tried(config, forecast(config, digits).work, digits)
+    assert held == [1000]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process forget its peak")
 def test_the_peak_is_what_was_held_since_it_was_forgotten() -> None:
     size = 200_000_000

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sparcl_ref.sparcl.released import (
@@ -65,6 +65,9 @@ def test_scores_without_a_rank_are_refused(wild) -> None:
 
 
 @given(own.shapes(), own.seeds(), st.floats(0.0, 1.0) | st.sampled_from([0.0, 0.998, 0.9989999, 0.999, 0.9995, 1.0]))
+@example((2, 3), 0, 0.0)
+@example((2, 3), 0, 0.9989999)
+@example((2, 3), 0, 0.999)
 def test_initial_mask_is_above_the_percentile_of_the_magnitude(shape, seed, s) -> None:
     weight = np.random.default_rng(seed).standard_normal(shape)
     if s == 0 or s >= 0.999:
