@@ -85,7 +85,7 @@ REQUESTS = {
     "run --mix shrink=paper,shrink=released": "takes rule shrink twice",
     "run --mix shrink=paper,shrink=paper": "takes rule shrink twice",
     "run --nesterov": "--nesterov needs a --momentum above 0",
-    "run --method er --alpha 0.1": "--alpha is a setting of the method der and derpp",
+    "run --method er --alpha 0.1": "--alpha is a setting of the method der, derpp and fdr",
     "run --tiny --er-weight 1 --method sgd": "--er-weight is a setting of the method er",
     "flops --table1 --method er": "--table1 would ignore --method; leave it out",
     "flops --table1 --layer conv1 --no-time": "--table1 would ignore --layer, --no-time; leave them out",
