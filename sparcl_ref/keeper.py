@@ -139,7 +139,7 @@ def stored_result(directory: Path, number: int) -> tuple[Result | None, list[str
         return from_plain(checkpoint.read(path)), []
     except FileNotFoundError:
         return None, []
-    except (OSError, checkpoint.DamagedError) as error:
+    except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         return None, [f"{path} is damaged ({one_line(error)})"]
 
 

@@ -67,7 +67,8 @@ class Progress:
             If that is not what was begun, naming each difference, unless ``force`` lets it pass.
         """
         there = read_plan(directory)
-        plan = dataclasses.replace(plan, command=there.command, plugins=there.plugins, data_dir=there.data_dir)
+        kept = {key: getattr(there, key) for key in ("command", "plugins", "data_dir", "cwd")}
+        plan = dataclasses.replace(plan, **kept)
         self = cls(directory, plan, force=force)
         for number in self.numbers:
             self._look_up(number)

@@ -156,7 +156,9 @@ def with_trials(
     priced = dict(zip(configs, forecasts, strict=True))
     compiled = {config.dtype for config in configs if priced[config].engine == "numba"}
     compile_seconds = sum(prepare_numba(dtype, threads) for dtype in sorted(compiled))
-    once = once_for_all_seeds(lambda config: config, configs)
+    # With other class orders a task may have more images, but a step takes what it takes.
+    once = [dataclasses.replace(config, seed=configs[0].seed) for config in configs]
+    priced |= dict(zip(once, forecasts, strict=True))
     distinct = list(dict.fromkeys(once))
     start, found = trials(distinct, [priced[config].work for config in distinct], threads=threads)
     by_config = dict(zip(distinct, found, strict=True))

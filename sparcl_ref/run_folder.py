@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import itertools
 import os
 import time
@@ -125,6 +126,7 @@ def _taken(path: Path) -> int | None:
             os.close(handle)
 
 
+@functools.cache
 def share_lock(directory: Path) -> None:
     """Let this process, a worker, hold its run's lock too, as long as it lives."""
     _flock(os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666), exclusive=False)

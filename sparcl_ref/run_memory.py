@@ -9,6 +9,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost.memory import held_memory
 from sparcl_ref.memory import available_bytes
 from sparcl_ref.streams import Dataset
+from sparcl_ref.streams.dataset import is_mapped
 
 #: What makes a part of a run's memory smaller; of all other parts it is a narrower network.
 _LOWERED_BY = {
@@ -20,10 +21,13 @@ _LOWERED_BY = {
 
 
 def run_parts(config: Config, dataset: Dataset) -> dict[str, int]:
-    """Bytes that a run will hold, by part: its forecast, where every layer says what it needs, and its own data."""
+    """Bytes that a run will hold, by part: its forecast, where every layer says what it needs, and its own data.
+
+    Arrays that are mapped from a file are not held.
+    """
     held = held_memory(spec_of(config, dataset), config, image_item_bytes=dataset.train_x.dtype.itemsize)
     arrays = (dataset.train_x, dataset.train_y, dataset.test_x, dataset.test_y)
-    return {**(held.parts if held else {}), "data": sum(array.nbytes for array in arrays)}
+    return {**(held.parts if held else {}), "data": sum(array.nbytes for array in arrays if not is_mapped(array))}
 
 
 def require_memory_for_runs(needs: Sequence[Mapping[str, int]], *, jobs: int) -> None:

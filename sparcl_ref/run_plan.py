@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,24 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from sparcl_ref import __version__, durable
-from sparcl_ref.config import Config
+from sparcl_ref.config import Config, flag
 from sparcl_ref.states import fingerprint
-from sparcl_ref.streams import Dataset
+from sparcl_ref.streams import DATASETS, Dataset
 
 PLAN = "run.json"
 SCHEMA_VERSION = 1
+#: Settings that a run may go on with other values of: no state depends on them.
+CHANGEABLE = (
+    "lr",
+    "lr_schedule",
+    "weight_decay",
+    "engine",
+    "importance_alpha",
+    "importance_beta",
+    "alpha",
+    "beta",
+    "er_weight",
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,8 @@ class Plan:
         How it was asked for, and by what name; BLAS threads of each run; what --plugin named.
     data_dir : str or None
         What --data-dir named.
+    cwd : str
+        The folder that it was begun in, from which relative paths of data sets count.
     configs : tuple of Config
         One for each run, in the order of the table.
     made_with : dict of str to str
@@ -45,6 +60,7 @@ class Plan:
     data_dir: str | None
     configs: tuple[Config, ...]
     made_with: Mapping[str, str]
+    cwd: str = field(default_factory=os.getcwd)
 
     def write(self, directory: Path) -> None:
         """Keep it in a folder."""
@@ -82,7 +98,10 @@ def read_plan(directory: str | Path) -> Plan:
             raise ValueError(f"schema_version is {version}, and this version reads {SCHEMA_VERSION}")
         load_plugins(plugins)
         configs = tuple(Config.from_json(entry) for entry in values["configs"])
-        given: dict[str, Any] = {key: values[key] for key in ("command", "name", "threads", "made_with", "data_dir")}
+        kinds = {"command": str, "name": str, "threads": int, "made_with": dict, "data_dir": str | None, "cwd": str}
+        given: dict[str, Any] = {key: values[key] for key in kinds}
+        if not configs or any(not isinstance(given[key], kind) for key, kind in kinds.items()):
+            raise TypeError("something is missing or of another kind")
     except (KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ValueError(f"--resume {directory}: {path} is not a plan of this command ({reason})") from error
@@ -97,7 +116,15 @@ def begun_with(directory: str | Path, overrides: Mapping[str, Any]) -> Plan:
     ValueError as `read_plan`, or if the settings do not go together.
     """
     plan = read_plan(directory)
+    for name in {config.dataset for config in plan.configs}:
+        if name not in DATASETS and not Path(name).expanduser().is_absolute() and not os.path.samefile(plan.cwd, "."):
+            raise ValueError(f"--resume {directory}: its data set {name!r} is named from {plan.cwd}; go there first")
     entries = (config.to_json() for config in plan.configs)
+    if changed := sorted(name for name in overrides if name not in CHANGEABLE):
+        raise ValueError(
+            f"--resume {directory}: {', '.join(map(flag, changed))} cannot change on the way, only "
+            f"{', '.join(map(flag, CHANGEABLE))}, with --force; start a run of its own with --config"
+        )
     configs = (Config.from_json({**entry, **{k: overrides[k] for k in overrides if k in entry}}) for entry in entries)
     return replace(plan, configs=tuple(configs))
 

@@ -80,9 +80,10 @@ def unless_ended(progress: Progress, stopping: Interrupts) -> Iterator[None]:
         on = f"go on with: {resume_command(progress.directory)}"
         if interrupted:
             raise Ended(f"interrupted; {on}", stopping.exit_code) from error
-        if isinstance(error, OSError | RuntimeError) and not isinstance(error, BrokenPipeError):
+        if isinstance(error, OSError | RuntimeError | MemoryError) and not isinstance(error, BrokenPipeError):
             why = one_line(error)
             if isinstance(error, OSError) and error.filename:
                 why = f"{error.filename}: {error.strerror}"
             raise Ended(f"failed: {why}; what was complete is kept; {on}", FAILED) from error
+        error.add_note(f"what was complete is kept; {on}")
         raise

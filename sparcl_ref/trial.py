@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import multiprocessing
 import statistics
 import time
 import warnings
@@ -22,14 +21,13 @@ from sparcl_ref.cost.timing import Clock, median_seconds
 from sparcl_ref.cost.work import Moment, Work
 from sparcl_ref.evaluation import EVALUATION_BATCH, accuracy_rows
 from sparcl_ref.experiment import build
-from sparcl_ref.interrupts import held_back
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, Task, load_dataset
 from sparcl_ref.text import one_line
 from sparcl_ref.trainer import Trainer
 from sparcl_ref.worker import prepare_process
-from sparcl_ref.workers import WorkerDiedError
+from sparcl_ref.workers import CONTEXT, WorkerDiedError, begin, why_it_died
 
 #: Steps to time: so many at least, and on until this share of the run's steps, or so many seconds, have gone by.
 STEPS, SHARE, SECONDS = 4, 0.01, 2.0
@@ -225,19 +223,16 @@ def trials(configs: Sequence[Config], works: Sequence[Work], *, threads: int) ->
     MemoryError
         If a run does not fit into this machine.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
+    here, there = CONTEXT.Pipe(duplex=False)
     asked = (there, time.time(), list(configs), list(works), threads, extensions.added())
-    process = context.Process(target=_answer, args=asked, daemon=True)
-    with held_back():  # Ctrl-C is for the parent alone
-        process.start()
+    process = CONTEXT.Process(target=_answer, args=asked, daemon=True)
+    begin(process)
     there.close()
     try:
         answer: tuple[float, list[Trial]] | MemoryError = here.recv()
     except EOFError:
-        raise WorkerDiedError(
-            "a trial of the runs died without an answer (killed, or out of memory?); ask for less"
-        ) from None
+        process.join()
+        raise WorkerDiedError(f"a trial of the runs: {why_it_died(process.exitcode, ready=True)}") from None
     finally:
         process.terminate()
         process.join()

@@ -68,7 +68,9 @@ def decoded(path: Path) -> tuple[dict[str, Any], Network]:
 def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
     """The network that a file describes; arrays are set before any is touched, so that a wrong size costs no memory."""
     every = list(range(about["classes"]))
-    if not sorted(about["class_order"]) == sorted(itertools.chain(*about["tasks"])) == every:
+    each_once = sorted(itertools.chain(*about["tasks"])) == every
+    shared = all(sorted(classes) == every for classes in about["tasks"])  # as where tasks differ in their images
+    if sorted(about["class_order"]) != every or not (each_once or shared):
         raise ValueError("class order and tasks do not hold each class once")
     if np.dtype(about["dtype"]) not in (np.float32, np.float64):
         raise ValueError(f"dtype {about['dtype']}")

@@ -18,7 +18,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.experiment import train
 from sparcl_ref.forecast import Forecast
 from sparcl_ref.history import Event
-from sparcl_ref.keeper import Keeper, Stopped
+from sparcl_ref.keeper import CannotResumeError, Keeper, Stopped, checkpoints
 from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
 from sparcl_ref.run_folder import share_lock
@@ -63,8 +63,14 @@ def _answer(pipe: Connection, task: Task) -> tuple[str, Any]:
     """Run a task: its outcome, or what was raised."""
     try:
         return "outcome", _train(pipe, task)
-    except (FloatingPointError, ValueError) as error:
+    except FloatingPointError as error:
         return "outcome", error  # a matter of this run alone
+    except ValueError as error:
+        keeper = task.keeper
+        if keeper is None or not checkpoints(keeper.directory, keeper.number):
+            return "outcome", error
+        # It has run before: what it cannot find or do now it may another time.
+        return "raised", CannotResumeError(f"{task.config.title}, seed {task.config.seed}: {one_line(error)}")
     except Stopped as error:
         return "raised", error
     except Exception as error:

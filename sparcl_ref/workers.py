@@ -115,21 +115,11 @@ class _Pool:
 
     def start(self, count: int, threads: int) -> None:
         """Start the processes."""
-        _check_main()
         things = extensions.added()
-        # It would let signals through to processes that are started after it.
-        resource_tracker.ensure_running()
         for _ in range(count):
             ours, theirs = CONTEXT.Pipe()
             process = CONTEXT.Process(target=serve, args=(theirs, threads, things))
-            try:
-                # Ctrl-C and SIGTERM are for the parent alone, which stops all in order; also while workers import.
-                with held_back():
-                    process.start()
-            except RuntimeError:
-                if multiprocessing.current_process().name == "MainProcess":
-                    raise
-                sys.exit(NO_MAIN_GUARD)  # this is a worker, importing a script that calls `train_all` as it is imported
+            begin(process)
             theirs.close()
             self.workers.append(_Worker(process, ours))
 
@@ -147,7 +137,7 @@ class _Pool:
             except (EOFError, ConnectionError):
                 self.workers.remove(worker)
                 worker.process.join()
-                raise WorkerDiedError(_why_it_died(worker)) from None
+                raise WorkerDiedError(why_it_died(worker.process.exitcode, ready=worker.ready)) from None
             self._take_in(worker, kind, content)
 
     def _take_in(self, worker: _Worker, kind: str, content: Any) -> None:
@@ -188,6 +178,26 @@ class _Pool:
         worker.pipe.close()
 
 
+def begin(process: Any) -> None:
+    """Start a process that `CONTEXT` has made, and that hears no Ctrl-C: that is for the parent, which stops all.
+
+    Raises
+    ------
+    WorkerDiedError
+        If it could not import the script that is running here.
+    """
+    _check_main()
+    # It would let signals through to processes that are started after it.
+    resource_tracker.ensure_running()
+    try:
+        with held_back():  # also while it imports
+            process.start()
+    except RuntimeError:
+        if multiprocessing.current_process().name == "MainProcess":
+            raise
+        sys.exit(NO_MAIN_GUARD)  # this is a worker, importing a script that starts workers as it is imported
+
+
 def _check_main() -> None:
     """Refuse a script that spawned processes cannot import again."""
     main = sys.modules["__main__"]
@@ -205,14 +215,14 @@ def _check_main() -> None:
         )
 
 
-def _why_it_died(worker: _Worker) -> str:
-    code = worker.process.exitcode
+def why_it_died(code: int, *, ready: bool) -> str:
+    """What is said of a worker process that ended without an answer, by its exit code and whether it had begun."""
     if code == NO_MAIN_GUARD:
         return (
             "worker processes import the script that starts them, and this one would start workers again; call "
             "`train_all` under `if __name__ == '__main__':`"
         )
     how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    if not worker.ready:
+    if not ready:
         return f"a worker process died before it was ready ({how}); its own message stands above"
     return f"a worker process died without an answer ({how}; out of memory?); try fewer --jobs"

@@ -127,3 +127,13 @@ def test_a_lock_file_that_is_taken_away_meanwhile_is_not_held(another, tmp_path,
     assert run_folder._taken(path) is None
     monkeypatch.undo()
     os.close(run_folder._taken(path))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="where open files can be counted")
+def test_a_worker_that_shares_the_lock_for_many_runs_opens_it_once(tmp_path):
+    with locked(tmp_path):
+        share_lock(tmp_path)
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            share_lock(tmp_path)
+        assert len(os.listdir("/proc/self/fd")) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from sparcl_ref import memory, run, run_memory
 from sparcl_ref.config import Config
 from sparcl_ref.run_memory import require_memory_for_runs, run_parts
-from sparcl_ref.streams import load_dataset
+from sparcl_ref.streams import Dataset, load_dataset
 
 #: 100 and 200 bytes, of which most are another part.
 NEEDS = [{"weights": 90, "buffer": 10}, {"weights": 20, "buffer": 180}]
@@ -104,3 +105,13 @@ def test_a_network_is_described_without_its_memory():
     # 0.9 GB of weights in float32, and as much of gradients.
     assert spec.parameters > 200_000_000
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 200_000_000
+
+
+def test_what_is_mapped_from_a_file_is_not_held(tmp_path):
+    labels, images = np.arange(40) % 4, np.random.default_rng(0).random((40, 1, 500, 500))
+    np.savez(tmp_path / "large.npz", train_x=images, train_y=labels, test_x=images[:4], test_y=labels[:4])
+    config = Config(method="sgd", model="mlp", width=4, batch_size=10)
+    mapped, held = load_dataset(tmp_path / "large.npz"), Dataset(images, labels, images[:4], labels[:4])
+    small = held.test_x.nbytes + held.train_y.nbytes + held.test_y.nbytes
+    assert run_parts(config, held)["data"] == small + images.nbytes
+    assert run_parts(config, mapped)["data"] == small

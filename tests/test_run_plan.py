@@ -70,12 +70,12 @@ def test_a_run_that_has_ended_is_not_resumed(tmp_path):
 def test_each_difference_is_named_and_only_of_what_is_left(tmp_path):
     PLANNED.write(tmp_path)
     here = dataclasses.replace(
-        begun_with(tmp_path, {"lr": 0.5, "sparsity": 0.5}), threads=1, made_with={"numpy": "2.4.0"}
+        begun_with(tmp_path, {"lr": 0.5, "weight_decay": 0.5}), threads=1, made_with={"numpy": "2.4.0"}
     )
     # The first was dense, but every configuration has the setting.
     common = ["threads 2 there, 1 here", "numpy 2.3.1 there, 2.4.0 here", "machine x86_64 there, unknown here"]
     assert differences(PLANNED, here, []) == common
-    assert differences(PLANNED, here, [1]) == [*common, "lr 0.03 there, 0.5 here", "sparsity 0.9 there, 0.5 here"]
+    assert differences(PLANNED, here, [1]) == [*common, "lr 0.03 there, 0.5 here", "weight_decay 0.0 there, 0.5 here"]
     assert differences(PLANNED, PLANNED, [0, 1]) == []
 
 
@@ -111,3 +111,31 @@ def test_data_is_found_again_where_it_was(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir("/")
     assert run.main(["--resume", str(tmp_path), "--estimate"]) == 0
     assert "SGD" in capsys.readouterr().out
+
+
+def test_what_a_state_depends_on_cannot_change_on_the_way(tmp_path):
+    PLANNED.write(tmp_path)
+    with pytest.raises(ValueError, match=r"--stream, --width cannot change on the way"):
+        begun_with(tmp_path, {"width": 3, "stream": "rotated", "lr": 0.1})
+    assert begun_with(tmp_path, {"lr": 0.1}).configs[0].lr == 0.1
+
+
+def test_a_relative_data_set_is_looked_for_where_the_run_was_begun(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    dataclasses.replace(PLANNED, configs=(Config(dataset="rows.npz"),), cwd=str(tmp_path)).write(tmp_path)
+    assert begun_with(tmp_path, {}).configs[0].dataset == "rows.npz"
+    monkeypatch.chdir(tmp_path / "sub")
+    with pytest.raises(ValueError, match=f"'rows.npz' is named from {tmp_path}; go there first"):
+        begun_with(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "change", [{"configs": []}, {"data_dir": 3}, {"threads": "2"}, {"made_with": ["numpy"]}, {"name": None}, {"cwd": 1}]
+)
+def test_a_plan_of_wrong_kinds_is_no_plan(change, tmp_path):
+    PLANNED.write(tmp_path)
+    values = json.loads((tmp_path / PLAN).read_text())
+    (tmp_path / PLAN).write_text(json.dumps(values | change))
+    with pytest.raises(ValueError, match="is not a plan of this command"):
+        read_plan(tmp_path)

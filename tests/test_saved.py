@@ -215,3 +215,11 @@ def test_names_of_files_are_distinct_and_harmless(entries) -> None:
     assert len({name.lower() for name in names}) == len(entries)
     assert all(name.endswith(".npz") and Path(name).name == name and name[0] not in ".-" for name in names)
     assert not any(set(name) & set(" /\\:\0\n") for name in names)
+
+
+@pytest.mark.parametrize("stream", ["rotated", "permuted"])
+def test_weights_of_tasks_that_share_all_classes_are_read(stream, digits, tmp_path) -> None:
+    trainer = build(Config(model="mlp", width=8, stream=stream, domains=2, method="sgd"), digits)
+    save_weights(tmp_path / "w.npz", trainer)
+    learner = load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(learner.predict(digits.test_x, task=2), learner.predict(digits.test_x))

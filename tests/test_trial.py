@@ -118,7 +118,7 @@ def gone() -> Dataset:
 def test_a_trial_that_dies_is_reported(digits, monkeypatch) -> None:
     monkeypatch.setitem(streams.DATASETS.added, "gone", gone)
     config = dataclasses.replace(SMALL, dataset="gone")
-    with pytest.raises(WorkerDiedError, match="a trial of the runs died without an answer"):
+    with pytest.raises(WorkerDiedError, match="a trial of the runs: a worker process died without an answer"):
         trials([config], [forecast(config, digits).work], threads=1)
 
 

@@ -10,12 +10,14 @@ import sys
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 from sparcl_ref import extensions
 from sparcl_ref.config import Config
 from sparcl_ref.forecast import forecast
-from sparcl_ref.keeper import Keeper, Stopped
+from sparcl_ref.keeper import CannotResumeError, Keeper, Stopped
+from sparcl_ref.run_folder import locked
 from sparcl_ref.streams import load_dataset
 from sparcl_ref.worker import prepare_process
 from sparcl_ref.workers import WorkerDiedError, train_all
@@ -119,3 +121,34 @@ def test_a_script_on_standard_input_is_told_so(tmp_path):
     code, out, said = run_script("if __name__ == '__main__':\n    work()", tmp_path, "stdin")
     assert (code, out) == (1, "")
     assert "there is no file <stdin>; write the script to a file" in said[-1]
+
+
+def test_a_run_whose_data_are_gone_keeps_its_checkpoints(tmp_path):
+    rng = np.random.default_rng(0)
+    labels, path = np.repeat(np.arange(4), 10), tmp_path / "data.npz"
+    images = rng.integers(0, 256, (40, 1, 8, 8), dtype=np.uint8)
+    np.savez(path, train_x=images, train_y=labels, test_x=images, test_y=labels)
+    configs = [Config(dataset=str(path), method="sgd", model="mlp", width=4, epochs=2, batch_size=10)]
+    asked = []
+    with locked(tmp_path), pytest.raises(Stopped):
+        train_all(
+            configs,
+            keepers=[Keeper(tmp_path, 1)],
+            on_epoch=lambda *row: asked.append(row),
+            asked_to_stop=lambda: bool(asked),
+        )
+    kept = sorted(tmp_path.glob("checkpoint-*"))
+    path.rename(tmp_path / "away.npz")
+    with pytest.raises(CannotResumeError, match=r"SGD, seed 0: .*there is no such file"):
+        train_all(configs, keepers=[Keeper(tmp_path, 1)])
+    assert sorted(tmp_path.glob("checkpoint-*")) == kept != []
+    (outcome,) = train_all(configs, keepers=[Keeper(tmp_path, 2)])
+    assert isinstance(outcome, ValueError), "of a run that never began it is the outcome"
+
+
+def test_a_command_started_from_standard_input_is_told_so(tmp_path):
+    code = "from sparcl_ref.run import main\nprint(main(['--model', 'mlp', '--epochs', '1', '--method', 'sgd']))\n"
+    done = subprocess.run([sys.executable], input=code, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1] == "1"
+    assert "there is no file <stdin>; write the script to a file" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

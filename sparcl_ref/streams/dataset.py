@@ -258,12 +258,23 @@ def _numbers(key: str, values: Sequence[float]) -> tuple[float, ...]:
         raise TypeError(f"{key} must be numbers, one for each channel, such as (0.5,); got {values!r}") from error
 
 
+def is_mapped(images: Any) -> bool:
+    """Whether an array lies in a file, of which the system holds as much as is used."""
+    return isinstance(_memory_of(images), mmap.mmap)
+
+
+def _memory_of(array: Any) -> Any:
+    """What the memory of a read-only array belongs to."""
+    base = array
+    while isinstance(base, np.ndarray) and not base.flags.writeable:
+        base = base.base
+    return base
+
+
 def _kept(array: np.ndarray, dtype: Any = None) -> np.ndarray:
     """The array read-only, as it is or in a dtype: itself if its memory can be changed by nobody, else a copy."""
     array = array if dtype is None else array.astype(dtype, copy=False)
-    base: Any = array
-    while isinstance(base, np.ndarray) and not base.flags.writeable:
-        base = base.base
+    base = _memory_of(array)
     # Bytes, or a file mapped to be read; an array that owns its memory could be made writable again.
     fixed = isinstance(base, bytes | mmap.mmap) and memoryview(base).readonly
     own = np.asarray(array).view() if fixed else np.array(array)

@@ -75,7 +75,7 @@ class Scenario:
             return
         every = f"every task of --stream {config.stream} has all classes"
         if config.head == "single":
-            raise ValueError(f"--head single needs tasks with classes of their own, and {every}; choose --head full")
+            raise ValueError(f"--head single needs tasks with classes of their own, and {every}; choose --head auto")
         for name in ("class_order", "classes_per_task"):
             if getattr(config, name) != getattr(type(config), name):
                 raise ValueError(f"{flag(name)} has no effect where {every}; leave it out")
