@@ -21,11 +21,15 @@ from sparcl_ref.run_folder import locked
 from tests.faults import without_times
 
 ROOT = Path(__file__).parent.parent
-#: Two runs at a time, some seconds.
-PAIR = (
-    "--method", "derpp", "--sparsity", "0.9", "--seeds", "2", "--width", "4", "--epochs", "8", "--delta-k", "2",
+#: Two runs at a time.
+JOB = (
+    "--method", "derpp", "--sparsity", "0.9", "--seeds", "2", "--width", "4", "--delta-k", "2",
     "--batch-size", "32", "--importance-samples", "64", "--checkpoint-every", "0.2",
 )  # fmt: skip
+#: Of some seconds.
+PAIR = (*JOB, "--epochs", "8")
+#: So long that nothing but a signal ends them, however fast the machine.
+LONG = ("--epochs", "2000")
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.Popen:
@@ -129,7 +133,7 @@ def test_thirty_kills_at_random_times_lose_nothing(whole, tmp_path):
 @pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8, 1.2, 1.8, 2.5, 3.5])
 def test_a_signal_in_the_first_seconds_has_one_line(tmp_path, number, code, seconds):
     """To the whole group, as a terminal sends it: workers that import have nothing to say."""
-    process = command(*PAIR, "--out", "run", cwd=tmp_path)
+    process = command(*JOB, *LONG, "--out", "run", cwd=tmp_path)
     time.sleep(seconds)
     os.killpg(process.pid, number)
     _, err = process.communicate()
@@ -289,7 +293,8 @@ def test_of_damaged_checkpoints_the_older_are_used_which_is_said(left, capsys, w
 @pytest.mark.slow
 def test_a_second_ctrl_c_stops_at_once(tmp_path):
     """Between two events that are far apart."""
-    process = command("--method", "sgd", "--model", "resnet18", "--batch-size", "280", "--out", "run", cwd=tmp_path)
+    job = ("--method", "sgd", "--model", "resnet18", "--batch-size", "280", *LONG)
+    process = command(*job, "--out", "run", cwd=tmp_path)
     while not (tmp_path / "run" / "metrics.csv").exists():
         assert process.poll() is None
         time.sleep(0.02)
