@@ -6,14 +6,12 @@ trial, see `sparcl_ref.trial`.
 
 from __future__ import annotations
 
-import dataclasses
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sparcl_ref.assembly import build_stream, chosen_engine, spec_of
-from sparcl_ref.checkpoint import GENERATIONS
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, cost_record, predict
 from sparcl_ref.cost.work import Work, work_of
@@ -21,9 +19,6 @@ from sparcl_ref.memory import peak_bytes
 from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset
-
-if TYPE_CHECKING:
-    from sparcl_ref.trial import Trial
 
 #: What a run's record, a number in it and a row of metrics take, and the figures and the page of all runs.
 RECORD_BYTES, NUMBER_BYTES, ROW_BYTES, DRAWN_BYTES = 6_000, 20, 150, 1_500_000
@@ -112,18 +107,6 @@ def _written(spec: ModelSpec, config: Config, *, tasks: int, epochs: int) -> dic
         "metrics": ROW_BYTES * epochs,
         "masks": (epochs + 1) * -(-largest // 8),
     }
-
-
-def with_trial(item: Forecast, trial: Trial) -> Forecast:
-    """The forecast with what the trial of a few events says of the whole run on this machine."""
-    if trial.failure:
-        return item
-    return dataclasses.replace(
-        item,
-        seconds=trial.seconds(item.work),
-        peak_memory_bytes=trial.peak_memory_bytes,
-        disk_bytes={**item.disk_bytes, "weights": trial.weights_bytes, "checkpoints": GENERATIONS * trial.state_bytes},
-    )
 
 
 @dataclass(frozen=True)

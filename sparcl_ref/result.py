@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -198,6 +199,14 @@ class Result:
             )
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a run's record: {type(error).__name__}: {one_line(error)}") from error
+
+    def with_weights(self, path: Path | None) -> Result:
+        """Without its network, which is written to ``path`` if there is one; OSError if it cannot be."""
+        bare = replace(self, learner=None)
+        if path is None or self.learner is None:
+            return bare
+        self.learner.save(path)
+        return replace(bare, weights=f"{path.parent.name}/{path.name}")
 
     def epoch_rows(self) -> list[dict[str, Any]]:
         """One row per epoch, for metrics.csv."""

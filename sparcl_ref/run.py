@@ -150,8 +150,8 @@ def with_trials(
     configs: Sequence[Config], forecasts: Sequence[Forecast], *, threads: int, jobs: int
 ) -> tuple[list[Forecast], InAll]:
     """The forecasts with what a trial of each run says of this machine, and what all take together."""
-    from sparcl_ref.forecast import in_all, with_trial
-    from sparcl_ref.trial import trials
+    from sparcl_ref.forecast import in_all
+    from sparcl_ref.trial import trials, with_trial
 
     priced = dict(zip(configs, forecasts, strict=True))
     compiled = {config.dtype for config in configs if priced[config].engine == "numba"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,6 @@ from sparcl_ref.text import one_line
 from sparcl_ref.weights_file import decoded, encoded
 
 if TYPE_CHECKING:
-    from sparcl_ref.result import Result
     from sparcl_ref.trainer import Trainer
 
 #: Characters of a file's name that are kept, its end: some systems take 255 bytes.
@@ -180,15 +179,6 @@ def learner_of(trainer: Trainer) -> Learner:
 def save_weights(path: str | Path, trainer: Trainer) -> None:
     """Write what a trainer has trained so far, see `Learner.save`."""
     learner_of(trainer).save(path)
-
-
-def with_weights(result: Result, path: Path | None) -> Result:
-    """The result without its network, which is written to ``path`` if there is one; OSError if it cannot be."""
-    bare = replace(result, learner=None)
-    if path is None or result.learner is None:
-        return bare
-    result.learner.save(path)
-    return replace(bare, weights=f"{path.parent.name}/{path.name}")
 
 
 def file_names(entries: Iterable[tuple[str, int]]) -> list[str]:

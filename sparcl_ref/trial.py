@@ -21,6 +21,7 @@ from sparcl_ref.cost.timing import Clock, median_seconds
 from sparcl_ref.cost.work import Moment, Work
 from sparcl_ref.evaluation import EVALUATION_BATCH, accuracy_rows
 from sparcl_ref.experiment import build
+from sparcl_ref.forecast import Forecast
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, Task, load_dataset
@@ -87,6 +88,22 @@ class Trial:
             *(count * took for (_, count), took in zip(work.own_samples, self.own_samples, strict=True)),
         ]
         return sum(parts)
+
+
+def with_trial(item: Forecast, trial: Trial) -> Forecast:
+    """The forecast with what the trial of a few events says of the whole run on this machine."""
+    if trial.failure:
+        return item
+    return dataclasses.replace(
+        item,
+        seconds=trial.seconds(item.work),
+        peak_memory_bytes=trial.peak_memory_bytes,
+        disk_bytes={
+            **item.disk_bytes,
+            "weights": trial.weights_bytes,
+            "checkpoints": checkpoint.GENERATIONS * trial.state_bytes,
+        },
+    )
 
 
 def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.perf_counter) -> Trial:

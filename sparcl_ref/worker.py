@@ -22,7 +22,6 @@ from sparcl_ref.keeper import CannotResumeError, Keeper, Stopped, checkpoints
 from sparcl_ref.processes import end_with_parent
 from sparcl_ref.result import Result
 from sparcl_ref.run_folder import share_lock
-from sparcl_ref.saved import with_weights
 from sparcl_ref.text import one_line
 
 
@@ -103,7 +102,7 @@ def _train(pipe: Connection, task: Task) -> Result:
     with warnings.catch_warnings():
         # A configuration's warnings are in its record; the parent prints them once.
         warnings.simplefilter("ignore", UserWarning)
-        result = with_weights(train(task.config, on_event=report, expected=task.expected, keeper=keeper), task.weights)
+        result = train(task.config, on_event=report, expected=task.expected, keeper=keeper).with_weights(task.weights)
     if keeper is not None:
         keeper.finished(result)
     return result

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sparcl_ref import assembly, run
 from sparcl_ref.config import Config
 from sparcl_ref.experiment import train
-from sparcl_ref.forecast import forecast, in_all, with_trial
+from sparcl_ref.forecast import forecast, in_all
 from sparcl_ref.forecast_text import forecast_text, outcome_text
 from sparcl_ref.streams import Dataset, load_dataset
-from sparcl_ref.trial import Trial, tried
+from sparcl_ref.trial import Trial, tried, with_trial
 
 SMALL = Config(model="mlp", width=8, epochs=2, delta_k=2, batch_size=16, buffer_size=20, sparsity=0.5)
 

@@ -18,7 +18,7 @@ from sparcl_ref import Config, load, train
 from sparcl_ref.experiment import build
 from sparcl_ref.methods import METHODS, FineTuning
 from sparcl_ref.result import Result
-from sparcl_ref.saved import file_names, save_weights, with_weights
+from sparcl_ref.saved import file_names, save_weights
 from sparcl_ref.streams import Dataset, load_dataset
 
 SMALL = Config(
@@ -189,13 +189,13 @@ def test_a_trainer_can_be_saved_on_its_way(digits, tmp_path) -> None:
 
 
 def test_a_result_gives_its_network_to_a_file_or_fails(result, tmp_path) -> None:
-    kept = with_weights(result, tmp_path / "weights" / "one.npz")
+    kept = result.with_weights(tmp_path / "weights" / "one.npz")
     assert (kept.learner, kept.weights) == (None, "weights/one.npz")
     assert load(tmp_path / "weights" / "one.npz").about["name"] == result.name
-    assert (with_weights(result, None).learner, with_weights(result, None).weights) == (None, None)
+    assert (result.with_weights(None).learner, result.with_weights(None).weights) == (None, None)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
-        with_weights(result, tmp_path / "file" / "one.npz")
+        result.with_weights(tmp_path / "file" / "one.npz")
 
 
 def test_predicting_needs_nothing_but_numpy(saved) -> None:
