@@ -129,3 +129,6 @@ CIFAR10 = KnownDataset(
     files=FORMAT.files,
     read=FORMAT.read,
 )
+
+#: Its name in version 0.1.
+load_cifar10 = CIFAR10

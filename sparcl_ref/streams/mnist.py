@@ -115,3 +115,6 @@ MNIST = KnownDataset(
     files=files,
     read=read,
 )
+
+#: Its name in version 0.1.
+load_mnist = MNIST

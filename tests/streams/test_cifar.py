@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.streams import load_dataset
-from sparcl_ref.streams.cifar import CIFAR10, FORMAT
+from sparcl_ref.streams.cifar import CIFAR10, FORMAT, load_cifar10
 
 read_binary, read_python = FORMAT.read_binary, FORMAT.read_python
 NAMES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch")
@@ -296,7 +296,7 @@ def test_load_cifar10_finds_the_binary_version_first(tmp_path, monkeypatch):
     assert_is(load_dataset("cifar10"), python)
     binary = write_folder(tmp_path / "cifar-10-batches-bin", as_binary, ".bin", count=10)
     assert_is(load_dataset("cifar10"), binary)
-    assert_is(CIFAR10(tmp_path / "cifar-10-batches-py"), python)
+    assert_is(load_cifar10(str(tmp_path / "cifar-10-batches-py")), python)
     shutil.rmtree(tmp_path / "cifar-10-batches-bin")
     shutil.move(tmp_path / "cifar-10-batches-py", tmp_path / "cifar-10-batches-py-12")
     assert_is(load_dataset("cifar10"), python)

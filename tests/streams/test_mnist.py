@@ -15,7 +15,7 @@ from sparcl_ref import memory
 from sparcl_ref.streams import load_dataset
 from sparcl_ref.streams.dataset import mean_and_std
 from sparcl_ref.streams.fashion_mnist import FASHION_MNIST
-from sparcl_ref.streams.mnist import MNIST, files, read_idx
+from sparcl_ref.streams.mnist import MNIST, files, load_mnist, read_idx
 from tests import strategies
 from tests.streams.conftest import EXCERPT
 from tests.streams.idx_files import FILES, idx, write_mnist
@@ -140,7 +140,7 @@ def test_files_passes_over_what_has_no_contents(tmp_path):
 def test_load_mnist_puts_the_four_files_together(tmp_path, monkeypatch):
     train_x, train_y, test_x, test_y = write_mnist(tmp_path / "mnist")
     monkeypatch.setenv("SPARCL_REF_DATA", str(tmp_path))
-    for mnist in (load_dataset("mnist"), MNIST(tmp_path / "mnist")):
+    for mnist in (load_dataset("mnist"), MNIST(tmp_path / "mnist"), load_mnist(str(tmp_path / "mnist"))):
         assert (mnist.name, mnist.classes, mnist.input_shape, mnist.scale) == ("mnist", 10, (1, 28, 28), 1 / 255)
         np.testing.assert_array_equal(mnist.train_x, train_x[:, None], strict=True)
         np.testing.assert_array_equal(mnist.test_x, test_x[:, None], strict=True)
