@@ -19,10 +19,11 @@ import time
 from functools import partial
 from pathlib import Path
 
+from sparcl_ref.durable import put
 from tests.mutation.designed import designed_mistakes, equivalent_changes
 from tests.mutation.mechanical import changed_sources, mechanical_changes
 from tests.mutation.report import document, survivors, table
-from tests.mutation.runner import Change, running
+from tests.mutation.runner import Change, Outcome, running
 from tests.mutation.suites import SCOPE, stages
 
 TREE = Path(__file__).resolve().parents[2]
@@ -41,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="leave the slowest tests out: more may survive")
     parser.add_argument("--minutes", type=float, help="stop taking up changes after this long")
     parser.add_argument("--list", action="store_true", help="name the changes and stop")
-    parser.add_argument("--json", metavar="FILE", help="also write everything there")
+    parser.add_argument(
+        "--json", metavar="FILE", help="write all outcomes there as they come; go on from what is there"
+    )
     return parser
 
 
@@ -70,6 +73,19 @@ def drawn_changes(number: str, seed: int, only: str, match: str) -> list[Change]
     return [Change(c.name, c.path, texts[c.path][c.index], "mechanical") for c in found]
 
 
+def found_before(path: Path | None, changes: list[Change]) -> tuple[list[Outcome], float]:
+    """What an earlier run into the same file found out about these changes, and its minutes.
+
+    What survived is tried again: there may be a test for it by now.
+    """
+    if path is None or not path.exists():
+        return [], 0.0
+    report = json.loads(path.read_text())
+    asked = {change.digest for change in changes}
+    outcomes = [Outcome(**record) for record in report["outcomes"]]
+    return [outcome for outcome in outcomes if outcome.noticed and outcome.digest in asked], report["minutes"]
+
+
 def scope() -> list[str]:
     """Files that mechanical changes are made to."""
     files = []
@@ -91,23 +107,26 @@ def main(words: list[str] | None = None) -> int:
     if arguments.list:
         print("\n".join(change.name for change in changes))
         return 0
-    started, equivalent, outcomes = time.monotonic(), equivalent_changes(), []
+    path = Path(arguments.json) if arguments.json else None
+    outcomes, spent = found_before(path, changes)
+    known = {outcome.digest for outcome in outcomes}
+    started, equivalent = time.monotonic(), equivalent_changes()
 
     def minutes() -> float:
         return (time.monotonic() - started) / 60
 
+    command = shlex.join(["python", "-m", "tests.mutation", *(sys.argv[1:] if words is None else words)])
     with running(TREE, jobs=arguments.jobs, stages=partial(stages, quick=arguments.quick)) as runner:
-        for outcome in runner.run(changes):
+        for outcome in runner.run([change for change in changes if change.digest not in known]):
             outcomes.append(outcome)
             print(f"{len(outcomes)}/{len(changes)} {outcome.outcome}: {outcome.name}", file=sys.stderr, flush=True)
+            if path is not None:
+                context = {"command": command, "seed": arguments.seed, "minutes": round(spent + minutes(), 1)}
+                put(path, f"{json.dumps(document(outcomes, equivalent, **context), indent=1)}\n".encode())
             if arguments.minutes is not None and minutes() > arguments.minutes:
                 break
     print(table(outcomes, equivalent))
-    command = shlex.join(["python", "-m", "tests.mutation", *(sys.argv[1:] if words is None else words)])
     print(f"\n{command}: {minutes():.1f} minutes")
-    if arguments.json:
-        context = {"command": command, "seed": arguments.seed, "minutes": round(minutes(), 1)}
-        Path(arguments.json).write_text(json.dumps(document(outcomes, equivalent, **context), indent=1) + "\n")
     return 1 if survivors(outcomes, equivalent) else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import queue
@@ -35,6 +36,11 @@ class Change:
     text: str
     kind: str = "designed"
 
+    @property
+    def digest(self) -> str:
+        """Of the changed file: the same change of a file that has become another is another change."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -48,6 +54,8 @@ class Outcome:
         The first test that failed.
     seconds : float
         Wall time.
+    digest : str
+        The change's.
     """
 
     name: str
@@ -56,6 +64,7 @@ class Outcome:
     outcome: str
     by: str
     seconds: float
+    digest: str
 
     @property
     def noticed(self) -> bool:
@@ -160,7 +169,7 @@ class Runner:
             if answer["outcome"] != "survived":
                 break
         seconds = round(time.monotonic() - started, 2)
-        return Outcome(change.name, change.path, change.kind, answer["outcome"], answer["by"], seconds)
+        return Outcome(change.name, change.path, change.kind, answer["outcome"], answer["by"], seconds, change.digest)
 
     def _limit(self, worker: Worker, files: list[str]) -> float:
         """CPU seconds that test files may take, from what each takes on the unchanged tree."""

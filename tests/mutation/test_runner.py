@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.mutation.__main__ import found_before
 from tests.mutation.report import document, survivors, table
 from tests.mutation.runner import Change, running
 
@@ -54,6 +57,16 @@ def test_verdicts(tree):
     report = document(list(outcomes.values()), known, command="c")
     assert report["score"] == {"designed": {"tried": 5, "noticed": 4, "equivalent": 1, "survived": 0}}
     assert "1 survived\n  equivalent" in table(list(outcomes.values()), {})
+
+    path = tree / "found.json"
+    path.write_text(json.dumps({**report, "minutes": 2.5}))
+    renewed = [change("mistake", SOURCE.replace("2", "3") + "\n"), *changes[1:]]
+    kept, minutes = found_before(path, renewed)
+    assert {outcome.name for outcome in kept} == {outcome.name for outcome in outcomes.values()} - {
+        "mistake",
+        "equivalent",
+    }
+    assert minutes == 2.5
 
 
 def test_a_loop_without_end_is_noticed(tree, monkeypatch):
