@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.mutation.suites import stages
 
 WORKER = Path(__file__).with_name("worker.py")
-PRELOADED = ("numpy", "torch", "hypothesis.extra.numpy", "pytest")
+PRELOADED = ("numpy", "torch", "scipy.stats", "numba", "hypothesis.extra.numpy", "pytest")
 #: What no test reads.
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
 #: A test run may take this many times the CPU time of the unchanged tree, and some seconds.
