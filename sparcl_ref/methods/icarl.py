@@ -11,7 +11,7 @@ import numpy as np
 
 from sparcl_ref.methods.binary import binary_cross_entropy, sigmoid
 from sparcl_ref.methods.classifier import classifier_of, features
-from sparcl_ref.methods.herding import herd, nearness, normalised
+from sparcl_ref.methods.herding import class_means, herd, nearness, normalised
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.replay import Samples
@@ -134,9 +134,7 @@ class ICaRL(RehearsalMethod):
         if self.mammoth:
             directions = directions + normalised(self._features(x[..., ::-1]))
             self.on_pass("means", len(x), backward=False)
-        self.means = np.full((self.model.classes, directions.shape[1]), np.inf, dtype=data.dtype)
-        for label in np.unique(labels):
-            self.means[label] = normalised(directions[labels == label].mean(axis=0))
+        self.means = class_means(directions, labels, self.model.classes)
 
     def _features(self, x: np.ndarray) -> np.ndarray:
         parts = [features(self.model, x[start : start + CHUNK]) for start in range(0, max(1, len(x)), CHUNK)]
