@@ -21,6 +21,22 @@ CHUNK = 250
 DECAY = 1e-5
 
 
+def class_losses(
+    logits: np.ndarray, labels: np.ndarray, recorded: np.ndarray, *, old: Sequence[int], new: Sequence[int], form: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """`binary_cross_entropy` of each class: sigmoids of recorded logits for old ones, labels for all others.
+
+    Form "paper" sums over old and new classes, "mammoth" averages over the whole head.
+    """
+    targets = np.zeros_like(recorded)
+    targets[np.arange(len(targets)), labels] = 1
+    targets[:, list(old)] = sigmoid(recorded[:, list(old)])
+    if form == "mammoth":
+        head = logits.shape[1]
+        return binary_cross_entropy(logits, targets, classes=range(head), divisor=float(head))
+    return binary_cross_entropy(logits, targets, classes=[*old, *new], divisor=1.0)
+
+
 class ICaRL(RehearsalMethod):
     """L = `binary_cross_entropy` on new samples and exemplars; targets of old classes are sigmoids of old logits.
 
@@ -92,14 +108,11 @@ class ICaRL(RehearsalMethod):
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         old = list(self.exemplars)
-        targets = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
-        targets[np.arange(len(targets)), batch.labels] = 1
+        recorded = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
         if old:
-            targets[:, old] = sigmoid(self.recorded[batch.positions][:, old])
-        compared: dict[str, Any] = {"classes": [*old, *batch.classes], "divisor": 1.0}
-        if self.mammoth:
-            compared = {"classes": range(self.model.classes), "divisor": float(self.model.classes)}
-        step = self._learn(batch, functools.partial(binary_cross_entropy, targets=targets, **compared))
+            recorded = self.recorded[batch.positions]
+        given: dict[str, Any] = {"old": old, "new": batch.classes, "form": self.settings.form}
+        step = self._learn(batch, functools.partial(class_losses, labels=batch.labels, recorded=recorded, **given))
         self._finish(step)
         if self.mammoth:
             squares = sum(float(np.sum(p.value.astype(np.float64) ** 2)) for p in self.model.parameters())
