@@ -65,7 +65,7 @@ def fisher_information(x, weight, bias, mask, labels, draws, fisher, classes, ba
 
 def _information(
     x, weight, bias, mask, labels, draws, fisher, classes, batch_size, form, *,
-    grouped=None, squared=True, expected=False, likeliest=False, share=None,
+    grouped=None, squared=True, expected=False, likeliest=False, share=None, piled=False,
 ):  # fmt: skip
     """Fisher information written out: squares of the gradients of groups of samples, of each by default."""
     kept = np.ones(weight.shape, dtype=bool) if mask is None else mask
@@ -78,13 +78,13 @@ def _information(
     chosen = p.argmax(axis=1) if likeliest else chosen
     weights = p[np.arange(len(x)), labels] if form == "mammoth" else np.ones(len(x))
     weights = share(p, labels, form) if share else weights
-    totals = [np.zeros_like(weight), np.zeros_like(bias)]
+    totals, size = [np.zeros_like(weight), np.zeros_like(bias)], grouped(len(x), batch_size) if grouped else 1
 
     def add(slopes, factors):
-        for each in range(0, len(x), grouped(len(x), batch_size) if grouped else 1):
-            part = slice(each, each + (grouped(len(x), batch_size) if grouped else 1))
+        for start in range(0, len(x), size):
+            part, held = slice(start, start + size), slice(0 if piled else start, start + size)
             count = len(x[part])
-            gradients = slopes[part].T @ x[part] / count, slopes[part].mean(axis=0)
+            gradients = slopes[held].T @ x[held] / count, slopes[held].sum(axis=0) / count
             for total, g in zip(totals, gradients, strict=True):
                 total += factors[part].mean() * count * (g**2 if squared else np.abs(g))
 
@@ -144,6 +144,7 @@ FUNCTIONS = (
         Output("weight_fisher", "float (C, D)"), Output("bias_fisher", "float (C,)"),
         _written_out("the square of the mean gradient instead of the mean of squares", grouped=lambda n, size: n),
         _written_out("squares of the gradients of batches instead of samples", grouped=lambda n, size: size),
+        _written_out("gradients not cleared between samples: each adds to those before", piled=True),
         scaled("the sum over samples instead of their mean", **_both(lambda given: len(given["x"]) * _batches(given)
             if given["form"] == "mammoth" else len(given["x"]))),
         instead("labels where y is to be drawn from the model", draws=_true_labels),

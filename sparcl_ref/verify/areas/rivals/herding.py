@@ -127,9 +127,9 @@ FUNCTIONS = (
             lambda exemplars, capacity, classes: {"kept": np.sort(exemplars)[: capacity // classes]}),
     ),
     specify("nearest_mean", "rivals", nearest_mean, f"{_REBUFFI}, algorithm 1; mammoth's code",
-        "the mean of a class is that of its exemplars' features, each divided by its length, and is itself divided "
-        "by its length (zeros stay); mirrored images, if given, add their features, divided by their lengths, before; "
-        "a sample's class is that of the mean nearest to its feature, among equals the lowest",
+        "the mean of a class is that of its exemplars' features, each divided by its length (zeros stay), and is "
+        "itself divided by its length; mirrored images, if given, add their features, divided by their lengths, "
+        "before; a sample's class is that of the mean nearest to its feature, among equals the lowest",
         Argument("exemplars", "float (m, d): features of all exemplars"), Argument("labels", "int (m,): their classes"),
         Argument("features", "float (n, d): of the samples to classify"),
         Argument("mirrored", "float (m, d), or None: features of the exemplars' mirror images (mammoth)", None),

@@ -124,6 +124,7 @@ def information(x, weight, bias, mask, labels, draws, fisher, classes, batch_siz
             # The mean loss of a batch, weighted as its mean: its square stands for all of its samples.
             return np.concatenate([np.repeat((g[s : s + size].mean(axis=0) ** 2)[None], len(g[s : s + size]), 0)
                 * shares[s : s + size].mean() for s in starts])  # fmt: skip
+        g = np.cumsum(g, axis=0) if fault == "piled" else g
         return (np.abs(g) if fault == "absolute" else g**2) * shares[:, None]
 
     if fault == "expected" and fisher == "sampled" and not mammoth:
@@ -166,6 +167,7 @@ WRONG = (
             ("mean", "the gradient of the mean loss, squared", "mean",
                 "the square of the mean gradient instead of the mean of squares"),
             ("batches", "one square for each batch", "batches", "squares of the gradients of batches"),
+            ("piled", "no zero_grad", "piled", "gradients not cleared between samples"),
             ("labels", "the label for a draw", "labels", "labels where y is to be drawn from the model"),
             ("draws", "a draw for the label", "draws", "y drawn from the model where the label is asked"),
             ("likeliest", "argmax", "likeliest", "the likeliest class instead of a drawn one"),

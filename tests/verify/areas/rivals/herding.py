@@ -83,8 +83,8 @@ def _nearest() -> Iterator[CaseSpec]:
          "among equally near means the lowest class"),
         ("one-class", "edge", {"labels": np.full(7, 3)}, "one mean for all"),
         ("one-each", "edge", {"exemplars": exemplars[:3], "labels": np.array([2, 0, 5])}, "a mean of one"),
-        ("dead-exemplars", "edge", {"exemplars": np.where(labels[:, None] == 6, 0.0, exemplars)},
-         "a mean of zeros has no length to be divided by"),
+        ("dead-exemplar", "edge", {"exemplars": np.where(np.arange(7)[:, None] == 3, 0.0, exemplars)},
+         "a feature of zeros has no length to be divided by"),
     ):  # fmt: skip
         yield CaseSpec("nearest_mean", name, kind, note,
             {"exemplars": exemplars, "labels": labels, "features": queries, **given})  # fmt: skip
