@@ -49,6 +49,23 @@ CE_SETS: dict[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = {
 }
 
 
+def of_new_samples(kind: str, labels: np.ndarray, seen: np.ndarray, head: int, *, task: int) -> np.ndarray:
+    """Which classes the softmax on new samples compares under a name of `CE_SETS`; ``task`` counts from 1."""
+    chosen = all_classes if kind == "mammoth" and task == 1 else CE_SETS[kind]
+    return chosen(labels, seen, head)
+
+
+def of_replayed_samples(kind: str, labels: np.ndarray, seen: np.ndarray) -> list[int] | None:
+    """Which classes the softmax on replayed samples compares, None for the whole head.
+
+    ``labels`` are those of the replayed samples: a buffer may have been filled elsewhere.
+    """
+    if kind in ("all", "mammoth"):
+        return None
+    compared: list[int] = np.union1d(seen, labels).tolist()
+    return compared
+
+
 class ERACE(RehearsalMethod):
     """L = CE(B; classes of B) + w CE(B'; classes seen).
 
@@ -77,21 +94,15 @@ class ERACE(RehearsalMethod):
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         kind, head = self.settings.ce_set, self.model.classes
-        chosen = all_classes if kind == "mammoth" and batch.task == 1 else CE_SETS[kind]
-        classes = chosen(batch.labels, self.seen, head)
+        classes = of_new_samples(kind, batch.labels, self.seen, head, task=batch.task)
         self.seen = seen_so_far(batch.labels, self.seen, head)
         step = self._learn(batch, functools.partial(cross_entropy, labels=batch.labels, classes=classes.tolist()))
         if self.remembers(batch):
             old = self._recall(step, draws)
-            compared = None if kind in ("all", "mammoth") else self._compared(old.labels)
+            compared = of_replayed_samples(kind, old.labels, self.seen)
             loss = functools.partial(cross_entropy, labels=old.labels, classes=compared)
             self._rehearse(step, "replay_ce", old, loss, weight=self.settings.er_weight)
         return self._finish(step)
-
-    def _compared(self, labels: np.ndarray) -> list[int]:
-        """Classes seen, those of a buffer that was filled elsewhere included."""
-        classes: list[int] = np.union1d(self.seen, labels).tolist()
-        return classes
 
     def state(self) -> dict[str, Any]:
         return {"seen": self.seen.copy()}

@@ -38,6 +38,14 @@ def herd(features: np.ndarray, count: int) -> np.ndarray:
     return np.array(chosen, dtype=np.int64)
 
 
+def class_means(directions: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The mean direction of each class, brought to unit length, shape (classes, d); inf where a class has none."""
+    means = np.full((classes, directions.shape[1]), np.inf, dtype=directions.dtype)
+    for label in np.unique(labels):
+        means[label] = normalised(directions[labels == label].mean(axis=0))
+    return means
+
+
 def nearness(features: np.ndarray, means: np.ndarray) -> np.ndarray:
     """-|phi / |phi| - mean|^2 of each sample and class, shape (n, classes); -inf where a mean is not finite."""
     directions = normalised(features)

@@ -11,7 +11,7 @@ import numpy as np
 
 from sparcl_ref.methods.binary import binary_cross_entropy, sigmoid
 from sparcl_ref.methods.classifier import classifier_of, features
-from sparcl_ref.methods.herding import herd, nearness, normalised
+from sparcl_ref.methods.herding import class_means, herd, nearness, normalised
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.replay import Samples
@@ -19,6 +19,22 @@ from sparcl_ref.settings import OwnSettings, setting
 
 CHUNK = 250
 DECAY = 1e-5
+
+
+def class_losses(
+    logits: np.ndarray, labels: np.ndarray, recorded: np.ndarray, *, old: Sequence[int], new: Sequence[int], form: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """`binary_cross_entropy` of each class: sigmoids of recorded logits for old ones, labels for all others.
+
+    Form "paper" sums over old and new classes, "mammoth" averages over the whole head.
+    """
+    targets = np.zeros_like(recorded)
+    targets[np.arange(len(targets)), labels] = 1
+    targets[:, list(old)] = sigmoid(recorded[:, list(old)])
+    if form == "mammoth":
+        head = logits.shape[1]
+        return binary_cross_entropy(logits, targets, classes=range(head), divisor=float(head))
+    return binary_cross_entropy(logits, targets, classes=[*old, *new], divisor=1.0)
 
 
 class ICaRL(RehearsalMethod):
@@ -92,14 +108,11 @@ class ICaRL(RehearsalMethod):
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         old = list(self.exemplars)
-        targets = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
-        targets[np.arange(len(targets)), batch.labels] = 1
+        recorded = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
         if old:
-            targets[:, old] = sigmoid(self.recorded[batch.positions][:, old])
-        compared: dict[str, Any] = {"classes": [*old, *batch.classes], "divisor": 1.0}
-        if self.mammoth:
-            compared = {"classes": range(self.model.classes), "divisor": float(self.model.classes)}
-        step = self._learn(batch, functools.partial(binary_cross_entropy, targets=targets, **compared))
+            recorded = self.recorded[batch.positions]
+        given: dict[str, Any] = {"old": old, "new": batch.classes, "form": self.settings.form}
+        step = self._learn(batch, functools.partial(class_losses, labels=batch.labels, recorded=recorded, **given))
         self._finish(step)
         if self.mammoth:
             squares = sum(float(np.sum(p.value.astype(np.float64) ** 2)) for p in self.model.parameters())
@@ -134,9 +147,7 @@ class ICaRL(RehearsalMethod):
         if self.mammoth:
             directions = directions + normalised(self._features(x[..., ::-1]))
             self.on_pass("means", len(x), backward=False)
-        self.means = np.full((self.model.classes, directions.shape[1]), np.inf, dtype=data.dtype)
-        for label in np.unique(labels):
-            self.means[label] = normalised(directions[labels == label].mean(axis=0))
+        self.means = class_means(directions, labels, self.model.classes)
 
     def _features(self, x: np.ndarray) -> np.ndarray:
         parts = [features(self.model, x[start : start + CHUNK]) for start in range(0, max(1, len(x)), CHUNK)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.check import check
 from sparcl_ref.verify.difference import DTYPES
 from tests.torch_twin import adapter
 
-#: What the twin does without: schedules of the learning rate, accuracies, costs and structured masks.
+#: What the twin does without: schedules of the learning rate, accuracies, costs, structured masks and rivals, which
+#: have twins of their own beside the tests of methods.
 LEFT_OUT = {
     "learning_rate",
     "replay_size",
@@ -28,7 +30,7 @@ LEFT_OUT = {
     "kernels_to_grow",
     "grow_column_blocks",
     "silent_filters",
-}
+} | {name for name, function in functions().items() if function.area == "rivals"}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

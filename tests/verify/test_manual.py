@@ -52,6 +52,19 @@ def test_the_adapter_of_15_lines_works_as_written(tmp_path, dtype):
     assert report.compared > 1000
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_the_adapter_of_two_rivals_works_as_written_and_sums_in_float64_for_a_reason(tmp_path, dtype):
+    path = tmp_path / "my_adapter.py"
+    for source, reported in ((blocks("python")[3], False), (blocks("python")[3].replace(".double()", ""), True)):
+        path.write_text(source)
+        report = check(str(path), only=["rivals"], dtype=dtype)
+        passed = {outcome.function.name for outcome in report.outcomes if outcome.status == "passed"}
+        assert passed == {"agem_project", "lwf_distillation"}
+        assert [outcome.case.id for outcome in report.failures] == (
+            ["agem_project/agreement-that-float32-loses"] if reported and dtype == "float32" else []
+        )
+
+
 def test_the_example_in_python_conforms(capsys):
     exec(compile(blocks("python")[1], str(PAGE), "exec"), {})
     assert capsys.readouterr().out.startswith("True ")

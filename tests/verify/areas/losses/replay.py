@@ -95,7 +95,7 @@ def cases() -> Iterator[CaseSpec]:
 # --- oracle -----------------------------------------------------------------------------------------------------------
 
 
-def _of_passes(a: Arguments, passes: dict[str, Tensor], loss, reaches: dict[str, tuple[float, float]]) -> Result:
+def of_passes(a: Arguments, passes: dict[str, Tensor], loss, reaches: dict[str, tuple[float, float]]) -> Result:
     """Loss and gradients of several passes; ``reaches``: magnitude of loss and gradient of each, with coefficient."""
     inputs = list(passes.values())
     found = gradients(loss, inputs, torch.tensor(1.0, dtype=torch.float64))
@@ -109,7 +109,7 @@ def _of_passes(a: Arguments, passes: dict[str, Tensor], loss, reaches: dict[str,
     return values, tolerances
 
 
-def _scaled(reach: tuple[float, float], factor: float) -> tuple[float, float]:
+def scaled(reach: tuple[float, float], factor: float) -> tuple[float, float]:
     return factor * reach[0], factor * reach[1]
 
 
@@ -119,9 +119,9 @@ def er_loss(a: Arguments) -> Result:
     passes = {name: tensor(a[name]) for name in ("logits", "replay_logits")}
     reaches = {
         "logits": ce_reach(passes["logits"], a["classes"]),
-        "replay_logits": _scaled(ce_reach(passes["replay_logits"], None), a["weight"]),
+        "replay_logits": scaled(ce_reach(passes["replay_logits"], None), a["weight"]),
     }
-    return _of_passes(
+    return of_passes(
         a, passes, lambda z, replayed: ce(z, labels, a["classes"]) + a["weight"] * ce(replayed, old), reaches
     )
 
@@ -136,14 +136,14 @@ def derpp_loss(a: Arguments) -> Result:
     slope = 2 * largest(differences) / max(1, dark.numel())
     reaches = {
         "logits": ce_reach(passes["logits"], a["classes"]),
-        "dark_logits": _scaled((mean, slope), a["alpha"]),
-        "replay_logits": _scaled(ce_reach(passes["replay_logits"], None), a["beta"]),
+        "dark_logits": scaled((mean, slope), a["alpha"]),
+        "replay_logits": scaled(ce_reach(passes["replay_logits"], None), a["beta"]),
     }
 
     def loss(z: Tensor, dark_z: Tensor, old_z: Tensor) -> Tensor:
         return ce(z, labels, a["classes"]) + a["alpha"] * squared(dark_z, targets) + a["beta"] * ce(old_z, old)
 
-    return _of_passes(a, passes, loss, reaches)
+    return of_passes(a, passes, loss, reaches)
 
 
 ORACLES: dict[str, Oracle] = {"er_loss": er_loss, "derpp_loss": derpp_loss}
