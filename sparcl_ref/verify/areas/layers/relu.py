@@ -33,6 +33,7 @@ FUNCTIONS = (
             lambda dy, x: {"dx": dy}),
         Mistake("the derivative at 0 taken as 1: >= instead of >", lambda dy, x: {"dx": dy * (x >= 0)}),
         Mistake("the sign of dy looked at instead of x", lambda dy, x: {"dx": dy * (dy > 0)}),
+        Mistake("the derivative itself: not multiplied by dy", lambda dy, x: {"dx": np.where(x > 0, 1.0, 0.0)}),
         Mistake("the derivative at 0 taken as 1/2", lambda dy, x: {"dx": dy * np.heaviside(x, 0.5)}),
     ),
 )  # fmt: skip
