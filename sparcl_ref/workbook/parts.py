@@ -9,7 +9,8 @@ from typing import Any
 from sparcl_ref.text import did_you_mean
 from sparcl_ref.verify.adapter import NotProvidedError, arguments_for, call, inspect_adapter
 from sparcl_ref.verify.areas import functions
-from sparcl_ref.verify.function import Function
+from sparcl_ref.verify.function import REQUIRED, Function
+from sparcl_ref.verify.listing import signature
 
 
 class Part:
@@ -34,9 +35,11 @@ class Part:
         self._outputs = [output.name for output in function.outputs]
 
     def __call__(self, *values: Any, **named: Any) -> Any:
-        names = [argument.name for argument in self.function.arguments]
-        given = {argument.name: argument.default for argument in self.function.arguments}
-        given |= dict(zip(names, values, strict=False)) | named
+        defaults = {argument.name: argument.default for argument in self.function.arguments}
+        given = defaults | dict(zip(defaults, values, strict=False)) | named
+        missing = any(value is REQUIRED for value in given.values())
+        if missing or len(values) > len(defaults) or given.keys() != defaults.keys():
+            raise TypeError(f"it is called as {signature(self.function)}")
         start = time.perf_counter()
         try:
             found = self._answer(given)

@@ -17,7 +17,7 @@ from sparcl_ref.assembly import build_network, build_stream
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS
 from sparcl_ref.randomness import named_streams
-from sparcl_ref.streams import Task, cut_batches, load_dataset
+from sparcl_ref.streams import Dataset, Task, cut_batches, load_dataset
 from sparcl_ref.workbook.job import Job
 from sparcl_ref.workbook.network import MASKED, Arrays, backward, forward, train_flops
 from sparcl_ref.workbook.parts import Parts
@@ -35,18 +35,34 @@ def settings(*, width: int = WIDTH, epochs: int = 10, sparsity: float = 0.75, se
     return Config.from_json({**_TINY, **changes, "dtype": "float64", "engine": "numpy"})
 
 
-def train(own: Mapping[str, Callable[..., Any]], config: Config, tell: Callable[[str], None] = print) -> Job:
-    """Learn split digits with these functions, by their names in the protocol, and the reference for all others."""
-    return Training(own, config, tell).run()
+def train(
+    own: Mapping[str, Callable[..., Any]],
+    config: Config,
+    tell: Callable[[str], None] = print,
+    *,
+    dataset: Dataset | None = None,
+) -> Job:
+    """Learn task by task with these functions, by their names in the protocol, and the reference for all others.
+
+    ``config`` is one of `settings`, perhaps with other numbers, and ``tell`` gets a line after each task. The data set
+    is the one that ``config`` names unless given.
+    """
+    return Training(own, config, tell, dataset).run()
 
 
 class Training:
     """The state of one training: weights, masks, buffer, random streams."""
 
-    def __init__(self, own: Mapping[str, Callable[..., Any]], config: Config, tell: Callable[[str], None]):
+    def __init__(
+        self,
+        own: Mapping[str, Callable[..., Any]],
+        config: Config,
+        tell: Callable[[str], None],
+        dataset: Dataset | None = None,
+    ):
         self.parts, self.config, self.tell = Parts(own), config, tell
         self.rng = named_streams(config.seed)
-        self.data = load_dataset(config.dataset)
+        self.data = load_dataset(config.dataset) if dataset is None else dataset
         self.stream = build_stream(config, self.data, self.rng["classes"])
         self.state = build_network(config, self.data, self.rng["init"]).state_dict()
         self.sparsity = str(config.sparsity)
@@ -252,4 +268,4 @@ class Training:
         mine = {name: part.seconds for name, part in self.parts.used().items() if part.own_calls}
         if expected > LONG and mine:
             slowest = max(mine, key=lambda name: mine[name])
-            self.tell(f"this will take about {expected / 60:.0f} minutes, most of them in your {slowest}")
+            self.tell(f"this will take about {expected / 60:.0f} minutes; the slowest of yours is {slowest}")
