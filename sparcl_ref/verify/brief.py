@@ -62,8 +62,10 @@ def _wrong(failed: list[Outcome], ran: int) -> tuple[str, ...]:
     example = next((outcome for outcome in failed if outcome.cause), failed[0])
     case = example.case.id.partition("/")[2]
     count = f"{len(failed)} of {ran} cases fail{'' if failed[1:] else 's'}, such as {case}"
+    note = f"the case is there for: {example.case.note}"
     if not example.differences:
-        return f"{count}: {example.line}", f"it is called as {signature(example.function)}"
+        unfit = example.line.startswith(("takes ", "wants "))  # its arguments are not the protocol's
+        return f"{count}: {example.line}", f"it is called as {signature(example.function)}" if unfit else note
     one = example.differences[0]
     place = one.name + (str(list(one.index)) if one.index else "")
     first = f"{count}: {place} {one.problem}"
@@ -71,7 +73,7 @@ def _wrong(failed: list[Outcome], ran: int) -> tuple[str, ...]:
         first += ", got {}, expected {}".format(*_short(one.got, one.expected))
     if example.cause:
         return first, f"looks like {example.cause}"
-    return first, "; ".join(filter(None, (example.pattern, f"the case is there for: {example.case.note}")))
+    return first, "; ".join(filter(None, (example.pattern, note)))
 
 
 def _short(*numbers: np.generic | None) -> list[str]:

@@ -11,6 +11,9 @@ class Exercise(NamedTuple):
     function: str
     takes: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return " with ".join([self.function, *self.takes])
+
 
 #: In the order of the tutorials.
 EXERCISES = (

@@ -226,7 +226,7 @@ class Training:
 
     def _drawn(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """So many different samples of the buffer."""
-        slots = self.rng["replay"].choice(len(self.buffer), size=count, replace=False) if count else []
+        slots: Any = self.rng["replay"].choice(len(self.buffer), size=count, replace=False) if count else []
         return self._recalled(slots)
 
     def _recalled(self, slots: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -65,6 +65,11 @@ def relu_forward(x):
     return np.where(x > 0, x, 0)
 
 
+@said("x multiplied by x > 0, which makes NaN of an infinity")
+def relu_forward(x):
+    return x * (x > 0)
+
+
 @said("a leak of 0.01 below 0")
 def relu_forward(x):
     return np.where(x > 0, x, 0.01 * x)
@@ -173,6 +178,13 @@ def conv2d_backward(dy, x, weight, stride=1, padding=0):
     flipped = weight[:, :, ::-1, ::-1]
     dx, _, _ = convolution_backward(dy=dy, x=x, weight=flipped, stride=stride, padding=padding)
     return dx, dweight, dbias
+
+
+@said("dx has shape (2, 3, 0, 0), expected (2, 3, 5, 4)")
+def conv2d_backward(dy, x, weight, stride=1, padding=0):
+    dx, dweight, dbias = convolution_backward(dy=dy, x=x, weight=weight, stride=stride, padding=padding)
+    dpadded = np.pad(dx, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    return dpadded[:, :, padding:-padding, padding:-padding], dweight, dbias
 
 
 @said("bias gradient averaged over positions")
@@ -381,12 +393,12 @@ def derpp_loss(
     return loss, dlogits, ddark, dreplay
 
 
-@said("is not finite")
+@said("the mean over no replayed sample is NaN: it adds 0")
 def derpp_loss(
     logits, labels, dark_logits, dark_targets, replay_logits, replay_labels, classes=None, alpha=0.1, beta=0.5
 ):
     loss, *gradients = derpp(locals())
-    loss += 0 * np.float64(0) / len(dark_logits) if len(dark_logits) else np.nan
+    loss *= len(dark_logits) // len(dark_logits)
     return loss, *gradients
 
 

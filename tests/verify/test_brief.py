@@ -79,7 +79,13 @@ def test_an_error_comes_with_the_line_that_raised_it():
     first, second = str(of("relu_forward", relu_forward=relu_forward)).splitlines()
     assert "NameError: name 'y' is not defined (line " in first
     assert first.endswith("of test_brief.py)")
-    assert second == "  it is called as relu_forward(x) -> y"
+    assert second == "  the case is there for: a leak below zero; an absolute value"
+
+
+def test_arguments_of_other_names_are_told_how_it_is_called():
+    first, second = str(of("relu_backward", relu_backward=lambda grad, x: grad)).splitlines()
+    assert first.endswith("takes no argument named 'dy'; it takes grad, x")
+    assert second == "  it is called as relu_backward(dy, x) -> dx"
 
 
 def test_an_error_of_a_cell_of_a_notebook_comes_with_its_source(monkeypatch):

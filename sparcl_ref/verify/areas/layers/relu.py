@@ -23,6 +23,7 @@ FUNCTIONS = (
         "y = max(x, 0) entry by entry; NaN stays NaN",
         ANY, Y,
         Mistake("NaN turned into 0", lambda x: {"y": np.fmax(x, 0)}),
+        Mistake("x multiplied by x > 0, which makes NaN of an infinity", lambda x: {"y": x * (x > 0)}),
         *(Mistake(f"a leak of {slope} below 0", lambda x, slope=slope: {"y": np.where(x > 0, x, slope * x)})
             for slope in (0.01, 0.1)),
     ),
