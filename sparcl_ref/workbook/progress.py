@@ -35,7 +35,7 @@ class Graded:
 
     def _repr_html_(self) -> str:
         fold = f"<details><summary>the whole report</summary><pre>{html.escape(self.report.text())}</pre></details>"
-        return f"{self.answer.html()}\n<p><b>{self.progress}</b></p>\n{'' if self.answer.state == 'right' else fold}"
+        return f"{self.answer.html()}\n<p><b>{self.progress}</b></p>\n{fold if self.answer.state == 'wrong' else ''}"
 
 
 class Workbook:

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.assembly import build_network, build_stream
-from sparcl_ref.config import Config
+from sparcl_ref.config import Config, flag
 from sparcl_ref.presets import PRESETS
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, Task, cut_batches, load_dataset
 from sparcl_ref.workbook.job import Job
 from sparcl_ref.workbook.network import MASKED, Arrays, backward, forward, train_flops
 from sparcl_ref.workbook.parts import Parts
+from sparcl_ref.workbook.recall import Buffer
 
 #: The tiny job's SparCL-DER++ at sparsity .75, with half the channels.
 _TINY = next(entry for entry in PRESETS["tiny"] if (entry["method"], entry.get("sparsity")) == ("derpp", 0.75))
@@ -35,6 +36,14 @@ def settings(*, width: int = WIDTH, epochs: int = 10, sparsity: float = 0.75, se
     return Config.from_json({**_TINY, **changes, "dtype": "float64", "engine": "numpy"})
 
 
+#: Settings that the loop below follows; others must be as `settings` has them.
+FOLLOWED = {
+    "dataset", "width", "seed", "epochs", "batch_size", "lr", "momentum", "nesterov", "weight_decay",
+    "sparsity", "delta_k", "p_inter", "p_intra", "importance_alpha", "importance_beta", "importance_samples",
+    "ddr_rho", "ddr_cutoff", "dgm_q", "dgm_interval", "buffer_size", "replay_batch_size", "alpha", "beta",
+}  # fmt: skip
+
+
 def train(
     own: Mapping[str, Callable[..., Any]],
     config: Config,
@@ -46,7 +55,18 @@ def train(
 
     ``config`` is one of `settings`, perhaps with other numbers, and ``tell`` gets a line after each task. The data set
     is the one that ``config`` names unless given.
+
+    Raises
+    ------
+    ValueError
+        If a name is not the protocol's, or ``config`` asks for what this loop does not do.
     """
+    given, usual = config.to_json(), settings().to_json()
+    for name in usual | given:
+        if name not in FOLLOWED and given.get(name) != usual.get(name):
+            raise ValueError(
+                f"{flag(name)} must be {usual.get(name)} here, got {given.get(name)}; start from settings()"
+            )
     return Training(own, config, tell, dataset).run()
 
 
@@ -69,8 +89,8 @@ class Training:
         self.velocity = {name: np.zeros_like(value) for name, value in self.state.items()}
         self.masks: Arrays = {name: self._first_mask(name) for name in MASKED}
         self.grad_masks: Arrays = dict(self.masks)
-        self.buffer: list[tuple[np.ndarray, int, np.ndarray]] = []
-        self.presented = self.steps = self.flops = 0
+        self.buffer = Buffer(self.parts, config.buffer_size, self.data)
+        self.steps = self.flops = 0
         self.matrix: list[list[float]] = []
         self.start = time.perf_counter()
 
@@ -136,8 +156,8 @@ class Training:
         policy: Any = self.config.policy_settings
         probed = remaining[: policy.importance_samples]
         now = self._probe(self.data.train_x[probed], self.data.train_y[probed], list(task.classes))
-        images, labels, _ = self._recalled(range(len(self.buffer)))
-        before = self._probe(images, labels, None)
+        memory = self.buffer.content()
+        before = self._probe(memory.images, memory.labels, None)
         return {name: self.parts.cwi(self.state[name], now[name], before[name], **self._weights) for name in MASKED}
 
     @property
@@ -164,16 +184,15 @@ class Training:
         if step % config.dgm_interval == 0:
             self.grad_masks = dict(self.masks)
         images, labels = self.data.train_x[index], self.data.train_y[index]
-        filled = int(self.parts.replay_size(config.batch_size, self.presented, config.buffer_size))
-        dark, old = self._drawn(filled), self._drawn(filled)
+        dark, old = self.buffer.draws(config.effective_replay_batch_size, self.rng["replay"], times=2)
         logits, kept = self._forward(images, "train")
         none = np.zeros((0, logits.shape[1])), None
-        dark_logits, dark_kept = self._forward(dark[0], "train") if filled else none
-        old_logits, old_kept = self._forward(old[0], "train") if filled else none
+        dark_logits, dark_kept = self._forward(dark.images, "train") if len(dark.labels) else none
+        old_logits, old_kept = self._forward(old.images, "train") if len(old.labels) else none
         method: Any = config.method_settings
         coefficients = {"alpha": method.alpha, "beta": method.beta}
         _, dlogits, ddark, dold = self.parts.derpp_loss(
-            logits, labels, dark_logits, dark[2], old_logits, old[1], list(task.classes), **coefficients
+            logits, labels, dark_logits, dark.logits, old_logits, old.labels, list(task.classes), **coefficients
         )
         current = backward(self.parts, self.state, dlogits, kept)
         replayed = {name: np.zeros_like(grad) for name, grad in current.items()}
@@ -184,7 +203,7 @@ class Training:
         if step % config.dgm_interval == 0:
             self._choose_gradients(current, replayed)
         self._update(current, replayed)
-        self._remember(images, labels, logits)
+        self.buffer.present(images, labels, logits, self.rng["reservoir"])
         self.steps += 1
         self._foretell()
         return self.parts.correct(logits, labels)
@@ -197,7 +216,7 @@ class Training:
             self.grad_masks[name] = self.parts.gradient_mask(mask, importance, masked)
 
     def _update(self, current: Arrays, replayed: Arrays) -> None:
-        rule = {"lr": self.config.lr, "momentum": self.config.momentum, "weight_decay": self.config.weight_decay}
+        rule = {name: getattr(self.config, name) for name in ("lr", "momentum", "nesterov", "weight_decay")}
         for name, grad in current.items():
             masks = {"mask": self.masks.get(name), "grad_mask": self.grad_masks.get(name)}
             self.state[name], self.velocity[name] = self.parts.sgd_step(
@@ -212,31 +231,7 @@ class Training:
             self.flops += train_flops(self.parts, shapes, images.shape[-1], len(images), counts)
         return forward(self.parts, self.state, self.data.normalise(images, np.dtype("float64")), mode)
 
-    # The buffer, and the data that leave.
-
-    def _remember(self, images: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
-        draws = self.rng["reservoir"].integers(0, self.presented + np.arange(len(images)) + 1)
-        for sample in zip(images, labels, logits, draws, strict=True):
-            slot = int(self.parts.reservoir_slot(self.presented, self.config.buffer_size, int(sample[-1])))
-            if slot == len(self.buffer):
-                self.buffer.append(sample[:3])
-            elif slot >= 0:
-                self.buffer[slot] = sample[:3]
-            self.presented += 1
-
-    def _drawn(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """So many different samples of the buffer."""
-        slots: Any = self.rng["replay"].choice(len(self.buffer), size=count, replace=False) if count else []
-        return self._recalled(slots)
-
-    def _recalled(self, slots: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images, labels and stored logits of some slots."""
-        shape, classes = self.data.train_x.shape[1:], self.data.classes
-        images = np.zeros((len(slots), *shape), self.data.train_x.dtype)
-        labels, logits = np.zeros(len(slots), np.int64), np.zeros((len(slots), classes))
-        for row, slot in enumerate(slots):
-            images[row], labels[row], logits[row] = self.buffer[slot]
-        return images, labels, logits
+    # After a stage: the data that leave.
 
     def _remove(self, task: Task, epoch: int, remaining: np.ndarray, stage: list[Any]) -> np.ndarray:
         config = self.config

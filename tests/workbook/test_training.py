@@ -31,7 +31,7 @@ def quiet(line):
         {},
         {"seed": 3, "sparsity": 0.9, "delta_k": 3, "ddr_cutoff": 2, "dgm_interval": 2},
         {"importance_alpha": 1.5, "importance_beta": 0.25, "ddr_rho": 0.5, "buffer_size": 10, "dgm_q": 0.1},
-        {"momentum": 0.5, "weight_decay": 0.001, "batch_size": 24},
+        {"momentum": 0.5, "weight_decay": 0.001, "nesterov": True, "batch_size": 24, "replay_batch_size": 7},
     ],
 )
 def test_right_functions_give_the_packages_weights_masks_buffer_and_costs(changes, few):
@@ -52,8 +52,10 @@ def test_right_functions_give_the_packages_weights_masks_buffer_and_costs(change
             continue
         np.testing.assert_allclose(mine.state[name], value, rtol=0, atol=TOLERANCE * max(1, np.abs(value).max()))
     kept = trainer.buffer.content()
-    np.testing.assert_array_equal([label for _, label, _ in mine.buffer], kept.labels)
-    np.testing.assert_array_equal([image for image, _, _ in mine.buffer], kept.images)
+    memory = mine.buffer.content()
+    np.testing.assert_array_equal(memory.labels, kept.labels)
+    np.testing.assert_array_equal(memory.images, kept.images)
+    np.testing.assert_allclose(memory.logits, kept.logits, rtol=0, atol=1e-7)
 
 
 def test_functions_given_are_used_even_if_they_are_wrong(few):
@@ -89,3 +91,11 @@ def test_a_slow_function_is_named_before_the_time_is_spent(monkeypatch, few):
     train(own, settings(width=2, epochs=2), told.append, dataset=few)
     assert told[0].startswith("this will take about")
     assert told[0].endswith("the slowest of yours is correct")
+
+
+def test_settings_that_the_loop_does_not_follow_are_refused():
+    config = dataclasses.replace(settings(), lr_schedule="cosine")
+    with pytest.raises(ValueError, match=r"^--lr-schedule must be constant here, got cosine; start from settings\(\)$"):
+        train({}, config, quiet)
+    with pytest.raises(ValueError, match="^--method must be derpp here, got er; "):
+        train({}, dataclasses.replace(settings(), method="er"), quiet)
