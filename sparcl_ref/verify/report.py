@@ -35,6 +35,9 @@ class Finding(ABC):
     def text(self) -> str:
         """For people, without a final line break."""
 
+    def __str__(self) -> str:
+        return self.text()
+
     @abstractmethod
     def json(self) -> dict[str, Any]:
         """For machines: plain JSON values."""
@@ -126,6 +129,8 @@ class Report(Finding):
     def __str__(self) -> str:
         """A line or two for each function that is not right, of others the names; `text` tells everything."""
         return brief(self.outcomes, self.remarks, self.verdict())
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return as_html(self.outcomes, self.remarks, self.verdict(), self.text())

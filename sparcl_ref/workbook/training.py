@@ -61,6 +61,8 @@ def train(
     ValueError
         If a name is not the protocol's, or ``config`` asks for what this loop does not do.
     """
+    if not config.sparse:
+        raise ValueError("--sparsity must be given here; start from settings()")
     given, usual = config.to_json(), settings().to_json()
     for name in usual | given:
         if name not in FOLLOWED and given.get(name) != usual.get(name):

@@ -8,6 +8,7 @@ import pytest
 from sparcl_ref.verify.adapters import numpy_engine
 from sparcl_ref.verify.areas import functions
 from sparcl_ref.verify.check import check
+from sparcl_ref.verify.traces.report import TraceReport
 
 
 def of(only, **adapter):
@@ -129,3 +130,13 @@ def test_a_notebook_gets_marks_and_the_whole_text_folded_and_escaped():
     assert page.count("<details>") == page.count("</details>") == 1
     assert "FAILED relu_backward/zeros" in page.partition("<pre>")[2]
     assert ">=" not in page
+
+
+def test_an_interactive_session_shows_the_same_lines_and_no_arrays():
+    report = of("relu_backward", relu_backward=lambda dy, x: dy * (x >= 0))
+    assert repr(report) == str(report)
+
+
+def test_what_a_trace_has_found_prints_as_the_command_prints_it():
+    report = TraceReport("mine.npz", "reference.npz")
+    assert str(report) == report.text()

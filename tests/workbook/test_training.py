@@ -97,5 +97,15 @@ def test_settings_that_the_loop_does_not_follow_are_refused():
     config = dataclasses.replace(settings(), lr_schedule="cosine")
     with pytest.raises(ValueError, match=r"^--lr-schedule must be constant here, got cosine; start from settings\(\)$"):
         train({}, config, quiet)
-    with pytest.raises(ValueError, match="^--method must be derpp here, got er; "):
+    with pytest.raises(ValueError, match=r"^--method must be derpp here, got er; "):
         train({}, dataclasses.replace(settings(), method="er"), quiet)
+    with pytest.raises(ValueError, match=r"^--sparsity must be given here; "):
+        train({}, settings(sparsity=None), quiet)
+
+
+def test_a_layer_without_dead_weights_trains(few):
+    config = settings(width=4, epochs=2, sparsity=0.0)
+    job, trainer = train({}, config, quiet, dataset=few), build(config, few)
+    for _ in trainer.events():
+        pass
+    np.testing.assert_array_equal(job.matrix, trainer.history.class_il_matrix)
