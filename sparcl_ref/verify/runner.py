@@ -148,8 +148,8 @@ def run_in_process(
     *,
     dtype: str = "float64",
 ) -> tuple[Generator[Outcome], Interface]:
-    """Run cases of an adapter that is trusted to return, in this process."""
-    interface, caller = inspect_adapter(adapter, known), functools.partial(attempt, adapter)
+    """Run cases of an adapter that is trusted to return, in this process; Ctrl-C ends them all."""
+    interface, caller = inspect_adapter(adapter, known), functools.partial(attempt, adapter, interruptible=True)
     return (run_case(case, function, interface, caller, dtype=dtype) for case, function in cases), interface
 
 
