@@ -101,18 +101,18 @@ def full_arguments(case: Case, function: Function) -> dict[str, Any]:
     return given
 
 
-def arguments_for(case: Case, function: Function, signature: Signature) -> dict[str, Any]:
-    """The arguments to call with: all of the protocol's, without defaults that the function does not take.
+def arguments_for(given: Mapping[str, Any], function: Function, signature: Signature) -> dict[str, Any]:
+    """The arguments to call with: ``given`` are all of the protocol's, left out are defaults that are not taken.
 
     Raises
     ------
     NotProvidedError
-        If the case gives a value for an optional argument that the function does not take, or the function takes no
-        random choices and so draws for itself.
+        If an optional argument that the function does not take has a value of its own, or the function takes no random
+        choices and so draws for itself.
     TypeError
         If the function cannot be called by the protocol's names at all.
     """
-    given = full_arguments(case, function)
+    given = dict(given)
     if signature.names is None:
         return given
     takes = f"it takes {', '.join(signature.names) or 'nothing by name'}"

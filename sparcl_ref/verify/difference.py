@@ -11,6 +11,8 @@ from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Case, Tolerance
 
 DTYPES = ("float64", "float32")
+#: What is wrong with an output that is none.
+NONE = "is None"
 #: Sums of the same terms in two orders, each with every rounding against it, differ by less than this many bounds.
 SAFETY = 4
 #: Entries compared at once: what a comparison needs beside the two arrays.
@@ -77,7 +79,7 @@ def _unfit(returned: Returned, expected: np.ndarray, dtype: str | None) -> str:
     if returned.array is None and returned.shape == ():
         # None is how Python says that a number does not exist.
         missing = expected.shape == () and expected.dtype.kind == "f" and np.isnan(expected)
-        return "" if missing else "is None"
+        return "" if missing else NONE
     if returned.shape != expected.shape:
         return f"has shape {returned.shape}, expected {expected.shape}"
     # A single number may be a Python float, which is always float64; so may the entries of a list.

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import linecache
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 #: Adapters that come with the package, by the name the command knows them under.
 READY = {"numpy": "sparcl_ref.verify.adapters.numpy_engine", "numba": "sparcl_ref.verify.adapters.numba_engine"}
@@ -54,7 +56,7 @@ def shown(text: str) -> str:
 
 
 def describe_error(error: BaseException, path: Path | None = None) -> str:
-    """An exception in one line, with the deepest line of the adapter's own file that it passed through."""
+    """An exception in one line, with the deepest line of the adapter's own file, or cell, that it passed through."""
     try:
         said = str(error)
     except Exception:  # an error that cannot even be shown
@@ -68,4 +70,13 @@ def describe_error(error: BaseException, path: Path | None = None) -> str:
         if path is not None and trace.tb_frame.f_code.co_filename == str(path):
             line = trace.tb_lineno
         trace = trace.tb_next
-    return text if path is None or line is None else f"{text} (line {line} of {path.name})"
+    if path is None or line is None:
+        return text
+    source = "" if path.is_file() else linecache.getline(str(path), line).strip()
+    return f"{text}, in `{source}`" if source else f"{text} (line {line} of {path.name})"
+
+
+def written_in(function: Any) -> Path | None:
+    """The file of a function, or the cell of a notebook, whose lines Python keeps under a name that is no file."""
+    code = getattr(function, "__code__", None)
+    return None if code is None else Path(code.co_filename)

@@ -8,8 +8,11 @@ from typing import Literal
 
 from sparcl_ref.verify.adapter import Returned
 from sparcl_ref.verify.cases import Case
-from sparcl_ref.verify.difference import Difference
+from sparcl_ref.verify.difference import NONE, Difference
 from sparcl_ref.verify.function import Function
+
+#: Why a case of a function that an adapter does not have is not provided.
+ABSENT = "not in the adapter"
 
 Status = Literal["passed", "failed", "not provided", "outside range"]
 
@@ -37,3 +40,14 @@ class Outcome:
     def cause(self) -> str:
         """The known mistake that is listed first; empty if none gives these numbers."""
         return self.causes[0] if self.causes else ""
+
+    @property
+    def asked(self) -> bool:
+        """Whether the adapter has the function at all."""
+        return self.status != "not provided" or self.line != ABSENT
+
+    @property
+    def returned_nothing(self) -> bool:
+        """Whether it failed because nothing came back, as from a function that is still empty."""
+        none = [difference.problem == NONE for difference in self.differences]
+        return self.status == "failed" and (all(none) if none else "returned one NoneType" in self.line)

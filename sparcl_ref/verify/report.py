@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from sparcl_ref.text import columns
+from sparcl_ref.verify.brief import Answer, answers, as_html, brief
 from sparcl_ref.verify.difference import Difference, shown
 from sparcl_ref.verify.inheritance import inherited
 from sparcl_ref.verify.outcome import Outcome
@@ -33,6 +34,9 @@ class Finding(ABC):
     @abstractmethod
     def text(self) -> str:
         """For people, without a final line break."""
+
+    def __str__(self) -> str:
+        return self.text()
 
     @abstractmethod
     def json(self) -> dict[str, Any]:
@@ -85,6 +89,10 @@ class Report(Finding):
         """All areas together."""
         return _row("all", self.outcomes)
 
+    def answers(self) -> list[Answer]:
+        """What is said of each function that the adapter has."""
+        return answers(self.outcomes)
+
     def verdict(self) -> str:
         """The last line."""
         total = self.total()
@@ -117,6 +125,15 @@ class Report(Finding):
         if lines:
             blocks.append("\n".join(lines))
         return "\n\n".join([*blocks, self.verdict()])
+
+    def __str__(self) -> str:
+        """A line or two for each function that is not right, of others the names; `text` tells everything."""
+        return brief(self.outcomes, self.remarks, self.verdict())
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(self.outcomes, self.remarks, self.verdict(), self.text())
 
     def json(self) -> dict[str, Any]:
         """Plain JSON values, one record per area and one per case; numbers that JSON does not have are None."""

@@ -11,13 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, arguments_for, inspect_adapter
+from sparcl_ref.verify.adapter import (
+    Interface,
+    NotProvidedError,
+    Returned,
+    arguments_for,
+    full_arguments,
+    inspect_adapter,
+)
 from sparcl_ref.verify.cases import Case
 from sparcl_ref.verify.child import Child, StoppedError
 from sparcl_ref.verify.difference import compare_case
 from sparcl_ref.verify.function import Function
 from sparcl_ref.verify.loading import AdapterError
-from sparcl_ref.verify.outcome import Outcome
+from sparcl_ref.verify.outcome import ABSENT, Outcome
 from sparcl_ref.verify.worker import Answer, Request, attempt
 
 #: Seconds for one call; compiling on the first call included.
@@ -59,9 +66,9 @@ def run_case(case: Case, function: Function, interface: Interface, caller: Calle
     """
     signature = interface.signatures.get(function.name)
     if signature is None:
-        return Outcome(case, function, "not provided", line="not in the adapter")
+        return Outcome(case, function, "not provided", line=ABSENT)
     try:
-        arguments = arguments_for(case, function, signature)
+        arguments = arguments_for(full_arguments(case, function), function, signature)
     except NotProvidedError as error:
         return Outcome(case, function, "not provided", line=str(error))
     except TypeError as error:
@@ -141,8 +148,8 @@ def run_in_process(
     *,
     dtype: str = "float64",
 ) -> tuple[Generator[Outcome], Interface]:
-    """Run cases of an adapter that is trusted to return, in this process."""
-    interface, caller = inspect_adapter(adapter, known), functools.partial(attempt, adapter)
+    """Run cases of an adapter that is trusted to return, in this process; Ctrl-C ends them all."""
+    interface, caller = inspect_adapter(adapter, known), functools.partial(attempt, adapter, interruptible=True)
     return (run_case(case, function, interface, caller, dtype=dtype) for case, function in cases), interface
 
 

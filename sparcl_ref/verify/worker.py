@@ -17,8 +17,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sparcl_ref.processes import end_with_parent
-from sparcl_ref.verify.adapter import Interface, NotProvidedError, Returned, call, inspect_adapter, is_outside
-from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown
+from sparcl_ref.verify.adapter import (
+    Interface,
+    NotProvidedError,
+    Returned,
+    call,
+    inspect_adapter,
+    is_outside,
+    provided,
+)
+from sparcl_ref.verify.loading import READY, AdapterError, describe_error, load, shown, written_in
 
 #: What the parent hears as soon as Python runs.
 STARTED = "started"
@@ -53,15 +61,20 @@ class Request(NamedTuple):
     arguments: dict[str, Any]
 
 
-def attempt(adapter: Any, request: Request, path: Path | None = None) -> Answer:
-    """Call one function of an adapter and catch whatever it raises; an error names its line in the adapter's file."""
+def attempt(adapter: Any, request: Request, path: Path | None = None, *, interruptible: bool = False) -> Answer:
+    """Call one function of an adapter and catch whatever it raises; an error names its line in the adapter's file.
+
+    If ``interruptible``, a KeyboardInterrupt is the user's, who does not want to wait, and goes on.
+    """
     try:
         with np.errstate(all="ignore"):  # what is not finite shows in the comparison
             outputs = call(adapter, request.function, request.outputs, request.arguments)
     except NotProvidedError as error:
         return Answer(not_provided=shown(str(error)))
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an adapter are its failures, too
-        said = describe_error(error, path)
+        if interruptible and isinstance(error, KeyboardInterrupt):
+            raise
+        said = describe_error(error, written_in(provided(adapter, request.function)) if path is None else path)
         return Answer(outside=said) if is_outside(error) else Answer(error=said)
     return Answer({name: _worth_sending(value, request.sizes.get(name, 0)) for name, value in outputs.items()})
 

@@ -76,6 +76,18 @@ def test_no_process_is_left_behind(tmp_path):
     assert not multiprocessing.active_children()
 
 
+def test_ctrl_c_ends_a_check_in_this_process_at_the_case_it_meets():
+    called = []
+
+    def endless(x):
+        called.append(x)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check({"one": endless}, cases=[case("one"), case("one")], functions=protocol(function("one")))
+    assert len(called) == 1
+
+
 def test_neighbours_can_be_imported_and_arrays_are_converted(tmp_path):
     (tmp_path / "my_arrays.py").write_text("class Wrapped:\n    def __init__(self, array): self.array = array\n")
     path = tmp_path / "adapter.py"

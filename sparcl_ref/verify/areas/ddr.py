@@ -124,6 +124,8 @@ FUNCTIONS = (
         Mistake("the samples misclassified least kept", _kept_samples(rising)),
         Mistake("positions by count instead of ascending",
             lambda counts, keep: {"positions": last_first(counts)[:keep]}),
+        Mistake("positions by count instead of ascending",
+            lambda counts, keep: {"positions": rising(counts)[len(counts) - keep :]}),
         *(instead(WRAPPED.format(2**bits, bits), counts=lambda given, bits=bits: given["counts"] % 2**bits)
             for bits in (8, 16)),
         instead(FROM_THE_END, keep=lambda given: given["keep"] or len(given["counts"])),

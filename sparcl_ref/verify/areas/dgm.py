@@ -102,6 +102,8 @@ FUNCTIONS = (
         Output("gradient_sparsity", "float: s + q, limited to 0..1"),
         Mistake("q = 0.2 instead of 0.2 (1 - s)",
             lambda sparsity, q: {"gradient_sparsity": min(1.0, float(exact(sparsity) + Fraction(1, 5)))}),
+        Mistake("q = 0.2 instead of 0.2 (1 - s)", lambda sparsity, q: {"gradient_sparsity":
+            min(1.0, float(exact(sparsity) + (Fraction(1, 5) if q is None else exact(q))))}),
         Mistake("q taken of the living weights instead of the whole layer",
             lambda sparsity, q: {"gradient_sparsity": float(exact(sparsity) + exact(q) * (1 - exact(sparsity)))}),
         instead("q = 0 taken for none given", q=lambda given: given["q"] if exact(given["q"] or 0) else None),

@@ -92,6 +92,8 @@ FUNCTIONS = (
             partial(_best_over, lambda j, tasks: slice(1, tasks))),
         Mistake("limited to 0, where tasks that later ones helped make it negative",
             lambda right, matrix: {"value": max(0.0, right(matrix=matrix)["value"])}, of_right=True),
+        Mistake("the accuracy right after learning instead of the best: backward transfer with the other sign",
+            lambda matrix: {"value": np.mean((np.diagonal(matrix[1:]) - matrix[-1])[:-1])}),
         _OVER_ALL_TASKS,
     ),
     specify("backward_transfer", "metrics", backward_transfer, "Lopez-Paz and Ranzato, 2017",

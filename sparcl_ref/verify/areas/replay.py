@@ -100,6 +100,9 @@ FUNCTIONS = (
         instead("presentations counted from 1", presented=more("presented", 1)),
         Mistake("the draw used while a slot is free",
             lambda presented, capacity, draw: {"slot": draw if draw < capacity else -1}),
+        Mistake("a draw equal to the capacity stored, in a slot that there is not: <= instead of <",
+            lambda presented, capacity, draw: {
+                "slot": presented if presented < capacity else draw if draw <= capacity else -1}),
         *(_few_bits(bits) for bits in (8, 16, 32)),
     ),
     specify("reservoir_add", "replay", reservoir_add, _RESERVOIR,

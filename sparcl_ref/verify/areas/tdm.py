@@ -60,6 +60,13 @@ def _joined_first(**given):
     return {"kinds": kinds[order], "targets": targets[order]}
 
 
+def _unlimited(sparsity, p_inter, p_intra, **given):
+    kinds, _ = tdm_actions(sparsity=sparsity, p_inter=p_inter, p_intra=p_intra, **given)
+    s = exact(sparsity)
+    targets = [s + exact(p_intra), s] if len(kinds) > 1 else [s - exact(p_inter)] * len(kinds)
+    return {"targets": np.array([float(target) for target in targets])}
+
+
 def tdm_active_counts(n, task, epochs, sparsity, delta_k, p_inter, p_intra):
     settings = {"sparsity": sparsity, "delta_k": delta_k, "p_inter": p_inter, "p_intra": p_intra}
     return [budget(n, now) for now in in_force(sparsity, epochs, partial(tdm.tdm_actions, task, **settings))]
@@ -90,6 +97,7 @@ FUNCTIONS = (
         instead("epochs counted from 0", epoch=more("epoch", -1)),
         Mistake("nothing joins after a shrink", _no_regrowth),
         Mistake("weights join before others leave", _joined_first),
+        Mistake("targets that are not limited to 0..1", _unlimited),
     ),
     specify("tdm_active_counts", "tdm", tdm_active_counts, ALGORITHM,
         "a layer trains with the budget of s, and from the second task on with that of s - p_inter before epoch "

@@ -201,7 +201,8 @@ def newest(capacity, batch_sizes, uniforms):
 
 WRONG = (
     Wrong("slot-capacity", "reservoir_slot", "a draw equal to the capacity is stored",
-        lambda presented, capacity, draw: presented if presented < capacity else draw if draw <= capacity else -1),
+        lambda presented, capacity, draw: presented if presented < capacity else draw if draw <= capacity else -1,
+        likely="<= instead of <"),
     Wrong("slot-drawn-early", "reservoir_slot", "the draw counts while slots are free",
         lambda presented, capacity, draw: draw if draw < capacity else -1, likely="the draw used while a slot is free"),
     Wrong("slot-full-late", "reservoir_slot", "the buffer is full one sample late",

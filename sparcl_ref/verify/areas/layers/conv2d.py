@@ -74,6 +74,20 @@ def _back_without_dilation(dy, x, weight, stride, padding, dilation, groups, gra
     return {"dx": layer.backward(wide)}
 
 
+def _last_window_alone(dy, x, weight, stride, padding, dilation, groups, grad_mask):
+    """Each pixel's dx from the last tap that saw it, taps in row-major order."""
+    if groups != 1:
+        return {}
+    s, p, d = (np.broadcast_to(value, 2) for value in (stride, padding, dilation))
+    dpadded = np.zeros((*x.shape[:2], x.shape[2] + 2 * p[0], x.shape[3] + 2 * p[1]), x.dtype)
+    for tap in np.ndindex(weight.shape[2:]):
+        rows, columns = (
+            slice(t * q, t * q + step * count, step) for t, q, step, count in zip(tap, d, s, dy.shape[2:], strict=True)
+        )
+        dpadded[:, :, rows, columns] = np.einsum("nohw,oc->nchw", dy, weight[:, :, *tap])
+    return {"dx": dpadded[:, :, p[0] : p[0] + x.shape[2], p[1] : p[1] + x.shape[3]]}
+
+
 def _averaged_over_positions(given):
     return given["dy"].shape[0] * given["dy"].shape[1] / given["dy"].size
 
@@ -98,6 +112,7 @@ FUNCTIONS = (
         instead("dx through the kernel that is flipped, or not flipped, once too often", "dx", weight=_flipped),
         Mistake("dx shifted by a pixel under a stride", _shifted_under_stride, of_right=True),
         Mistake("dilation forgotten where dx is formed", _back_without_dilation),
+        Mistake("each pixel's dx from one window alone: assigned instead of added up", _last_window_alone),
         *common.GRADIENT_MISTAKES,
         scaled("bias gradient averaged over samples and positions",
             dbias=lambda given: given["dy"].shape[1] / given["dy"].size),

@@ -23,6 +23,7 @@ FUNCTIONS = (
         "y = max(x, 0) entry by entry; NaN stays NaN",
         ANY, Y,
         Mistake("NaN turned into 0", lambda x: {"y": np.fmax(x, 0)}),
+        Mistake("x multiplied by x > 0, which makes NaN of an infinity", lambda x: {"y": x * (x > 0)}),
         *(Mistake(f"a leak of {slope} below 0", lambda x, slope=slope: {"y": np.where(x > 0, x, slope * x)})
             for slope in (0.01, 0.1)),
     ),
@@ -33,6 +34,7 @@ FUNCTIONS = (
             lambda dy, x: {"dx": dy}),
         Mistake("the derivative at 0 taken as 1: >= instead of >", lambda dy, x: {"dx": dy * (x >= 0)}),
         Mistake("the sign of dy looked at instead of x", lambda dy, x: {"dx": dy * (dy > 0)}),
+        Mistake("the derivative itself: not multiplied by dy", lambda dy, x: {"dx": np.where(x > 0, 1.0, 0.0)}),
         Mistake("the derivative at 0 taken as 1/2", lambda dy, x: {"dx": dy * np.heaviside(x, 0.5)}),
     ),
 )  # fmt: skip

@@ -76,6 +76,21 @@ def _overflowing(logits, labels, classes):
     return {"per_sample": np.log(totals) - logits[np.arange(len(labels)), labels]}
 
 
+def _through_softmax(logits, labels, classes, *, shifted):
+    """The logarithm of a probability, which may have been rounded to 0 or be infinity over infinity."""
+    columns = np.arange(logits.shape[1]) if classes is None else np.asarray(classes)
+    largest = logits[:, columns].max(axis=1, keepdims=True) if shifted else 0.0
+    powers = np.exp(logits - largest)
+    p = powers[np.arange(len(labels)), labels] / powers[:, columns].sum(axis=1)
+    return {"per_sample": -np.log(p)}
+
+
+def _softmax_alone(right, **given):
+    outputs, rows = right(**given), np.arange(len(given["labels"]))
+    outputs["dlogits"][rows, given["labels"]] += 1 / len(rows)
+    return {"dlogits": outputs["dlogits"]}
+
+
 FUNCTIONS = (
     specify("cross_entropy", "losses", cross_entropy, "method, losses; equation (1) for the single head",
         "loss = log(sum over the classes that take part of exp(logit)) - the label's logit; the gradient of the "
@@ -87,6 +102,11 @@ FUNCTIONS = (
             dlogits=lambda given: len(given["logits"])),
         Mistake("logits outside the task set to 0 instead of minus infinity", _zeroed_logits),
         Mistake("exponentials that overflow: the largest logit is not subtracted first", _overflowing),
+        Mistake("exponentials that overflow: the largest logit is not subtracted first",
+            partial(_through_softmax, shifted=False)),
+        Mistake("the logarithm of a probability that is rounded to 0, instead of log-sum-exp minus the logit",
+            partial(_through_softmax, shifted=True)),
+        Mistake("the softmax alone as gradient: 1 is not subtracted at the label", _softmax_alone, of_right=True),
         *(Mistake(LOW_NUMBER, partial(_low_others, low)) for low in LOW_NUMBERS),
         instead("labels remapped by subtracting the lowest class", labels=_less_the_lowest),
         Mistake(RANGE, _over_a_range),

@@ -75,6 +75,7 @@ FUNCTIONS = (
         "of n weights floor((1 - s) n + 1/2) live, in exact decimals: a half rounds up, and s is the decimal as "
         "written",
         Argument("n", "int: weights of the layer"), SPARSITY, exactly("active", "int: living weights"),
+        Mistake("the dead counted instead of the living", _budget(_half_up, _limited)),
         Mistake("floor without the half", _budget(lambda n, share: math.floor(share * n))),
         Mistake("a half rounded to the even neighbour", _budget(lambda n, share: round(share * n))),
         Mistake("the dead rounded half up, not the living", _budget(lambda n, share: n - _half_up(n, 1 - share))),

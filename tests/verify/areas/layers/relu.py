@@ -71,6 +71,8 @@ WRONG = (
     Wrong("relu-output-ge", "relu_backward", "the derivative is taken from the output with >=",
         lambda dy, x: np.where(np.maximum(x, 0) >= 0, dy, 0.0),
         likely="the derivative taken from the output with >=, which lets everything through"),
+    Wrong("relu-product", "relu_forward", "x times its step function", lambda x: np.heaviside(x, 0.0) * x,
+        likely="x multiplied by x > 0, which makes NaN of an infinity"),
     Wrong("relu-hides-nan", "relu_forward", "NaN becomes 0", lambda x: np.fmax(x, 0), likely="NaN turned into 0"),
     Wrong("relu-half-at-zero", "relu_backward", "the derivative at 0 is taken as 1/2",
         lambda dy, x: dy * np.heaviside(x, 0.5), likely="the derivative at 0 taken as 1/2"),

@@ -233,7 +233,8 @@ def masked_by_zero(logits, labels, classes):
 WRONG = (
     Wrong("ce-full-head", "cross_entropy", "the full-head loss where the single head is asked", full_head,
         likely="full-head loss where single-head is asked"),
-    Wrong("ce-overflow", "cross_entropy", "exponentials without subtracting the maximum", no_shift),
+    Wrong("ce-overflow", "cross_entropy", "exponentials without subtracting the maximum", no_shift,
+        likely="exponentials that overflow"),
     Wrong("ce-floor", "cross_entropy", "1e-8 is added inside the logarithm", floor_inside_logarithm),
     Wrong("ce-clipped", "cross_entropy", "probabilities are at least 1e-12", clipped),
     Wrong("ce-mask-product", "cross_entropy", "the mask of classes is multiplied: -0.0", others_multiplied),
