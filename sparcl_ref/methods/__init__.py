@@ -1,4 +1,8 @@
-"""Continual-learning methods, one file each."""
+"""Continual-learning methods, one file each.
+
+Their docstrings mark how sure a statement is: [V] verified in the paper or in the code that is named, [M] remembered from
+the paper, [F] fixed by this reference where its sources say nothing.
+"""
 
 from sparcl_ref.methods.agem import AGEM
 from sparcl_ref.methods.base import Method
