@@ -1,7 +1,7 @@
 """Continual-learning methods, one file each.
 
-Their docstrings mark how sure a statement is: [V] verified in the paper or in the code that is named, [M] remembered from
-the paper, [F] fixed by this reference where its sources say nothing.
+Their docstrings mark how sure a statement is: [V] verified in the paper or in the code that is named, [M] remembered,
+[F] fixed by this reference where its sources say nothing.
 """
 
 from sparcl_ref.methods.agem import AGEM
