@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -56,6 +57,8 @@ class Method:
     """
 
     title: ClassVar[str]
+    #: What the method is one of, as tables group them.
+    family: ClassVar[str] = "other methods"
     #: The method's own settings, shown by ``--help`` under its name and refused by other methods.
     Settings: ClassVar[type[OwnSettings]] = OwnSettings
     rehearses: ClassVar[bool] = False
@@ -112,6 +115,12 @@ class Method:
         """What tables say beside the title where settings make it another method: a form that is not the paper's."""
         form = getattr(settings, "form", "paper")
         return [] if form == "paper" else [form]
+
+    @classmethod
+    def entries(cls) -> Sequence[Mapping[str, Any]]:
+        """What stands for the method where all are compared: settings of a run each, by default one of each form."""
+        own = {item.name: item.metadata for item in dataclasses.fields(cls.Settings)}
+        return [{"form": form} for form in own["form"]["choices"]] if "form" in own else [{}]
 
     @classmethod
     def why_own_classes(cls, settings: Any) -> str:

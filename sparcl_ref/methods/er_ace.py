@@ -68,6 +68,10 @@ class ERACE(RehearsalMethod):
         ce_set: str = setting("present", "classes that new samples are compared with", choices=CE_SETS)
 
     @classmethod
+    def entries(cls) -> Sequence[Mapping[str, Any]]:
+        return [{"ce_set": kind} for kind in ("present", "mammoth")]
+
+    @classmethod
     def remarks(cls, settings: Any) -> list[str]:
         return [] if settings.ce_set == "present" else [f"classes {settings.ce_set}"]
 

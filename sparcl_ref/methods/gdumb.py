@@ -57,6 +57,7 @@ class GDumb(RehearsalMethod):
     """
 
     title = "GDumb"
+    family = "baselines"
     fills = "tasks"
     learns = False
     own_head = True

@@ -52,6 +52,7 @@ class LwF(Method):
     """
 
     title = "LwF"
+    family = "regularisation"
     own_head = True
 
     @dataclass(frozen=True)
