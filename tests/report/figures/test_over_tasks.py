@@ -81,11 +81,15 @@ def test_entries_close_together_share_one_panel():
         assert max(line.get_ydata()) < high
 
 
-def test_long_names_leave_no_room_for_two_panels_and_one_is_drawn():
+def test_panels_stand_one_above_the_other_where_long_names_leave_no_room_for_two() -> None:
     every = [{**record, "name": record["name"] + " (no TDM, no DDR, no DGM)"} for record in records()]
     figure = accuracy_over_tasks(every)
-    assert len(figure.axes) == 1
-    assert len(data_lines(figure.axes[0])) == len(NAMES)
+    detail, overview = figure.axes
+    assert overview.get_position().y0 > detail.get_position().y1
+    assert len(data_lines(overview)) == len(NAMES)
+    assert len(data_lines(detail)) == len(NAMES) - 1
+    renderer = figure.canvas.get_renderer()
+    assert all(text.get_window_extent(renderer).x1 <= figure.bbox.x1 for axes in figure.axes for text in axes.texts)
 
 
 def test_a_single_task_is_a_point():
