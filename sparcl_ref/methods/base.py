@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
@@ -72,6 +73,8 @@ class Method:
     draws_per_step: ClassVar[int] = 0
     #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
     paper_forwards: ClassVar[int | None] = None
+    #: Where its two forms differ; if they do, `entries` has the paper's and mammoth's, in this order.
+    differences: ClassVar[Sequence[Difference]] = ()
     #: Whether entries of parameters are frozen on the way, so that what a run will cost is known only nearly.
     freezes: ClassVar[bool] = False
     #: Whether steps train the network; if not they compute nothing, and the network learns at the end of tasks.
