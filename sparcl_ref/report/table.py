@@ -16,7 +16,7 @@ from sparcl_ref.report.numbers import Spread, spread
 Record = dict[str, Any]
 CONVENTIONS = ("paper", "exact")
 #: Columns of the printed table that go, one after the other, where all do not fit.
-EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "Task-IL", "forgetting", "seconds")
+EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "seconds", "forgetting", "Task-IL")
 #: The most entries that are shown as they were run, without headings.
 FEW = 12
 

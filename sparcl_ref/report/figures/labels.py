@@ -28,37 +28,38 @@ def place_labels(
 ) -> list[Place]:
     """A place for each point's label on a sheet of that width and height; all in inches.
 
-    Points that stand alone come first and have their label beside them. Any other takes the nearest place where it
-    covers no point, no label and no line between one and its point, and where its own line crosses none of them; or
-    the place where least of this happens.
+    Points that stand alone have their label beside them. Any other takes the nearest place where it covers no point, no
+    label and no line between one and its point, and where its own line crosses none of them; or the place where least
+    of this happens. Places are looked for one after the other, three times over, each given all others.
     """
     crowd = [sum(abs(x - a) < 1.2 and abs(y - b) < 0.5 for a, b in points) for x, y in points]
+    order = sorted(range(len(points)), key=lambda index: (crowd[index], -points[index][1]))
     dots = np.array([(x - HALF, y - HALF, x + HALF, y + HALF) for x, y in points]).reshape(-1, 4)
-    labels, lines = np.zeros((0, 4)), np.zeros((0, 4))
     found: dict[int, Place] = {}
-    for index in sorted(range(len(points)), key=lambda index: (crowd[index], -points[index][1])):
+    labels: dict[int, np.ndarray] = {}
+    lines: dict[int, np.ndarray] = {}
+    for index in order * 3:
         (x, y), wide = points[index], widths[index]
         start, level, side = _choices(x, y, sheet[1])
         ends = np.sort([start, start + side * wide], axis=0)
         boxes = np.stack([ends[0], level - LINE / 2, ends[1], level + LINE / 2], axis=1)
         ties = _ties(x, y, start - side * 0.05, level)
-
-        def crossed(others: np.ndarray, ties: np.ndarray = ties) -> np.ndarray:
-            return _covered(ties.reshape(-1, 4), others).reshape(ties.shape[:2]).sum(axis=1)
-
+        others = [other for other in found if other != index]
+        written = np.concatenate([np.zeros((0, 4)), *(labels[other] for other in others)])
+        drawn = np.concatenate([np.zeros((0, 4)), *(lines[other] for other in others)])
         harm = (
             1000 * ((ends[0] < 0) | (ends[1] > sheet[0] + MARGIN))
-            + 100 * _covered(boxes, labels)
+            + 100 * _covered(boxes, written)
             + 20 * _covered(boxes, dots)
-            + 5 * _covered(boxes, lines)
-            + 5 * crossed(labels)
-            + 0.3 * crossed(np.delete(dots, index, axis=0))
+            + 2 * (_covered(boxes, drawn) > 0)
+            + 2 * _crossed(ties, written)
+            + _crossed(ties, np.delete(dots, index, axis=0))
             + 1.5 * np.hypot(level - y, start - side * NEAR - x)
             + 0.01 * (side < 0)
         )
         best = int(np.argmin(harm))
         found[index] = Place(float(start[best]), float(level[best]), int(side[best]))
-        labels, lines = np.vstack([labels, boxes[best]]), np.vstack([lines, ties[best]])
+        labels[index], lines[index] = boxes[best : best + 1], ties[best]
     return [found[index] for index in range(len(points))]
 
 
@@ -81,3 +82,8 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     low = np.maximum(boxes[:, None, :2], others[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     return np.count_nonzero((low < high + 1e-9).all(axis=2), axis=1)
+
+
+def _crossed(ties: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether each line goes through any of the others."""
+    return _covered(ties.reshape(-1, 4), others).reshape(ties.shape[:2]).any(axis=1)

@@ -121,7 +121,9 @@ def _draw_curves(
         line.set(linewidth=2.2, marker=look.marker, markersize=11 if look.marker == "*" else 5.5)
         line.set(markeredgewidth=0.9, markeredgecolor=theme.background)
     last = max(curve.seen[-1] for curve in curves)
-    limits = limits or canvas.padded_range(heights)
+    # Who learns only in the end begins far below; an axis down to there would leave no room for the ends.
+    lowest = min(curve.end for curve in curves) - 0.1
+    limits = limits or canvas.padded_range([max(height, lowest) for height in heights])
     axes.set_xlim(0.85, last + (0.15 if last > 1 else 0.5))
     axes.set_ylim(*limits)
     canvas.percent_axis(axes, 7)
