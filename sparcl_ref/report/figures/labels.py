@@ -86,4 +86,5 @@ def _covered(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def _crossed(ties: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Whether each line goes through any of the others."""
-    return _covered(ties.reshape(-1, 4), others).reshape(ties.shape[:2]).any(axis=1)
+    crossed: np.ndarray = _covered(ties.reshape(-1, 4), others).reshape(ties.shape[:2]).sum(axis=1) > 0
+    return crossed
