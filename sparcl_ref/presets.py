@@ -66,7 +66,7 @@ def _rivals() -> Iterator[Entry]:
 
 
 def _sparse_trainers() -> Iterator[Entry]:
-    """Every policy over ER and DER++, after the dense method."""
+    """Every policy over ER and DER++, all else as in SparCL, after the dense method of the same head."""
     for dense in ({**_TINY, "method": "er"}, _DERPP):
         yield {**dense, "head": "single"}
         yield from ({**dense, "sparsity": s, "policy": name} for s in (0.9, 0.95) for name in POLICIES)
