@@ -240,6 +240,11 @@ class Config:
         return self.method_class.rehearses
 
     @property
+    def family(self) -> str:
+        """What the run is one of, as tables group them: SparCL, or of its method's family."""
+        return "sparse" if self.sparse else self.method_class.family
+
+    @property
     def title(self) -> str:
         """What tables call the run: the method, its sparsity, and whatever is not as usual."""
         title = self.method_class.title

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from sparcl_ref.alignment import ALIGNMENTS
 from sparcl_ref.config import Config, flag
+from sparcl_ref.methods import METHODS
+from sparcl_ref.policies import POLICIES
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Entries that are made anew whenever they are gone through, so that registered methods and policies take part."""
+
+    make: Callable[[], Iterator[Entry]]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return self.make()
+
 
 #: Split digits in a minute: ten short epochs instead of fifty, adjustments every second one.
-_TINY: dict[str, Any] = {
+_TINY: Entry = {
     "dataset": "digits",
     "classes_per_task": 2,
     "model": "convnet",
@@ -24,7 +41,7 @@ _DERPP = {**_TINY, "method": "derpp"}
 _SPARSE_75, _SPARSE_95 = {**_DERPP, "sparsity": 0.75}, {**_DERPP, "sparsity": 0.95}
 
 #: The whole of Split Fashion-MNIST: on two cores, hours.
-_FASHION: dict[str, Any] = {
+_FASHION: Entry = {
     "dataset": "fashion-mnist",
     "classes_per_task": 2,
     "model": "convnet",
@@ -38,8 +55,25 @@ _FASHION: dict[str, Any] = {
 }
 _FASHION_DERPP = {**_FASHION, "method": "derpp"}
 
+
+def _rivals() -> Iterator[Entry]:
+    """Every method as it says itself, ER with its classifier aligned, and SparCL with the dense method of its head."""
+    for name, method in METHODS.items():
+        yield from ({**_TINY, "method": name, **entry} for entry in method.entries())
+    yield from ({**_TINY, "method": "er", "align": name} for name in ALIGNMENTS if name != "none")
+    yield {**_DERPP, "head": "single"}
+    yield from ({**_DERPP, "sparsity": 0.9}, _SPARSE_95, {**_SPARSE_95, "policy": "static"})
+
+
+def _sparse_trainers() -> Iterator[Entry]:
+    """Every policy over ER and DER++, all else as in SparCL, after the dense method of the same head."""
+    for dense in ({**_TINY, "method": "er"}, _DERPP):
+        yield {**dense, "head": "single"}
+        yield from ({**dense, "sparsity": s, "policy": name} for s in (0.9, 0.95) for name in POLICIES)
+
+
 #: Preset name to the settings of each run, in the order of the table.
-PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
+PRESETS: dict[str, Iterable[Entry]] = {
     "tiny": (
         {**_TINY, "method": "sgd"},
         {**_TINY, "method": "er"},
@@ -67,6 +101,8 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
         {**_SPARSE_75, "dgm": False},
         {**_SPARSE_75, "policy": "static", "ddr": False, "dgm": False},
     ),
+    "rivals": Gathered(_rivals),
+    "sparse-trainers": Gathered(_sparse_trainers),
     "fashion-mnist": (
         {**_FASHION, "method": "sgd"},
         {**_FASHION, "method": "er"},
@@ -79,7 +115,7 @@ PRESETS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def configurations(entries: Iterable[dict[str, Any]], overrides: dict[str, Any]) -> list[Config]:
+def configurations(entries: Iterable[Entry], overrides: dict[str, Any]) -> list[Config]:
     """Each entry with the overrides applied; entries that have become equal appear once.
 
     An override that is a method's or policy's own setting applies to the entries whose method or policy has it.

@@ -120,6 +120,7 @@ class Result:
         return {
             "name": self.name,
             "method": self.config.method,
+            "family": self.config.family,
             "sparsity": self.config.sparsity,
             "head": self.config.effective_head,
             "seed": self.config.seed,

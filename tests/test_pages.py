@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sparcl_ref import compare, load_run
+from sparcl_ref.forms import forms_sections
 from sparcl_ref.report import aggregate, format_table, load_summary
 from sparcl_ref.sparcl.rules import rules_table
 
@@ -21,8 +23,41 @@ def test_profiles_page_has_the_generated_table():
     assert rules_table() in (PAGES / "profiles.md").read_text()
 
 
+def test_page_on_paper_and_code_has_the_generated_sections() -> None:
+    assert forms_sections(load_run(RESULTS / "rivals")).rstrip("\n") in (PAGES / "paper-and-code.md").read_text()
+
+
 def test_results_are_committed():
-    assert {"tiny", "tiny-released", "importance"} <= set(COMMITTED)
+    assert {"tiny", "tiny-released", "importance", "rivals"} <= set(COMMITTED)
+
+
+def rivals_compared() -> str:
+    """Learners whose mean accuracy is above .85, beside dense DER++ under the head of SparCL."""
+    results = load_run(RESULTS / "rivals")
+    good = {row.name for row in aggregate([result.record() for result in results]) if row.accuracy > 0.85}
+    learners = [result for result in results if result.name in good and not result.config.method_class.joint]
+    return "\n\n".join(str(compare(learners, against="DER++ (single head)")).split("\n\n")[:2])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SparCL-DER++ .90",
+        "SparCL-DER++ .95",
+        "DER++ (single head)",
+        "ER-ACE",
+        "iCaRL",
+        "DER++",
+        "ER-ACE (classes mammoth)",
+    ],
+)  # fmt: skip
+def test_results_page_states_how_well_rivals_know_the_newest_task(name) -> None:
+    found = [result.newest_task_accuracy for result in load_run(RESULTS / "rivals") if result.name == name]
+    assert f"{100 * sum(found) / len(found):.1f} %" in (PAGES / "results.md").read_text().partition("## Rivals\n")[2]
+
+
+def test_results_page_shows_the_paired_differences_of_the_rivals() -> None:
+    assert rivals_compared() in (PAGES / "results.md").read_text()
 
 
 @pytest.mark.parametrize("name", COMMITTED)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from sparcl_ref.methods import METHODS
+from sparcl_ref.methods.fine_tuning import FineTuning
+from sparcl_ref.policies import POLICIES
+from sparcl_ref.policies.static import Static
 from sparcl_ref.presets import PRESETS, configurations
+
+COMMON = ("dataset", "classes_per_task", "model", "epochs", "batch_size", "lr", "delta_k", "buffer_size", "profile")
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_entries_are_distinct_and_reach_all_that_they_ask_for(name) -> None:
     configs = configurations(PRESETS[name], {})
-    assert len({config.title for config in configs}) == len(configs) == len(PRESETS[name])
+    assert len({config.title for config in configs}) == len(configs) == len(list(PRESETS[name]))
     assert [line for config in configs for line in config.warnings()] == []
 
 
@@ -26,3 +32,50 @@ def test_fashion_mnist_is_compared_on_the_whole_of_it() -> None:
     }  # fmt: skip
     for config in configs:
         assert {key: config.to_json()[key] for key in asked} == asked
+
+
+def test_rivals_are_all_methods_in_all_forms_with_the_settings_of_the_tiny_job() -> None:
+    configs = configurations(PRESETS["rivals"], {})
+    assert {config.method for config in configs} == set(METHODS)
+    for method, forms in {"oewc": 2, "lwf": 2, "agem": 2, "fdr": 2, "gdumb": 2, "icarl": 2, "er-ace": 2}.items():
+        assert len([config for config in configs if config.method == method]) == forms, method
+    titles = [config.title for config in configs]
+    assert {
+        "Joint", "ER (WA)", "DER++", "DER++ (single head)", "SparCL-DER++ .90", "SparCL-DER++ .95",
+        "SparCL-DER++ .95 (no TDM)",
+    } < set(titles)  # fmt: skip
+    (tiny,) = {tuple(getattr(config, name) for name in COMMON) for config in configurations(PRESETS["tiny"], {})}
+    assert {tuple(getattr(config, name) for name in COMMON) for config in configs} == {tiny}
+
+
+def test_sparse_trainers_are_all_policies_over_er_and_derpp_at_two_sparsities() -> None:
+    configs = configurations(PRESETS["sparse-trainers"], {})
+    dense = [(config.method, config.effective_head) for config in configs if not config.sparse]
+    assert dense == [("er", "single"), ("derpp", "single")]
+    sparse = {(config.method, config.sparsity, config.policy) for config in configs if config.sparse}
+    assert sparse == {(method, s, policy) for method in ("er", "derpp") for s in (0.9, 0.95) for policy in POLICIES}
+
+
+def test_what_is_registered_takes_part_without_an_edit(monkeypatch) -> None:
+    class Mine(FineTuning):
+        title = "Mine"
+
+        @classmethod
+        def entries(cls):
+            return [{}, {"lr": 0.1}]
+
+    class Still(Static):
+        title = "still"
+
+        @classmethod
+        def remarks(cls, settings):
+            return ["still"]
+
+    monkeypatch.setitem(METHODS.added, "mine", Mine)
+    monkeypatch.setitem(POLICIES.added, "still", Still)
+    mine = [config for config in configurations(PRESETS["rivals"], {}) if config.method == "mine"]
+    assert [config.lr for config in mine] == [0.03, 0.1]
+    trainers = configurations(PRESETS["sparse-trainers"], {})
+    assert [config.title for config in trainers if config.policy == "still"] == [
+        "SparCL-ER .90 (still)", "SparCL-ER .95 (still)", "SparCL-DER++ .90 (still)", "SparCL-DER++ .95 (still)",
+    ]  # fmt: skip

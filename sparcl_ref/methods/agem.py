@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.quotas import even_shares, keep_and_add
 from sparcl_ref.methods.records import Batch, Filling, Observation, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
@@ -44,15 +45,22 @@ def project(gradient: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> 
 class AGEM(RehearsalMethod):
     """The gradient of CE~(B), projected by that of CE on samples of earlier tasks.
 
-    The memory changes at the end of a task. ``form = paper`` [F]: each task seen has an equal share of it, drawn at
-    random; the paper [M] fills it during the task, and uses it from the next one on. ``form = mammoth`` [V]: one batch
-    of each task goes through the reservoir, so that most of the memory stays empty. Under sparsity the vectors consist
-    of the entries whose gradient is formed.
+    The memory changes at the end of a task, as `differences` say. Under sparsity the vectors consist of the entries
+    whose gradient is formed.
     """
 
     title = "A-GEM"
     draws_per_step = 1
     fills = "tasks"
+    differences = (
+        Difference(
+            "what is remembered",
+            "equal shares of all tasks seen, drawn at random when a task ends (this reference's choice; the paper "
+            "fills the memory during a task and uses it from the next one on, as remembered)",
+            "one batch of each task, by the reservoir's rule",
+            "most of a large memory stays empty: 160 samples after five tasks with batches of 32",
+        ),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

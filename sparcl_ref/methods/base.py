@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
@@ -56,6 +58,8 @@ class Method:
     """
 
     title: ClassVar[str]
+    #: What the method is one of, as tables group them.
+    family: ClassVar[str] = "other methods"
     #: The method's own settings, shown by ``--help`` under its name and refused by other methods.
     Settings: ClassVar[type[OwnSettings]] = OwnSettings
     rehearses: ClassVar[bool] = False
@@ -69,6 +73,8 @@ class Method:
     draws_per_step: ClassVar[int] = 0
     #: Forward passes of a step as the paper counts them: the batch and what is replayed or recalled beside it.
     paper_forwards: ClassVar[int | None] = None
+    #: Where its two forms differ; if they do, `entries` has the paper's and mammoth's, in this order.
+    differences: ClassVar[Sequence[Difference]] = ()
     #: Whether entries of parameters are frozen on the way, so that what a run will cost is known only nearly.
     freezes: ClassVar[bool] = False
     #: Whether steps train the network; if not they compute nothing, and the network learns at the end of tasks.
@@ -112,6 +118,12 @@ class Method:
         """What tables say beside the title where settings make it another method: a form that is not the paper's."""
         form = getattr(settings, "form", "paper")
         return [] if form == "paper" else [form]
+
+    @classmethod
+    def entries(cls) -> Sequence[Mapping[str, Any]]:
+        """What stands for the method where all are compared: settings of a run each, by default one of each form."""
+        own = {item.name: item.metadata for item in dataclasses.fields(cls.Settings)}
+        return [{"form": form} for form in own["form"]["choices"]] if "form" in own else [{}]
 
     @classmethod
     def why_own_classes(cls, settings: Any) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Observation
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.settings import OwnSettings, setting
@@ -69,20 +70,38 @@ def of_replayed_samples(kind: str, labels: np.ndarray, seen: np.ndarray) -> list
 class ERACE(RehearsalMethod):
     """L = CE(B; classes of B) + w CE(B'; classes seen).
 
-    Paper [M]: ``ce_set = present``. In mammoth's code (``ce_set = mammoth``) classes to come stay in the softmax, in
-    task 1 that of new samples goes over the whole head, and that of replayed ones always does; its classifier is a
-    cosine one and it replays from task 2 on (here `Rules.replay_from_task` decides), which this reference leaves out.
-    With "all" it is ER to the bit. A batch of one class teaches nothing: its softmax is 1.
+    Paper [M]: ``ce_set = present``; the code behind published figures: ``mammoth``, see `differences`. With "all" it is
+    ER to the bit. A batch of one class teaches nothing: its softmax is 1.
     """
 
     title = "ER-ACE"
     draws_per_step = 1
     own_head = True
+    differences = (
+        Difference(
+            "classes that new samples are compared with (`--ce-set`)",
+            "those of their batch (as remembered)",
+            "those of their batch, and every class from the largest label seen on; in task 1 the whole head",
+            "classes to come are pushed down before they arrive",
+        ),
+        Difference("classes that replayed samples are compared with", "all seen", "the whole head", "the same"),
+        Difference("classifier", "linear", "cosine (left out here)", "classes shown often get no longer rows"),
+        Difference(
+            "replay",
+            "as soon as something is stored",
+            "from task 2 on (left out here: `--mix replay_from_task=released`)",
+            "task 1 is plain SGD",
+        ),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):
         er_weight: float = setting(1.0, "coefficient of the replay loss", at_least=0)
         ce_set: str = setting("present", "classes that new samples are compared with", choices=CE_SETS)
+
+    @classmethod
+    def entries(cls) -> Sequence[Mapping[str, Any]]:
+        return [{"ce_set": kind} for kind in ("present", "mammoth")]
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:

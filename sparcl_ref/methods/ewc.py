@@ -44,6 +44,7 @@ class EWC(Method):
     """
 
     title = "EWC"
+    family = "regularisation"
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

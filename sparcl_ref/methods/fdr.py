@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.quotas import even_shares, keep_and_add
 from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
@@ -41,18 +42,47 @@ def quota(form: str, capacity: int, task: int) -> int:
 class FDR(RehearsalMethod):
     """L = CE~(B) + a mean over B' of `function_distance` to the logits recorded at the end of the samples' task.
 
-    ``form = paper`` [F where silent]: one update; logits recorded in eval mode; after t tasks each has capacity // t
-    samples, the first of a random order. ``form = mammoth``, the code behind the published figures: two updates a
-    batch, of CE and then of the distance, without a coefficient [V]; logits recorded in train mode [V]; the quota is
-    capacity // (t - 1), so that task 2 cuts nothing, and new samples enter by the reservoir's rule, counted from those
-    that were kept: shares are even on average only [V]. A quota for task 1, where t - 1 is 0, is this reference's
-    reconstruction: the whole capacity. Recording augmented inputs, as the code does, is left out.
+    The form of the paper and the code behind the published figures differ in how samples are stored and in how often
+    the network is updated: see `differences`.
     """
 
     title = "FDR"
     draws_per_step = 1
     paper_forwards = 3
     fills = "tasks"
+    differences = (
+        Difference(
+            "updates a batch",
+            "one, of the sum",
+            "two, of cross-entropy and then of the distance",
+            "the distance no longer weighs against cross-entropy: each gets a step of its own",
+        ),
+        Difference(
+            "coefficient",
+            "`--alpha`",
+            "none: the required alpha is never used",
+            "the distance counts more than three times as much as at the default",
+        ),
+        Difference(
+            "logits recorded",
+            "in eval mode (this reference's choice)",
+            "in train mode",
+            "the logits are those of batch statistics, and the running statistics move",
+        ),
+        Difference(
+            "quota after t tasks",
+            "buffer // t",
+            "buffer // (t - 1); the whole buffer after task 1 (a reconstruction, for t - 1 is 0 there)",
+            "nothing is cut after task 2",
+        ),
+        Difference(
+            "new samples",
+            "the first of a random order take their share (this reference's choice)",
+            "enter by the reservoir's rule, counted from those that were kept",
+            "shares are even on average only",
+        ),
+        Difference("images recorded", "as stored", "augmented (left out here)", "targets of other images"),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

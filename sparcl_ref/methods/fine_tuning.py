@@ -14,6 +14,7 @@ class FineTuning(Method):
     """L = CE~(B)."""
 
     title = "SGD"
+    family = "baselines"
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         return self._finish(self._learn(batch))

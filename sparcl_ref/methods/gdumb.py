@@ -17,6 +17,7 @@ from sparcl_ref.losses import correct, cross_entropy
 from sparcl_ref.methods.balance import greedy_balance
 from sparcl_ref.methods.base import all_living
 from sparcl_ref.methods.cutmix import box, cutmix
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.optimizers import SGD
@@ -50,16 +51,32 @@ class GDumb(RehearsalMethod):
     """After each task: a new network, trained by CE on the buffer alone.
 
     SGD with momentum .9, weight decay 1e-6, batches of 16, `rate` from .05 to 5e-4, the norm of the gradient clipped
-    at 10; CutMix of a batch with probability .5, alpha 1 [V, the authors' code]. Images are not augmented otherwise.
-    ``form = paper``: `greedy_balance`. ``form = mammoth`` [V]: a reservoir instead, CutMix of every batch, and training
-    after the last task only, so that its accuracy matrix has one row that means something. The trainer's steps compute
-    nothing; one epoch of them is enough. Updates on the buffer are not among the overheads that are counted.
+    at 10; CutMix with alpha 1 [V, the authors' code]. Images are not augmented otherwise; `differences` say what the
+    forms store. The trainer's steps compute nothing; one epoch of them is enough. Updates on the buffer are not among
+    the overheads that are counted.
     """
 
     title = "GDumb"
+    family = "baselines"
     fills = "tasks"
     learns = False
     own_head = True
+    differences = (
+        Difference(
+            "what is stored",
+            "greedy balance: a class takes while it has less than its share of the classes seen, and the largest gives "
+            "way (as remembered)",
+            "a reservoir",
+            "classes are stored as often as chance has it",
+        ),
+        Difference("CutMix", "of a batch with probability 1/2", "of every batch", "hardly any image is shown as it is"),
+        Difference(
+            "trains",
+            "after each task",
+            "after the last task only",
+            "a fifth of the cost with five tasks, and an accuracy matrix with one row that means something",
+        ),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

@@ -11,6 +11,7 @@ import numpy as np
 
 from sparcl_ref.methods.binary import binary_cross_entropy, sigmoid
 from sparcl_ref.methods.classifier import classifier_of, features
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.herding import class_means, herd, nearness, normalised
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
@@ -42,10 +43,8 @@ class ICaRL(RehearsalMethod):
 
     Old logits are recorded once for all samples when a task begins, in eval mode on images without augmentation, as in
     the paper's algorithm 3. After a task each class seen has capacity // classes exemplars, by `herd` on normalised
-    features in eval mode; lists are cut from their ends. The answer is the nearest mean of exemplars. ``form = paper``
-    [V]: the loss sums over classes seen. ``form = mammoth`` [V]: it averages over the whole head, classes to come
-    being targets of 0; 1e-5 times the sum of squares of all parameters is added; a mean is that of images and their
-    mirror images. mammoth computes old logits anew on augmented images, which is left out.
+    features in eval mode; lists are cut from their ends. The answer is the nearest mean of exemplars. The forms weigh
+    the loss and take means differently: see `differences`.
     """
 
     title = "iCaRL"
@@ -53,6 +52,29 @@ class ICaRL(RehearsalMethod):
     fills = "tasks"
     merges = True
     own_head = True
+    differences = (
+        Difference(
+            "loss",
+            "summed over classes seen",
+            "averaged over the whole head, classes to come being targets of 0",
+            "gradients are smaller by the number of classes: one learning rate does not suit both",
+        ),
+        Difference(
+            "penalty", "none", "1e-5 times the sum of squares of all parameters", "a weight decay of 2e-5 on everything"
+        ),
+        Difference(
+            "mean of a class",
+            "of its exemplars",
+            "of its exemplars and their mirror images",
+            "twice the passes, and a mean of shapes that may not occur",
+        ),
+        Difference(
+            "old logits",
+            "recorded once, when a task begins (algorithm 3)",
+            "computed in each step on augmented images (left out here)",
+            "nothing but costs where images are not augmented",
+        ),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

@@ -11,6 +11,7 @@ import numpy as np
 from sparcl_ref.losses import cross_entropy, mean_loss
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of, features
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
@@ -45,14 +46,39 @@ class LwF(Method):
     Old logits are recorded once, in eval mode on normalised images without augmentation [F], when a task begins. Then
     the classifier's rows of the new classes are warmed up by SGD, all else frozen and in eval mode, on the same images
     [F]: old logits do not notice. Where every task has all classes no row is new, and all are old from task 2 on.
-    ``warmup_epochs`` is explicit [F]: the paper trains until convergence, mammoth for as
-    many epochs as a task. ``form = paper`` [V]: CE over the task's own classes. ``form = mammoth`` [V]: CE over all
-    classes seen. There is no factor T^2 in either. mammoth records images that are not normalised, which is left out;
-    its coefficient is .5, the published rows' 3. Both terms share one pass, whose gradient counts as the current one's.
+    Either form has no factor T^2; `differences` say what CE goes over. Both terms share one pass, whose gradient counts
+    as the current one's.
     """
 
     title = "LwF"
+    family = "regularisation"
     own_head = True
+    differences = (
+        Difference(
+            "loss on new samples",
+            "over the task's own classes",
+            "over all classes seen",
+            "new samples push the logits of earlier classes down, against the distillation",
+        ),
+        Difference(
+            "coefficient of the distillation",
+            "1",
+            ".5, in its published rows 3 (`--distil-weight` decides in either form)",
+            "how the past weighs against the new",
+        ),
+        Difference(
+            "warm-up of the new rows",
+            "until convergence",
+            "for as many epochs as a task (`--warmup-epochs` decides in either form)",
+            "costs: mammoth computes all features anew, this reference the classifier alone",
+        ),
+        Difference(
+            "images of the recording",
+            "normalised and not augmented (this reference's choice)",
+            "not normalised (left out here)",
+            "targets of images that the network has not been trained on",
+        ),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.methods.ewc import EWC
+from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Extent, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
@@ -21,19 +22,40 @@ def faded(old: Sequence[np.ndarray], new: Sequence[np.ndarray], gamma: float) ->
 class OnlineEWC(EWC):
     """L = CE~(B) + lambda / 2 sum_i F_i (w_i - w*_i)^2, with F <- gamma F + F_t and w* the weights after the last task.
 
-    ``form = paper`` [V]: F_t as `EWC` computes it. ``form = mammoth`` [V], the code behind the published figures:
-
-    - lambda without the 1/2, so that the penalty is twice as steep;
-    - the true label, each squared gradient weighted by p(y | x): confident samples weigh most;
-    - divided by batches times batch size instead of the number of samples;
-    - train mode, one image at a time: batch-norm normalises each image by itself, and its running statistics are moved
-      by N single images just before the evaluation;
-    - the softmax over the whole head, classes to come included.
-
-    Its augmented inputs are left out: images are taken as they are.
+    ``form = paper`` [V]: F_t as `EWC` computes it. ``form = mammoth`` [V], the code behind the published figures, is
+    another penalty: see `differences`.
     """
 
     title = "oEWC"
+    differences = (
+        Difference("penalty", "lambda/2 F (w - w*)^2", "lambda F (w - w*)^2", "one `--strength` holds twice as hard"),
+        Difference(
+            "squared gradients",
+            "of y drawn from the model, or of the label (`--fisher`), each with weight 1",
+            "of the label, weighted by p(y given x)",
+            "confident samples weigh most",
+        ),
+        Difference(
+            "divided by",
+            "samples",
+            "batches times batch size",
+            "a little where the last batch is short",
+        ),
+        Difference(
+            "batch-norm meanwhile",
+            "eval mode",
+            "train mode, one image at a time",
+            "each image is normalised by itself, and the running statistics are overwritten by N single images just "
+            "before the evaluation",
+        ),
+        Difference(
+            "softmax of the Fisher passes",
+            "that of the loss on new samples",
+            "over the whole head, classes to come included",
+            "nothing but under `--head single`",
+        ),
+        Difference("images of the Fisher passes", "as stored", "augmented (left out here)", "a noisier F"),
+    )
 
     @dataclass(frozen=True)
     class Settings(OwnSettings):

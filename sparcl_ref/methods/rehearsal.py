@@ -28,6 +28,7 @@ class RehearsalMethod(Method):
         First task during which something is replayed.
     """
 
+    family = "rehearsal"
     rehearses = True
 
     def __init__(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparcl_ref.report.table import Row
@@ -66,6 +66,8 @@ THEMES = (LIGHT, DARK)
 #: What stands for a rehearsal method, dense or under SparCL.
 MARKERS = {"sgd": "X", "joint": "*", "er": "s", "der": "D", "derpp": "o"}
 SPARE_MARKERS = ("^", "v", "P", "<", ">", "p", "h")
+#: Line styles of the entries of one method; points of all but the first are hollow.
+DASHES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,11 @@ class Look:
 def looks(rows: Sequence[Row], theme: Theme) -> list[Look]:
     """How each row is drawn.
 
-    Dense entries take their method's colour, dashed with the single head; SparCL entries share the warm ramp in order
-    of appearance, dashed with the full head. A method takes the next spare colour and marker in order of appearance,
-    over again when they are used up. Five methods have fixed ones instead: they stand on committed pages and in
-    tutorials, where a reader should know them again whatever else was run. Nothing depends on their being there.
+    Dense entries take their method's colour, dashed with the single head; one that would look like an earlier one, as
+    another form of its method does, takes the next of `DASHES` that is left. SparCL entries share the warm ramp in
+    order of appearance, dashed with the full head. A method takes the next spare colour and marker in order of
+    appearance, over again when they are used up. Five methods have fixed ones instead: they stand on committed pages
+    and in tutorials, where a reader should know them again whatever else was run. Nothing depends on their being there.
     """
     ramp = iter(shades(theme.warm, sum(row.sparse for row in rows)))
     others = list(dict.fromkeys(row.method for row in rows if row.method not in MARKERS))
@@ -91,14 +94,16 @@ def looks(rows: Sequence[Row], theme: Theme) -> list[Look]:
     def of_method(known: dict[str, str], spare: tuple[str, ...], method: str) -> str:
         return known[method] if method in known else spare[others.index(method) % len(spare)]
 
-    return [
-        Look(
+    found: list[Look] = []
+    for row in rows:
+        look = Look(
             colour=next(ramp) if row.sparse else of_method(theme.dense, theme.spare, row.method),
             marker=of_method(MARKERS, SPARE_MARKERS, row.method),
             dash="-" if (row.head == "single") == row.sparse else "--",
         )
-        for row in rows
-    ]
+        choices = [look, *(replace(look, dash=dash) for dash in DASHES)]
+        found.append(next((choice for choice in choices if choice not in found), look))
+    return found
 
 
 def shades(anchors: Sequence[str], count: int) -> list[str]:

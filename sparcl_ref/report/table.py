@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,9 @@ from sparcl_ref.report.numbers import Spread, spread
 Record = dict[str, Any]
 CONVENTIONS = ("paper", "exact")
 #: Columns of the printed table that go, one after the other, where all do not fit.
-EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "Task-IL", "forgetting", "seconds")
-
+EXPENDABLE = ("paper memory", "paper fewer", "exact memory", "paper FLOPs", "seconds", "forgetting", "Task-IL")
+#: The most entries that are shown as they were run, without headings.
+FEW = 12
 
 #: Records' keys whose spread over seeds a row has under the same name.
 MEASURES = (
@@ -31,11 +32,13 @@ class Row:
     """What the runs of one entry, alike but for their seeds, have in common, and their measurements over seeds.
 
     Accuracies, forgetting and transfers are fractions. Costs are by convention, "paper" and "exact", and undefined
-    where unknown. The sparsity is the one asked for, None for a dense method; joint training learns all tasks at once.
+    where unknown. The family is what its kind is called, "" if its record does not say. The sparsity is the one asked
+    for, None for a dense method; joint training learns all tasks at once.
     """
 
     name: str
     method: str
+    family: str
     sparsity: float | None
     head: str
     joint: bool
@@ -101,6 +104,7 @@ def _row(group: list[Record]) -> Row:
     return Row(
         name=first["name"],
         method=first["method"],
+        family=first.get("family") or "",
         sparsity=first["sparsity"],
         head=first["head"],
         joint=is_joint(first),
@@ -109,6 +113,19 @@ def _row(group: list[Record]) -> Row:
         memory_bytes=by_convention("memory_bytes"),
         **{key: spread(record[key] for record in group) for key in MEASURES},
     )
+
+
+def in_families(rows: Sequence[Row]) -> list[tuple[str, list[int]]]:
+    """The order to show rows in: indices of those of each family, under its name.
+
+    Up to `FEW` rows, and rows of which some have no family, stay as they are, under no name. More are put together by
+    family, these in order of first appearance, and within one the most accurate comes first.
+    """
+    if len(rows) <= FEW or not all(row.family for row in rows):
+        return [("", list(range(len(rows))))]
+    best_first = sorted(range(len(rows)), key=lambda index: -rows[index].accuracy)
+    names = dict.fromkeys(row.family for row in rows)
+    return [(name, [index for index in best_first if rows[index].family == name]) for name in names]
 
 
 def dense_reference(rows: Sequence[Row]) -> Row | None:
@@ -156,7 +173,10 @@ def format_table(rows: Sequence[Row], *, width: int = 80) -> str:
     if not rows:
         return "no results"
     reference = dense_reference(rows)
-    columns = _columns(rows, reference)
+    families = in_families(rows)
+    columns = _columns([rows[index] for _, indices in families for index in indices], reference)
+    if any(name for name, _ in families):
+        columns["method"][2:] = [f"  {name}" for name in columns["method"][2:]]
     lines = _aligned(columns)
     for name in EXPENDABLE:
         if len(lines[2]) <= width:
@@ -168,7 +188,16 @@ def format_table(rows: Sequence[Row], *, width: int = 80) -> str:
     if "paper FLOPs" in columns:
         caption += " paper: the paper's way of counting;"
     caption += " exact: what a sparse engine has to do in this very run."
-    return "\n".join([*lines, "", *textwrap.wrap(caption, width, break_long_words=False)])
+    return "\n".join([*_headed(lines, families), "", *textwrap.wrap(caption, width, break_long_words=False)])
+
+
+def _headed(lines: Sequence[str], families: Sequence[tuple[str, list[int]]]) -> Iterator[str]:
+    """The lines of a table with the name of each family, if it has one, above its own."""
+    rest = iter(lines)
+    yield from itertools.islice(rest, 3)
+    for name, indices in families:
+        yield from filter(None, [name])
+        yield from itertools.islice(rest, len(indices))
 
 
 def _aligned(columns: dict[str, list[str]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,7 +104,7 @@ def test_methods_that_nobody_has_heard_of_get_looks_of_their_own_in_order_of_app
     gem, derpp, agem, again, icarl = style.looks(rows, style.LIGHT)
     assert (gem.colour, agem.colour, icarl.colour) == style.LIGHT.spare[:3]
     assert (gem.marker, agem.marker, icarl.marker) == style.SPARE_MARKERS[:3]
-    assert again == gem
+    assert again == replace(gem, dash="--")
     assert derpp == style.Look(style.LIGHT.dense["derpp"], "o", "-")
 
 
@@ -113,6 +114,16 @@ def test_sparcl_over_such_a_method_shares_its_marker():
     one, other = style.looks(aggregate([dense, sparse]), style.DARK)
     assert one.marker == other.marker == style.SPARE_MARKERS[0]
     assert other.colour == style.shades(style.DARK.warm, 1)[0]
+
+
+def test_forms_of_one_method_differ_in_line_and_fill_until_styles_run_out() -> None:
+    def named(name: str, head: str) -> dict:
+        return {**example.record(example.ENTRIES[3], 0), "name": name, "head": head}
+
+    heads = ["full", "single", "full", "full", "full"]
+    looks = style.looks(aggregate([named(str(i), head) for i, head in enumerate(heads)]), style.LIGHT)
+    assert [look.dash for look in looks] == ["-", "--", ":", "-.", "-"]
+    assert len({(look.colour, look.marker) for look in looks}) == 1
 
 
 def test_looks_do_not_run_out():

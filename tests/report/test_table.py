@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import statistics
 
 import pytest
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from sparcl_ref.report.table import (
     CONVENTIONS,
+    FEW,
     aggregate,
     dense_reference,
     format_table,
     group_by_entry,
+    in_families,
     is_joint,
     seeds_phrase,
     times_fewer,
@@ -186,8 +189,9 @@ def test_columns_are_aligned_and_lines_have_no_blanks_at_their_end():
         (91, ["paper MB"]),
         (80, ["paper MB", "paper times"]),
         (72, ["paper MB", "paper times", "exact MB"]),
-        (60, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "Task-"]),
-        (20, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "Task-", "forgot", "sec"]),
+        (60, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "sec"]),
+        (55, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "sec", "forgot"]),
+        (20, ["paper MB", "paper times", "exact MB", "paper GFLOPs", "sec", "forgot", "Task-"]),
     ],
 )
 def test_a_narrow_table_leaves_columns_out_in_a_stated_order(width, left_out):
@@ -236,3 +240,37 @@ def test_means_stand_under_each_other_beside_entries_without_deviation():
 
 def test_no_rows():
     assert format_table([]) == "no results"
+
+
+def test_many_entries_are_put_together_by_family_the_most_accurate_first() -> None:
+    rows = aggregate(example.many(seeds=2))
+    families = in_families(rows)
+    assert [name for name, _ in families] == ["baselines", "rehearsal", "regularisation", "sparse"]
+    assert sorted(index for _, indices in families for index in indices) == list(range(25))
+    for name, indices in families:
+        assert {rows[index].family for index in indices} == {name}
+        accuracies = [rows[index].accuracy for index in indices]
+        assert accuracies == sorted(accuracies, reverse=True)
+
+
+@pytest.mark.parametrize("count", [1, FEW, FEW + 1])
+def test_few_entries_and_those_of_no_family_stay_as_they_were_run(count) -> None:
+    every = example.many()[:count]
+    as_run = [("", list(range(count)))]
+    assert (in_families(aggregate(every)) == as_run) == (count <= FEW)
+    every[0] = {key: value for key, value in every[0].items() if key != "family"}
+    assert in_families(aggregate(every)) == as_run
+
+
+def test_a_table_of_many_entries_fits_a_usual_terminal_and_names_each_family_once() -> None:
+    rows = aggregate(example.many(seeds=5))
+    lines = format_table(rows).split("\n")
+    assert max(map(len, lines)) <= 80
+    shown = lines[3 : lines.index("")]
+    expected = []
+    for name, indices in in_families(rows):
+        expected += [name, *(f"  {rows[index].name}" for index in indices)]
+    assert [re.match(r" *[a-z]+( \d+)?", line)[0] for line in shown] == expected
+    for line in shown:
+        found = next((row for row in rows if line.startswith(f"  {row.name}  ")), None)
+        assert found is None or f" {100 * found.accuracy:.1f} ±" in line

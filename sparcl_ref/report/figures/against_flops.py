@@ -16,6 +16,7 @@ from matplotlib.transforms import Affine2DBase, ScaledTranslation
 from sparcl_ref.report import numbers, style
 from sparcl_ref.report.figures import canvas
 from sparcl_ref.report.figures.canvas import HEAD, LABEL, LINE
+from sparcl_ref.report.figures.labels import NEAR, place_labels
 from sparcl_ref.report.style import LIGHT, WIDTH, Look, Theme
 from sparcl_ref.report.table import Record, Row, aggregate
 
@@ -106,28 +107,22 @@ def sparsity_chains(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def _label_points(axes: Axes, points: list[_Point], narrow: bool, theme: Theme) -> None:
-    """A label beside each point, no two at one height, to the left where it would not fit or would cover more."""
+    """A label for each point: beside it, or as near to it as there is room; tied to it where it is farther away."""
     figure, corner, border = axes.figure, axes.get_position(), axes.get_window_extent()
     inches = figure.dpi_scale_trans + ScaledTranslation(corner.x0, corner.y0, cast(Affine2DBase, figure.transFigure))
-    width, height = border.width / figure.dpi, border.height / figure.dpi
+    sheet = (border.width / figure.dpi, border.height / figure.dpi)
     data = [(point.flops, point.row.accuracy) for point in points]
-    places = (axes.transData - inches).transform(data).tolist()
-    levels = canvas.spread_labels([y for _, y in places], LINE, 0.1, height)
+    places = [(float(x), float(y)) for x, y in (axes.transData - inches).transform(data)]
+    labels = [numbers.percent(row.accuracy) if narrow else f"{row.name}  {numbers.percent(row.accuracy)}"
+              for row, _, _ in points]  # fmt: skip
+    widths = [canvas.text_width(figure, label) for label in labels]
     halo = [withStroke(linewidth=3.5, foreground=theme.background)]
-    for (row, _, _), (x, y), level in zip(points, places, levels, strict=True):
-        label = numbers.percent(row.accuracy) if narrow else f"{row.name}  {numbers.percent(row.accuracy)}"
-        wide = canvas.text_width(figure, label)
-
-        def harm(side: int, x: float = x, level: float = level, wide: float = wide) -> float:
-            ends = sorted((x + side * 0.1, x + side * (0.2 + wide)))
-            covered = sum(ends[0] < px < ends[1] and abs(py - level) < LINE for px, py in places)
-            return covered + 9 * (ends[0] < 0 or ends[1] > width + 0.15)
-
-        side = min((1, -1), key=harm)
-        if abs(y - level) > 0.12:
-            leader = axes.plot([x, x + side * 0.12], [y, level], transform=inches, label="_leader")
-            leader[0].set(color=theme.ink, linewidth=0.7, zorder=4)
-        text = axes.text(x + side * 0.17, level, label, transform=inches, va="center", fontsize=LABEL)
+    found = place_labels(places, widths, sheet)
+    for (_, look, _), label, (x, y), (start, level, side) in zip(points, labels, places, found, strict=True):
+        if abs(y - level) > 0.12 or abs(start - x) > NEAR + 0.05:
+            leader = axes.plot([x, start - side * 0.05], [y, level], transform=inches, label="_leader")
+            leader[0].set(color=look.colour, linewidth=0.9, zorder=4)
+        text = axes.text(start, level, label, transform=inches, va="center", fontsize=LABEL)
         text.set(ha="left" if side > 0 else "right", zorder=5, path_effects=halo)
 
 
@@ -137,9 +132,9 @@ def _finish_cost_axes(strips: list[Axes], convention: str, narrow: bool) -> None
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
         low, high = axes.get_xlim()
-        # Up to two decades there is room for 1, 2 and 5 of each, or for 1 and 3 on half the width.
-        few = (1, 3) if narrow else (1, 2, 5)
-        axes.xaxis.set_major_locator(LogLocator(subs=few if math.log10(high / low) < 2.5 else (1,)))
+        # Up to two decades there is room for 1, 2 and 5 of each, or for 1 and 3 of fewer on half the width.
+        few, decades = ((1, 3), 1.6) if narrow else ((1, 2, 5), 2.5)
+        axes.xaxis.set_major_locator(LogLocator(subs=few if math.log10(high / low) < decades else (1,)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: numbers.quantity(value, "FLOPs", digits=1)))
     strips[-1].set_xlabel(f"train FLOPs, {convention} count, logarithmic")
     for axes in strips[:-1]:

@@ -86,7 +86,7 @@ def sketches(records: Sequence[Record], masks: Mapping[str, Mapping[str, Any]]) 
     costs = Sketch(
         FIGURE_NAMES[1],
         "Train FLOPs of the whole run, counted in the exact convention. Lines join a dense method with SparCL "
-        "over it; hollow points differ from the others of their kind in the head of the loss."
+        "over it; a hollow point is its method with another head, or in another form."
         + (f" What {numbers.listed(unknown)} cost is unknown." if unknown else ""),
         f"Scatter chart of accuracy against train FLOPs: {numbers.listed(prices)}.",
         lambda theme, width: accuracy_against_flops(records, theme=theme, width=width),

@@ -12,16 +12,20 @@ from matplotlib.figure import Figure
 from sparcl_ref.report import style
 from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, text_width, title
 from sparcl_ref.report.style import LIGHT, WIDTH, Theme
-from sparcl_ref.report.table import Record, group_by_entry, is_joint
+from sparcl_ref.report.table import Record, aggregate, group_by_entry, in_families, is_joint
 
 
 def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT, width: float = WIDTH) -> Figure:
     """Class-IL accuracy matrices as heat maps side by side: a row per moment, a column per task, mean over seeds.
 
     The step line parts what had been learned at that moment (below) from what had not (above). There is one axes with
-    one image per entry, in order, as many side by side as the width holds; a single matrix takes less.
+    one image per entry, in the order of the table but joint training last, as many side by side as the width holds; a
+    single matrix takes less.
     """
-    groups = group_by_entry(records)
+    found, rows = group_by_entry(records), aggregate(records)
+    groups = [found[index] for _, indices in in_families(rows) for index in indices]
+    # Rows are named at the left, and joint training has others.
+    groups.sort(key=lambda group: is_joint(group[0]))
     matrices = [np.mean([record["class_il_matrix"] for record in group], axis=0) for group in groups]
     columns = min(4 if width == WIDTH else 2, len(groups))
     tiers = -(-len(groups) // columns)

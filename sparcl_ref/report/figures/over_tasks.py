@@ -31,24 +31,26 @@ def accuracy_over_tasks(records: Sequence[Record], *, theme: Theme = LIGHT, widt
     """Mean Class-IL accuracy on the tasks seen so far, after each task: a line per entry, a band of one deviation.
 
     Where some entries end far below the best, they share a first panel with all others, and the rest gets a second one
-    with an axis of its own. Lines carry the entry's name as their matplotlib label. In the narrow drawing, panels stand
-    one above the other, and labels have no names.
+    with an axis of its own. Lines carry the entry's name as their matplotlib label. Panels stand side by side where
+    there is room, else one above the other. In the narrow drawing labels have no names.
     """
     with style.applied(theme):
         curves = mean_curves(records, theme)
         narrow = width < WIDTH
         figure = canvas.new_figure(1, width=width)
-        near, far = _divided(figure, curves, narrow)
+        near, far = _divided(curves)
+        rooms = [_label_room(figure, some, narrow) for some in (near, far) if some]
+        stacked = narrow or (bool(far) and WIDTH - LEFT - OVERVIEW - 0.35 - sum(rooms) < OVERVIEW)
         height = max(2.6 if narrow else 3.75, canvas.LINE * 1.12 * len(near))
-        above = max(1.7, canvas.LINE * 1.12 * len(far)) if far and narrow else 0
+        above = max(1.7, canvas.LINE * 1.12 * len(far)) if far and stacked else 0
         figure.set_figheight(canvas.HEAD + 0.31 + height + BOTTOM + (above + GAP if above else 0))
         under = "Class-IL accuracy in %, mean over the tasks seen so far"
         canvas.title(figure, "What is still known after each task", under=under, theme=theme)
-        left = LEFT if narrow or not far else LEFT + OVERVIEW + _label_room(figure, far, narrow) + 0.35
-        detail = canvas.place_axes(figure, left, BOTTOM, width - left - _label_room(figure, near, narrow), height)
+        left = LEFT if stacked or not far else LEFT + OVERVIEW + rooms[1] + 0.35
+        detail = canvas.place_axes(figure, left, BOTTOM, width - left - rooms[0], height)
         limits = _draw_curves(detail, near, theme)
         if far:
-            box = (BOTTOM + height + GAP, width - LEFT - 0.6, above) if narrow else (BOTTOM, OVERVIEW, height)
+            box = (BOTTOM + height + GAP, width - LEFT - rooms[1], above) if stacked else (BOTTOM, OVERVIEW, height)
             overview = canvas.place_axes(figure, LEFT, *box)
             _draw_curves(overview, curves, theme, limits=(-0.02, 1.02))
             overview.axhspan(*limits, color=theme.faint, alpha=0.6, zorder=0, linewidth=0)
@@ -89,13 +91,10 @@ def mean_curves(records: Sequence[Record], theme: Theme) -> list[Curve]:
     return curves
 
 
-def _divided(figure: Figure, curves: list[Curve], narrow: bool) -> tuple[list[Curve], list[Curve]]:
-    """Curves that end near the best, and the others; all of them near if there is no room for two panels."""
+def _divided(curves: list[Curve]) -> tuple[list[Curve], list[Curve]]:
+    """Curves that end near the best, and the others."""
     marks = canvas.is_near_best([curve.end for curve in curves])
     near, far = ([curve for curve, mark in zip(curves, marks, strict=True) if mark is side] for side in (True, False))
-    labels = sum(_label_room(figure, some, narrow) for some in (near, far) if some)
-    if far and not narrow and WIDTH - LEFT - OVERVIEW - 0.35 - labels < OVERVIEW:
-        return curves, []
     return near, far
 
 
@@ -114,13 +113,17 @@ def _draw_curves(
         if curve.band is not None:
             low, high = curve.mean - curve.band, curve.mean + curve.band
             heights += [*low, *high]
-            axes.fill_between(curve.seen, low, high, color=curve.look.colour, alpha=0.14, linewidth=0)
+            axes.fill_between(
+                curve.seen, low, high, color=curve.look.colour, alpha=min(0.14, 1 / len(curves)), linewidth=0
+            )
         look = curve.look
         (line,) = axes.plot(curve.seen, curve.mean, color=look.colour, linestyle=look.dash, label=curve.name)
         line.set(linewidth=2.2, marker=look.marker, markersize=11 if look.marker == "*" else 5.5)
         line.set(markeredgewidth=0.9, markeredgecolor=theme.background)
     last = max(curve.seen[-1] for curve in curves)
-    limits = limits or canvas.padded_range(heights)
+    # Who learns only in the end begins far below; an axis down to there would leave no room for the ends.
+    lowest = min(curve.end for curve in curves) - 0.1
+    limits = limits or canvas.padded_range([max(height, lowest) for height in heights])
     axes.set_xlim(0.85, last + (0.15 if last > 1 else 0.5))
     axes.set_ylim(*limits)
     canvas.percent_axis(axes, 7)

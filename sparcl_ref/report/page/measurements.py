@@ -14,7 +14,16 @@ from sparcl_ref.report.numbers import Spread, percent
 from sparcl_ref.report.page.markup import Cell, Markup, cell, element, joined, scrolling, table
 from sparcl_ref.report.page.stylesheet import HEAT_STEPS
 from sparcl_ref.report.style import LIGHT, looks
-from sparcl_ref.report.table import CONVENTIONS, Record, Row, cost_cells, dense_reference, fewer_cells, group_by_entry
+from sparcl_ref.report.table import (
+    CONVENTIONS,
+    Record,
+    Row,
+    cost_cells,
+    dense_reference,
+    fewer_cells,
+    group_by_entry,
+    in_families,
+)
 
 
 class Column(NamedTuple):
@@ -49,15 +58,19 @@ def results(rows: Sequence[Row]) -> Markup:
     for column in columns:
         unit = element("span", f" {column.unit}", class_="narrow") if column.unit else ""
         second.append(element("th", column.name, unit, scope="col", class_=column.wide))
-    lines = []
-    for index, row in enumerate(rows):
-        name = element("th", swatch(index, rows), row.name, scope="row")
-        lines.append(element("tr", name, *(column.cell(index) for column in columns), class_=f"entry-{index}"))
+    bodies = []
+    for family, indices in in_families(rows):
+        heading = element("th", family, colspan=len(columns) + 1, scope="rowgroup")
+        lines = [element("tr", heading, class_="family")] if family else []
+        for index in indices:
+            name = element("th", swatch(index, rows), rows[index].name, scope="row")
+            lines.append(element("tr", name, *(column.cell(index) for column in columns), class_=f"entry-{index}"))
+        bodies.append(element("tbody", *lines))
     head = element("thead", element("tr", *first, class_="wide"), element("tr", *second))
     fewer = f"Fewer: how many times fewer train FLOPs than {reference.name}." if reference else ""
     bold = "Bold: highest of its column." if len(rows) > 1 else ""
     narrow = element("span", " More of each entry stands in its box below.", class_="narrow")
-    body = scrolling(element("table", head, element("tbody", *lines), class_="results"))
+    body = scrolling(element("table", head, *bodies, class_="results"))
     return joined([body, element("p", " ".join(filter(None, (fewer, bold))), narrow, class_="note")])
 
 
@@ -102,8 +115,9 @@ def _mean_and_std(value: Spread) -> Markup:
 
 def entries(rows: Sequence[Row], records: Sequence[Record]) -> Markup:
     """Each entry in a box to unfold: accuracy matrices, derived figures, achieved sparsity."""
-    boxes = []
-    for index, (row, group) in enumerate(zip(rows, group_by_entry(records), strict=True)):
+    boxes, groups = [], group_by_entry(records)
+    for index in itertools.chain.from_iterable(indices for _, indices in in_families(rows)):
+        row, group = rows[index], groups[index]
         note = f"{percent(row.class_il_accuracy.mean)} % Class-IL, {percent(row.task_il_accuracy.mean)} % Task-IL"
         facts = [
             ("Forgetting", _mean_and_std(row.forgetting)),

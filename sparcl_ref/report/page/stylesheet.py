@@ -58,6 +58,7 @@ thead .group:nth-child(2){border-bottom-color:var(--faint)}
 .results tbody th{position:sticky;left:0;background:var(--background)}
 .results tbody tr:hover>*{background:var(--surface)}
 .results .top{font-weight:700}
+.results .family th{color:var(--muted);padding-top:1.1rem}
 .bar{display:block;height:3px;margin-top:.25rem;border-radius:2px;background:var(--faint)}
 .bar i{display:block;height:100%;border-radius:2px;background:var(--entry)}
 .swatch{display:inline-block;width:.72em;height:.72em;border-radius:50%;margin-right:.55em;

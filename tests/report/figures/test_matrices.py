@@ -6,6 +6,7 @@ import numpy as np
 
 from sparcl_ref.report.figures.matrices import accuracy_matrices
 from sparcl_ref.report.style import NARROW, WIDTH
+from sparcl_ref.report.table import aggregate, in_families
 from tests.report import example
 from tests.report.figures.reading import NAMES, records
 
@@ -74,3 +75,12 @@ def test_names_never_reach_into_the_next_matrix():
             extent = axes._left_title.get_window_extent(figure.canvas.get_renderer())
             # Matrices stand 0.22 inches apart, and hinting makes small letters a little wider than they should be.
             assert extent.width <= axes.bbox.width + 0.1 * figure.dpi
+
+
+def test_many_matrices_stand_in_the_order_of_the_table_and_joint_training_last() -> None:
+    every = [example.joint_record() | {"family": "baselines"}, *example.many()]
+    rows = aggregate(every)
+    order = [rows[index].name for _, indices in in_families(rows) for index in indices]
+    titles = [axes.get_title(loc="left") for axes in accuracy_matrices(every).axes]
+    assert order[0] == "Joint"
+    assert titles == [*order[1:], "Joint: untrained, trained"]

@@ -81,11 +81,23 @@ def test_entries_close_together_share_one_panel():
         assert max(line.get_ydata()) < high
 
 
-def test_long_names_leave_no_room_for_two_panels_and_one_is_drawn():
+def test_who_learns_only_in_the_end_does_not_stretch_the_axis() -> None:
+    every = records()[1:]
+    low = accuracy_over_tasks(every).axes[0].get_ylim()[0]
+    late = {**every[0], "name": "late", "class_il_matrix": [*[[0.0] * 5] * 5, every[0]["class_il_matrix"][-1]]}
+    ends = min(np.mean(record["class_il_matrix"][-1]) for record in every)
+    assert 0.5 < ends - 0.2 < accuracy_over_tasks([*every, late]).axes[0].get_ylim()[0] <= low
+
+
+def test_panels_stand_one_above_the_other_where_long_names_leave_no_room_for_two() -> None:
     every = [{**record, "name": record["name"] + " (no TDM, no DDR, no DGM)"} for record in records()]
     figure = accuracy_over_tasks(every)
-    assert len(figure.axes) == 1
-    assert len(data_lines(figure.axes[0])) == len(NAMES)
+    detail, overview = figure.axes
+    assert overview.get_position().y0 > detail.get_position().y1
+    assert len(data_lines(overview)) == len(NAMES)
+    assert len(data_lines(detail)) == len(NAMES) - 1
+    renderer = figure.canvas.get_renderer()
+    assert all(text.get_window_extent(renderer).x1 <= figure.bbox.x1 for axes in figure.axes for text in axes.texts)
 
 
 def test_a_single_task_is_a_point():

@@ -16,7 +16,7 @@ from sparcl_ref.report.figures.illustrations import Illustration, Picture, Sketc
 from sparcl_ref.report.page import facts, number_of_tasks, render, unbroken
 from sparcl_ref.report.page.markup import Markup, cell, element, escaped, joined, table
 from sparcl_ref.report.summary import FIGURE_NAMES as NAMES
-from sparcl_ref.report.table import aggregate, times_fewer
+from sparcl_ref.report.table import aggregate, in_families, times_fewer
 from tests.report import example
 from tests.report.page_reader import Page
 
@@ -134,6 +134,23 @@ def test_the_page_needs_nothing_from_elsewhere(summary):
     assert source.startswith('<!doctype html>\n<html lang="en">')
     assert source.endswith("</html>\n")
     assert {"charset": "utf-8"} in parsed.all("meta")
+
+
+def test_the_table_of_many_results_names_each_family_above_its_rows() -> None:
+    every = {**example.run()[0], "methods": example.many()}
+    rows = aggregate(every["methods"])
+    source = render(every)
+    table = next(cells for cells in Page(source).cells if cells[1][0] == "Method")
+    expected = []
+    for name, indices in in_families(rows):
+        expected += [name, *(rows[index].name for index in indices)]
+    assert [cells[0] for cells in table[2:]] == expected
+    assert source.count('scope="rowgroup"') == 4
+    # The mark of an entry is the one that figures know it by.
+    for index, row in enumerate(rows):
+        assert f'<tr class="entry-{index}"><th scope="row"><span class="swatch entry-{index}' in source, row.name
+    summaries = re.findall(r"<summary>.*?</span>(entry \d+)<", source)
+    assert summaries == [name for name in expected if name.startswith("entry")]
 
 
 def test_the_table_of_results_holds_the_rows(summary):
