@@ -8,35 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.methods.distances import function_distance
 from sparcl_ref.methods.forms import Difference
-from sparcl_ref.methods.quotas import even_shares, keep_and_add
+from sparcl_ref.methods.quotas import even_shares, fdr_quota, keep_and_add
 from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.replay import Samples
 from sparcl_ref.settings import OwnSettings, setting
-
-
-def function_distance(logits: np.ndarray, stored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """||p - p'||_2 of each sample, not squared, with p and p' the softmaxes of both; and the gradient of their mean.
-
-    With u = (p - p') / ||p - p'||, or 0 where both agree, it is p (u - sum_c p_c u_c) / n.
-    """
-
-    def softmax(z: np.ndarray) -> np.ndarray:
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        shares: np.ndarray = e / e.sum(axis=1, keepdims=True)
-        return shares
-
-    p = softmax(logits)
-    difference = p - softmax(stored)
-    distance = np.linalg.norm(difference, axis=1)
-    unit = np.divide(difference, distance[:, None], out=np.zeros_like(p), where=distance[:, None] > 0)
-    return distance, p * (unit - (p * unit).sum(axis=1, keepdims=True)) / len(p)
-
-
-def quota(form: str, capacity: int, task: int) -> int:
-    """Samples of each task that may stay, and of the new one that are recorded, after task number ``task``."""
-    return capacity // (max(1, task - 1) if form == "mammoth" else task)
 
 
 class FDR(RehearsalMethod):
@@ -95,7 +73,7 @@ class FDR(RehearsalMethod):
             return sum(even_shares(filling.capacity, sizes))
         return min(
             filling.capacity,
-            sum(min(quota("mammoth", filling.capacity, t), size) for t, size in enumerate(sizes, start=1)),
+            sum(min(fdr_quota("mammoth", filling.capacity, t), size) for t, size in enumerate(sizes, start=1)),
         )
 
     @classmethod
@@ -109,7 +87,7 @@ class FDR(RehearsalMethod):
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         if occasion.moment == "end_task":
-            count = min(quota(settings.form, occasion.capacity, occasion.task), occasion.size)
+            count = min(fdr_quota(settings.form, occasion.capacity, occasion.task), occasion.size)
             least = count % occasion.batch_size or min(count, occasion.batch_size)
             yield Passes("recording", count, backward=False, least=least if settings.form == "mammoth" else 0)
 
@@ -133,7 +111,7 @@ class FDR(RehearsalMethod):
     def end_task(self, data: TaskData) -> None:
         assert self.own_rng is not None
         form = self.settings.form
-        share = quota(form, self.buffer.capacity, data.task.number)
+        share = fdr_quota(form, self.buffer.capacity, data.task.number)
         order = self.own_rng.permutation(len(data))[:share]
         if form == "paper":
             parts = [self._record(data, part, "eval") for part in _chunks(order, data.batch_size)]

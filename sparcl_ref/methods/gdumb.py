@@ -6,7 +6,6 @@ gained from the stream.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from sparcl_ref.methods.cutmix import box, cutmix
 from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.methods.scratch import clip, rate
 from sparcl_ref.optimizers import SGD
 from sparcl_ref.replay import Samples
 from sparcl_ref.settings import OwnSettings, setting
@@ -28,32 +28,12 @@ from sparcl_ref.settings import OwnSettings, setting
 BATCH = 16
 
 
-def rate(epoch: int, *, highest: float, lowest: float) -> float:
-    """A tenth of the highest rate in epoch 1, the highest in epoch 2; then a cosine to the lowest with restarts.
-
-    The first cycle lasts one epoch, each further one twice as long as the one before (Loshchilov and Hutter 2017).
-    """
-    if epoch <= 2:
-        return highest / 10 if epoch == 1 else highest
-    cycle = (epoch - 2).bit_length() - 1
-    place, length = epoch - 2 - 2**cycle, 2**cycle
-    return lowest + (highest - lowest) * (1 + math.cos(math.pi * place / length)) / 2
-
-
-def clip(gradients: Sequence[np.ndarray], limit: float) -> list[np.ndarray]:
-    """All arrays times limit / (norm of all together + 1e-6), if that is below 1."""
-    norm = math.sqrt(sum(float(np.sum(g.astype(np.float64) ** 2)) for g in gradients))
-    share = limit / (norm + 1e-6)
-    return [share * g for g in gradients] if share < 1 else list(gradients)
-
-
 class GDumb(RehearsalMethod):
     """After each task: a new network, trained by CE on the buffer alone.
 
     SGD with momentum .9, weight decay 1e-6, batches of 16, `rate` from .05 to 5e-4, the norm of the gradient clipped
     at 10; CutMix with alpha 1 [V, the authors' code]. Images are not augmented otherwise; `differences` say what the
-    forms store. The trainer's steps compute nothing; one epoch of them is enough. Updates on the buffer are not among
-    the overheads that are counted.
+    forms store. The trainer's steps compute nothing; one epoch is enough. Updates on the buffer count as no overhead.
     """
 
     title = "GDumb"

@@ -11,33 +11,13 @@ import numpy as np
 from sparcl_ref.losses import cross_entropy, mean_loss
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of, features
+from sparcl_ref.methods.distances import distillation
 from sparcl_ref.methods.forms import Difference
 from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
 #: Images of a recording pass.
 RECORDED = 250
-
-
-def distillation(
-    logits: np.ndarray, old: np.ndarray, *, classes: Sequence[int], temperature: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """-sum over c of q'_c log q_c, with q = softmax(z / T) over the classes, q' the same of the old logits.
-
-    Per-sample losses, and the gradient of their mean: (q - q') / (T n) in the columns of the classes, +0.0 elsewhere.
-    """
-    columns = np.asarray(classes)
-
-    def log_softmax(z: np.ndarray) -> np.ndarray:
-        z = z[:, columns] / temperature
-        z = z - z.max(axis=1, keepdims=True)
-        shifted: np.ndarray = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        return shifted
-
-    log_q, old_q = log_softmax(logits), np.exp(log_softmax(old))
-    gradient = np.zeros_like(logits)
-    gradient[:, columns] = (np.exp(log_q) - old_q) / (temperature * len(logits))
-    return -(old_q * log_q).sum(axis=1), gradient
 
 
 class LwF(Method):

@@ -21,6 +21,11 @@ def even_shares(capacity: int, sizes: Sequence[int]) -> list[int]:
     return [min(capacity // len(sizes), size) for size in sizes]
 
 
+def fdr_quota(form: str, capacity: int, task: int) -> int:
+    """Samples of each task that may stay, and of the new one that are recorded, after task number ``task``."""
+    return capacity // (max(1, task - 1) if form == "mammoth" else task)
+
+
 def keep_and_add(buffer: ReservoirBuffer, data: TaskData, order: np.ndarray, logits: np.ndarray | None = None) -> None:
     """Cut each earlier task to its first ``capacity // tasks`` samples, and add as many of the new one.
 

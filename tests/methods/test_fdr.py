@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.methods.fdr import FDR, function_distance, quota
+from sparcl_ref.methods.distances import function_distance
+from sparcl_ref.methods.fdr import FDR
+from sparcl_ref.methods.quotas import fdr_quota
 from sparcl_ref.randomness import own_stream
 from tests import tiny
 from tests.helpers import assert_close, finite_difference
@@ -102,8 +104,8 @@ def test_at_no_distance_nothing_pulls(logits, shift) -> None:
 
 @given(st.integers(1, 600), st.integers(1, 9))
 def test_quotas(capacity, task) -> None:
-    assert quota("paper", capacity, task) * task <= capacity < (quota("paper", capacity, task) + 1) * task
-    assert quota("mammoth", capacity, task) == capacity // max(1, task - 1)
+    assert fdr_quota("paper", capacity, task) * task <= capacity < (fdr_quota("paper", capacity, task) + 1) * task
+    assert fdr_quota("mammoth", capacity, task) == capacity // max(1, task - 1)
 
 
 def test_what_is_held_after_each_form() -> None:

@@ -15,7 +15,7 @@ from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods.balance import greedy_balance
 from sparcl_ref.methods.cutmix import box, cutmix
-from sparcl_ref.methods.gdumb import clip, rate
+from sparcl_ref.methods.scratch import clip, rate
 from sparcl_ref.randomness import own_stream
 from tests.methods.twin import BASE, REGIMES, Twin, assert_equal_for_30_steps, run_of, small_dataset
 

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from sparcl_ref.experiment import build
 from sparcl_ref.methods.classifier import classifier_of, features
+from sparcl_ref.methods.distances import distillation
 from sparcl_ref.methods.icarl import ICaRL
-from sparcl_ref.methods.lwf import LwF, distillation
+from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.models import Network, build_model
 from sparcl_ref.randomness import own_stream
 from sparcl_ref.trainer import Trainer

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 
-from sparcl_ref.methods.fdr import function_distance, quota
+from sparcl_ref.methods import quotas
+from sparcl_ref.methods.distances import function_distance
 from sparcl_ref.verify.areas.losses.cross_entropy import LOGITS, MEAN_FOR_EACH, PER_SAMPLE
 from sparcl_ref.verify.areas.rivals.fisher import FORM
 from sparcl_ref.verify.areas.rivals.lwf import softmax
@@ -22,7 +23,7 @@ def fdr_penalty(logits, stored):
 
 
 def fdr_quota(capacity, task, form):
-    return quota(form, capacity, task)
+    return quotas.fdr_quota(form, capacity, task)
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from sparcl_ref.methods.icarl import class_losses
+from sparcl_ref.methods.binary import class_losses
 from sparcl_ref.verify.areas.losses.cross_entropy import LABELS, LOGITS, MEAN_FOR_EACH, PER_SAMPLE
 from sparcl_ref.verify.areas.rivals.fisher import FORM
 from sparcl_ref.verify.areas.rivals.lwf import softmax

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from sparcl_ref.losses import mean_loss
-from sparcl_ref.methods.lwf import distillation
+from sparcl_ref.methods.distances import distillation
 from sparcl_ref.verify.areas.losses.cross_entropy import LOGITS
 from sparcl_ref.verify.function import Argument, Output, specify
 from sparcl_ref.verify.mistake import Mistake, instead, of, scaled
