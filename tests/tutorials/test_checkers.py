@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from tests.tutorials import figures, notebooks, numbers, prose, structure, terms
+from tests.tutorials import figures, formulas, notebooks, numbers, prose, structure, terms
 
 SENTENCE = "One plain sentence follows another until the text is long enough to count. "
 SOLUTION = """
@@ -381,6 +381,37 @@ def test_figures_that_are_missing_new_or_of_another_tolerance_are_found(folder):
     assert figures.stale({}, "01", folder) == []
     assert "not committed" in figures.stale({"00-a": record, "00-b": record}, "00", folder)[0]
     assert "tolerance 0.2" in figures.stale({"00-a": {**record, "within": 0.2}}, "00", folder)[0]
+
+
+# --- formulas ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "$a_{i} * b_{j} * c$ and $a < b$, `$x_{i}_{j}$`.",
+        "$$\n\\bar{x}_ {i}\n= y_ {j} + z\n$$",
+        "$$\na +\nb\n$$",
+        "```text\n$$\n+ a\n$$\n```",
+    ],
+)
+def test_formulas_that_survive_are_fine(markdown):
+    assert formulas.broken(markdown) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "lost"),
+    [
+        ("$$\na\n+ b\n$$", "$$\na\n+ b\n$$"),
+        ("$$\na\n- b\n$$", "$$\na\n- b\n$$"),
+        ("$$\na\n> b\n$$", "$$\na\n> b\n$$"),
+        ("$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
+        ("$$a$$\n\n$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
+        ("$f(x) *y$ and $2* z$", "$f(x) *y$"),
+    ],
+)
+def test_formulas_that_are_torn_are_found(markdown, lost):
+    assert lost in formulas.broken(markdown)
 
 
 # --- terms ------------------------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tutorials import figures, notebooks, numbers, structure, terms
+from tests.tutorials import figures, formulas, notebooks, numbers, structure, terms
 
 SERIES = notebooks.series()
 each = pytest.mark.parametrize("notebook", SERIES, ids=lambda notebook: notebook.name)
+#: Everything that is read as Markdown.
+PAGES = [notebooks.ROOT / "README.md", *sorted(notebooks.TUTORIALS.rglob("*.md"))]
 #: The others train for a quarter of a minute and more.
 SHORT = ("01", "06")
 
@@ -39,6 +41,15 @@ def test_asserts_every_number_it_states(notebook):
 @each
 def test_figures_are_committed_and_described(notebook):
     assert figures.violations(notebook) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(notebooks.ROOT).as_posix())
+def test_formulas_come_through_a_code_host(page):
+    assert formulas.broken(page.read_text(encoding="utf-8")) == []
+
+
+def test_pages_have_the_formulas_that_are_looked_at():
+    assert sum(len(formulas.formulas(page.read_text(encoding="utf-8"))) for page in PAGES) >= 400
 
 
 def test_no_figure_is_left_over():
