@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from tests.tutorials.notebooks import Notebook
 from tests.tutorials.prose import CODE, FENCE, MATHS, blanked
 
 TAG = re.compile(r"<[^>]*>")
@@ -35,3 +36,11 @@ def broken(markdown: str) -> list[str]:
         else:
             place = at + 1
     return found
+
+
+def violations(notebook: Notebook) -> list[str]:
+    """Formulas of a tutorial that a code host does not show."""
+    return [
+        f"{notebook.name}: a code host's Markdown tears {' '.join(formula.split())}"
+        for formula in broken(notebook.text)
+    ]
