@@ -469,6 +469,8 @@ def test_formulas_that_survive_are_fine(markdown):
         ("$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
         ("$$a$$\n\n$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
         ("$f(x) *y$ and $2* z$", "$f(x) *y$"),
+        ("$$\na + b\n$$\n\n$$\na\n+ b\n$$", "$$\na\n+ b\n$$"),
+        ("$a (www.example.org)$", "$a (www.example.org)$"),
     ],
 )
 def test_formulas_that_are_torn_are_found(markdown, lost):
