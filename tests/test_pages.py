@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -68,6 +69,17 @@ def test_results_page_shows_the_committed_results(name):
     assert table in page
     # The command is given without where it wrote.
     assert re.sub(r" --out \S+", "", summary["command"]) in page
+
+
+def test_results_page_shows_what_the_newest_task_pays():
+    rows = {}
+    for record in load_summary(RESULTS / "tiny" / "summary.json")["methods"]:
+        rows.setdefault(record["name"], []).append([100 * value for value in record["class_il_matrix"][-1]])
+    page = (PAGES / "results.md").read_text()
+    for name, seeds in rows.items():
+        older, newest = [mean(row[:-1]) for row in seeds], [row[-1] for row in seeds]
+        line = f"| {name} | {mean(older):.1f} | {mean(newest):.1f} | {min(newest):.0f} to {max(newest):.0f} |"
+        assert (line in page) == (name != "SGD"), line
 
 
 def test_readme_table_has_the_shape_of_the_real_one():

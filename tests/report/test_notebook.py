@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref.report import notebook
+from sparcl_ref.report import notebook, style
 from sparcl_ref.report.notebook import FOLDER_VARIABLE, drawing
-from sparcl_ref.report.style import DPI, LIGHT
+from sparcl_ref.report.style import DARK, DPI, LIGHT
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 leaves = st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=4)
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def draw(name="00-example", **options):
-    with drawing(name, **{"data": {"height": [1, 2]}, **options}) as (figure, _):
+    for figure, _ in drawing(name, **{"data": {"height": [1, 2]}, **options}):
         figure.subplots().plot([1, 2])
 
 
@@ -38,9 +38,12 @@ def test_writes_picture_and_data_where_the_environment_says(folder):
     draw(data={"matrix": np.eye(2), "names": ["a", "b"]}, within=0.15, size=(5, 2))
     record = json.loads((folder / "00-example.json").read_text())
     assert record == {"within": 0.15, "data": {"matrix": [[1.0, 0.0], [0.0, 1.0]], "names": ["a", "b"]}}
-    pixels = matplotlib.image.imread(io.BytesIO((folder / "00-example.png").read_bytes()))
-    assert pixels.shape[:2] == (2 * DPI, 5 * DPI)
-    assert sorted(path.name for path in folder.iterdir()) == ["00-example.json", "00-example.png"]
+    pictures = ["00-example-dark.png", "00-example.png"]
+    for picture, theme in zip(pictures, (DARK, LIGHT), strict=True):
+        pixels = matplotlib.image.imread(io.BytesIO((folder / picture).read_bytes()))
+        assert pixels.shape[:2] == (2 * DPI, 5 * DPI)
+        np.testing.assert_allclose(255 * pixels[0, 0, :3], style.channels(theme.background), atol=1e-3)
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*pictures, "00-example.json"])
 
 
 def test_the_environment_is_read_when_drawing(folder, monkeypatch):
@@ -52,25 +55,40 @@ def test_the_environment_is_read_when_drawing(folder, monkeypatch):
     assert folder.exists()
 
 
-def test_draws_in_the_look_of_the_package_and_leaves_the_settings_alone():
+def test_draws_in_the_look_of_the_package_and_leaves_the_settings_alone(folder):
     before = dict(matplotlib.rcParams)
-    with drawing("look", data={"x": 1}) as (figure, theme):
-        assert theme is LIGHT
-        assert matplotlib.rcParams["text.color"] == LIGHT.ink
+    themes = []
+    for figure, theme in drawing("look", data={"x": 1}):
+        assert matplotlib.rcParams["text.color"] == theme.ink
         assert not figure.axes
+        themes.append(theme)
+    assert themes == [LIGHT, DARK]
     assert dict(matplotlib.rcParams) == before
 
 
-def test_a_block_that_raises_writes_nothing_and_lets_it_through(folder):
-    with pytest.raises(ZeroDivisionError), drawing("broken", data={"x": 1}):
-        _ = 1 / 0
+def test_draws_once_where_nothing_is_kept(monkeypatch):
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    assert [theme for _, theme in drawing("look", data={"x": 1})] == [LIGHT]
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_a_body_that_raises_writes_nothing_and_lets_it_through(rounds, folder):
+    before = dict(matplotlib.rcParams)
+
+    def broken():
+        for drawn, _ in enumerate(drawing("broken", data={"x": 1}), start=1):
+            _ = 1 / (rounds - drawn)
+
+    with pytest.raises(ZeroDivisionError):
+        broken()
     assert not folder.exists()
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_shows_the_picture_in_a_notebook_only(monkeypatch):
     shown = []
     display = types.ModuleType("IPython.display")
-    display.Image = lambda data, format, width: (data[:8], format, width)
+    display.Image = lambda data, format, width, alt: (data[:8], format, width, alt)
     display.display = shown.append
     shell = types.ModuleType("IPython")
     shell.get_ipython = lambda: None
@@ -80,10 +98,14 @@ def test_shows_the_picture_in_a_notebook_only(monkeypatch):
     assert shown == []
     shell.get_ipython = lambda: "a running shell"
     draw(size=(6, 2))
-    assert shown == [(b"\x89PNG\r\n\x1a\n", "png", 600)]
+    draw(alt="A line\n    that rises.")
+    assert shown == [
+        (b"\x89PNG\r\n\x1a\n", "png", 600, None),
+        (b"\x89PNG\r\n\x1a\n", "png", 650, "A line that rises."),
+    ]
 
 
-@pytest.mark.parametrize("name", ["", "A", "two words", "a/b", "-a", "a-", "a--b", "a.png", "a\n"])
+@pytest.mark.parametrize("name", ["", "A", "two words", "a/b", "-a", "a-", "a--b", "a.png", "a\n", "a-dark"])
 def test_refuses_names_that_are_no_file_names(name):
     with pytest.raises(ValueError, match="lower-case letters, digits and single hyphens"):
         drawing(name, data={"x": 1})
@@ -104,7 +126,7 @@ def test_refuses_names_that_are_no_file_names(name):
     ],
 )
 def test_refuses_at_once_what_it_cannot_keep(options, error, message):
-    # Without entering the block: a request that is wrong is said before anything is drawn.
+    # Without entering the loop: a request that is wrong is said before anything is drawn.
     with pytest.raises(error, match=message):
         drawing("a", **options)
 

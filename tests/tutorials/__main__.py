@@ -1,4 +1,4 @@
-"""`python -m tests.tutorials [NN ...]`: check and run the tutorials, time each, renew their figures and terms."""
+"""`python -m tests.tutorials [NN ...]`: check, run and time the tutorials, renew figures, copies and terms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.tutorials import figures, notebooks, numbers, structure, terms
+from tests.tutorials import figures, formulas, notebooks, numbers, reading, structure, terms
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 if nothing is wrong, 1 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m tests.tutorials", description=__doc__)
     parser.add_argument("numbers", nargs="*", metavar="NN", help="tutorials to look at [all]")
-    parser.add_argument("--check", action="store_true", help="check the text, run nothing")
-    parser.add_argument("--write", action="store_true", help="renew tutorials/figures/ with what the run draws")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="check the text, run nothing; with --write renew the words of tutorials/read/, and keep what was printed",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="renew tutorials/figures/ and tutorials/read/ with what it draws and prints",
+    )
     parser.add_argument("--terms", action="store_true", help="renew tutorials/pages/terms.md and do nothing else")
     options = parser.parse_args(arguments)
     every = notebooks.series()
@@ -33,11 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for notebook in wanted:
         if not options.check:
             seconds += run_one(notebook, found, write=options.write)
+        elif options.write:
+            renew_words(notebook, found)
         found += [*structure.violations(notebook), *numbers.violations(notebook), *figures.violations(notebook)]
+        found += [*formulas.violations(notebook), *reading.violations(notebook)]
     names = {notebook.name for notebook in wanted}
     found += [line for line in terms.violations(every) if line.split(":")[0] in names]
     if not options.numbers:
-        found += figures.orphans(every)
+        found += [*figures.orphans(every), *reading.orphans(every)]
     print("\n".join(found) or "nothing is wrong")
     if not options.check:
         print(f"{seconds:.0f} s in all")
@@ -56,11 +67,25 @@ def run_one(notebook: notebooks.Notebook, found: list[str], *, write: bool) -> f
             print(f"{notebook.name}: failed", flush=True)
             return 0.0
     print(f"{notebook.name}: {run.seconds:.1f} s", flush=True)
+    found += [f"{notebook.name}: a cell wrote to the error stream: {text}" for text in run.errors if text]
     if write:
         write_figures(notebook, run)
+        notebooks.READ.mkdir(exist_ok=True)
+        reading.path(notebook).write_text(reading.page(notebook, run.outputs), encoding="utf-8")
     else:
         found += [f"{notebook.name}: {line}" for line in figures.stale(run.records, notebook.number)]
+        found += reading.stale(notebook, run.outputs, run.records)
     return run.seconds
+
+
+def renew_words(notebook: notebooks.Notebook, found: list[str]) -> None:
+    """Make a tutorial's reading copy from its text and from what its cells printed before."""
+    try:
+        words = reading.page(notebook, reading.kept(notebook))
+    except (FileNotFoundError, ValueError) as error:
+        found.append(str(error))
+    else:
+        reading.path(notebook).write_text(words, encoding="utf-8")
 
 
 def write_figures(notebook: notebooks.Notebook, run: notebooks.Run) -> None:
@@ -70,9 +95,10 @@ def write_figures(notebook: notebooks.Notebook, run: notebooks.Run) -> None:
     notebooks.FIGURES.mkdir(exist_ok=True)
     for path in notebooks.FIGURES.glob(f"{notebook.number}-*"):
         path.unlink()
+    for name, record in run.records.items():
+        (notebooks.FIGURES / f"{name}.json").write_text(as_text(record), encoding="utf-8")
     for name, picture in run.pictures.items():
         (notebooks.FIGURES / f"{name}.png").write_bytes(picture)
-        (notebooks.FIGURES / f"{name}.json").write_text(as_text(run.records[name]), encoding="utf-8")
         print(f"  figures/{name}.png, {len(picture) / 1000:.0f} kB")
 
 

@@ -2,65 +2,61 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.tutorials.drawings import Drawing, drawings
 from tests.tutorials.notebooks import FIGURES, Notebook
 from tests.tutorials.prose import IMAGE, LINK, without_code
 
 PICTURE_BYTES = 80_000
 RECORD_BYTES = 30_000
 LEAST_ALT = 20
+#: Inches: a page shows a hundred pixels for each, and letters of a wider figure would be small on a phone.
+WIDEST = 6.5
+#: Of the files of a figure: for light pages, for dark ones, and its data.
+FILES = {".png": PICTURE_BYTES, "-dark.png": PICTURE_BYTES, ".json": RECORD_BYTES}
 #: Numbers are kept to seven digits, and float32 sums in another order differ in the last of them.
 RELATIVE = 1e-5
 
 
-def drawn(notebook: Notebook) -> list[str]:
-    """Names of the figures that a notebook draws, in order; "?" for one that is not written out."""
-    names = []
-    for source in notebook.code:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "drawing":
-                first = node.args[0] if node.args else None
-                names.append(first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else "?")
-    return names
+def drawn(notebook: Notebook) -> list[Drawing]:
+    """The figures that a notebook draws, in order."""
+    return [figure for source in notebook.code for figure in drawings(source)]
 
 
 def violations(notebook: Notebook, folder: Path = FIGURES) -> list[str]:
-    """Figures without committed files or description, images nobody draws, and links to nowhere."""
-    found, names = [], drawn(notebook)
-    # One cell after the other: an image follows the cell that draws it.
-    seen: set[str] = set()
-    embedded: set[str] = set()
+    """Figures without committed files or description, images beside the cells that draw, and links to nowhere."""
+    found = []
     for cell in notebook.cells:
         if cell.kind == "code":
-            seen |= set(drawn(Notebook(notebook.name, "", (cell,))))
+            if drawings(cell.source) and not ("hide-input" in cell.tags and cell.hidden):
+                found.append("a cell that draws needs :tags: [hide-input] and :jupyter: {source_hidden: true}")
             continue
         text = without_code(cell.source)
-        for image in IMAGE.finditer(text):
-            target, alt = image["target"], image["alt"]
-            name = Path(target).stem
-            if target != f"figures/{name}.png" or name not in seen:
-                found.append(f"image {target} does not follow a cell that draws it as figures/{name}.png")
-            if len(" ".join(alt.split())) < LEAST_ALT:
-                found.append(f"image {target} needs a description of what one sees, got {alt!r}")
-            embedded.add(name)
+        # Where a notebook is run, the figure would stand there twice.
+        found += [
+            f"image {image['target']}: figures are shown by the cells that draw them" for image in IMAGE.finditer(text)
+        ]
         for link in LINK.finditer(text):
             target = link["target"].split("#")[0]
             if target and "://" not in target and not (folder.parent / target).exists():
                 found.append(f"link to {target}, which does not exist")
+    figures = drawn(notebook)
+    names = [figure.name for figure in figures]
     found += [f"figure {name} is drawn twice" for name in sorted({name for name in names if names.count(name) > 1})]
-    for name in names:
-        if name == "?" or not name.startswith(f"{notebook.number}-"):
-            found.append(f"a figure's name is written out and begins with {notebook.number}-, got {name}")
+    for figure in figures:
+        if figure.name == "?" or not figure.name.startswith(f"{notebook.number}-"):
+            found.append(f"a figure's name is written out and begins with {notebook.number}-, got {figure.name}")
             continue
-        if name not in embedded:
-            found.append(f"figure {name} is not embedded below its cell")
-        for ending, most in ((".png", PICTURE_BYTES), (".json", RECORD_BYTES)):
-            path = folder / f"{name}{ending}"
+        if len(figure.alt) < LEAST_ALT or "]" in figure.alt:
+            found.append(f"figure {figure.name} needs alt, a description of what one sees, got {figure.alt!r}")
+        if figure.width > WIDEST:
+            found.append(f"figure {figure.name} is {figure.width} inches wide; {WIDEST} is the most")
+        for ending, most in FILES.items():
+            path = folder / f"{figure.name}{ending}"
             if not path.exists():
                 found.append(f"{path.name} is not committed; write it with python -m tests.tutorials --write")
             elif path.stat().st_size > most:
@@ -70,7 +66,7 @@ def violations(notebook: Notebook, folder: Path = FIGURES) -> list[str]:
 
 def orphans(notebooks: Sequence[Notebook], folder: Path = FIGURES) -> list[str]:
     """Files in the folder of figures that belong to no tutorial."""
-    names = {f"{name}{ending}" for notebook in notebooks for name in drawn(notebook) for ending in (".png", ".json")}
+    names = {f"{figure.name}{ending}" for notebook in notebooks for figure in drawn(notebook) for ending in FILES}
     files = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     return [f"figures/{name} belongs to no tutorial" for name in files if name not in names]
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.tutorials.drawings import drawings, plain_code
+
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ROOT / "tutorials"
 FIGURES = TUTORIALS / "figures"
+READ = TUTORIALS / "read"
 TERMS = TUTORIALS / "pages" / "terms.md"
 
 #: A cell that takes longer than this hangs; no limit on how long it may take.
@@ -23,11 +26,19 @@ CELL_SECONDS = 3600
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: kind "markdown" or "code", its source and tags."""
+    """A cell: kind "markdown" or "code", its source and tags, and whether Jupyter folds the source away."""
 
     kind: str
     source: str
     tags: tuple[str, ...] = ()
+    hidden: bool = False
+
+    @property
+    def prose(self) -> str:
+        """Its part of the text: of code the figures it draws, as images with what they show in words."""
+        if self.kind == "markdown":
+            return self.source
+        return "\n\n".join(f"![{drawn.alt}](figures/{drawn.name}.png)" for drawn in drawings(self.source))
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,13 @@ class Notebook:
 
     @property
     def markdown(self) -> str:
-        """All prose as one Markdown text; each code cell leaves an empty line."""
-        return "\n\n".join(cell.source if cell.kind == "markdown" else "" for cell in self.cells)
+        """All prose as one Markdown text, with an image for each figure that the code draws."""
+        return "\n\n".join(cell.prose for cell in self.cells)
 
     @property
     def code(self) -> tuple[str, ...]:
         """Source of the code cells, without lines for the shell or the notebook itself."""
-        sources = [cell.source for cell in self.cells if cell.kind == "code"]
-        return tuple(re.sub(r"^[!%].*$", "pass", source, flags=re.MULTILINE) for source in sources)
+        return tuple(plain_code(cell.source) for cell in self.cells if cell.kind == "code")
 
 
 def parse(name: str, text: str) -> Notebook:
@@ -60,7 +70,15 @@ def parse(name: str, text: str) -> Notebook:
     import jupytext
 
     read = jupytext.reads(text, fmt="md:myst")
-    cells = tuple(Cell(cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ()))) for cell in read.cells)
+    cells = tuple(
+        Cell(
+            cell.cell_type,
+            cell.source,
+            tuple(cell.metadata.get("tags", ())),
+            bool(cell.metadata.get("jupyter", {}).get("source_hidden")),
+        )
+        for cell in read.cells
+    )
     return Notebook(name, text, cells)
 
 
@@ -81,11 +99,17 @@ def series(folder: Path = TUTORIALS) -> list[Notebook]:
 
 @dataclass(frozen=True)
 class Run:
-    """What running a tutorial gave: seconds, and each figure's record and picture by name."""
+    """What running a tutorial gave.
+
+    Seconds, each figure's record by name, each picture by file name without ending, and of each code cell what it
+    printed and what it printed to the error stream.
+    """
 
     seconds: float
     records: dict[str, dict[str, Any]]
     pictures: dict[str, bytes]
+    outputs: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
 def run(notebook: Notebook, folder: Path) -> Run:
@@ -105,8 +129,9 @@ def run(notebook: Notebook, folder: Path) -> Run:
     figures, work = folder / "figures", folder / "work"
     figures.mkdir()
     work.mkdir()
+    read = jupytext.reads(notebook.text, fmt="md:myst")
     client = NotebookClient(
-        jupytext.reads(notebook.text, fmt="md:myst"),
+        read,
         kernel_manager_class=_kernel_manager(),
         timeout=CELL_SECONDS,
         resources={"metadata": {"path": str(work)}},
@@ -115,11 +140,25 @@ def run(notebook: Notebook, folder: Path) -> Run:
     )
     start = time.perf_counter()
     client.execute(env=environment(figures, folder))
+    outputs = [cell.outputs for cell in read.cells if cell.cell_type == "code"]
     return Run(
         seconds=time.perf_counter() - start,
+        outputs=tuple(_printed(each, "stdout") for each in outputs),
+        errors=tuple(_printed(each, "stderr") for each in outputs),
         records={path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(figures.glob("*.json"))},
         pictures={path.stem: path.read_bytes() for path in sorted(figures.glob("*.png"))},
     )
+
+
+def _printed(outputs: Sequence[Any], stream: str) -> str:
+    """Text of a cell's outputs: of the stream, and on standard output of the value it ends with."""
+    parts = []
+    for output in outputs:
+        if output.output_type == "stream" and output.name == stream:
+            parts.append(output.text)
+        elif output.output_type == "execute_result" and stream == "stdout":
+            parts.append(output.data["text/plain"] + "\n")
+    return re.sub(r"\x1b\[[\d;]*m", "", "".join(parts))
 
 
 def environment(figures: Path, folder: Path) -> dict[str, str]:

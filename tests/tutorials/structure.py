@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import sys
 
-from tests.tutorials.notebooks import Notebook
+from tests.tutorials.drawings import plain_code
+from tests.tutorials.notebooks import Cell, Notebook
 from tests.tutorials.prose import CODE, FENCE, HEADING, MATHS, blanked, count_words, section, without_code, words_only
 
 HEAD = """\
@@ -23,9 +25,13 @@ kernelspec:
 """
 OPENING = ("What you'll do", "What you'll learn", "What you'll need")
 CLOSING = ("Exercises", "Further reading")
-WORDS = (1000, 2500)
+WORDS = (1000, 2800)
 EXERCISES = (2, 4)
-SOLUTION = "<summary>Solution</summary>"
+FOLD_STARTS, FOLD_ENDS = "<details>\n<summary>Solution</summary>", "</details>"
+#: Tags of the cell that a reader writes an answer into, and of a solution's code below it.
+READERS, SOLUTION_CODE = "remove-cell", "hide-cell"
+#: Columns of code: more scroll sideways on a page.
+COLUMNS = 88
 #: Mathematics of several lines.
 LINES = re.compile(r"\\begin\{(aligned|cases|[bp]matrix)\}.*?\\end\{\1\}", re.DOTALL)
 #: What a reader has after installing the package.
@@ -35,7 +41,8 @@ INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
 def violations(notebook: Notebook) -> list[str]:
     """What is missing from the form of a tutorial, or out of place."""
     found = [*_head(notebook), *_sections(notebook), *_length(notebook), *_exercises(notebook), *_links(notebook)]
-    return [f"{notebook.name}: {line}" for line in [*found, *mathematics(notebook.markdown), *public_only(notebook)]]
+    found += [*mathematics(notebook.markdown), *public_only(notebook), *wide(notebook), *drawn_only(notebook)]
+    return [f"{notebook.name}: {line}" for line in found]
 
 
 def _head(notebook: Notebook) -> list[str]:
@@ -69,36 +76,76 @@ def _length(notebook: Notebook) -> list[str]:
 
 
 def _exercises(notebook: Notebook) -> list[str]:
-    """Each solution is folded away, and asserts."""
-    found, solutions, inside, asserts, folded = [], 0, False, False, True
-    place = ""
-    for cell in notebook.cells:
-        if cell.kind == "code":
-            if inside:
-                asserts |= _asserts(cell.source)
-                folded &= "hide-cell" in cell.tags
-            continue
-        for line in cell.source.splitlines():
-            if match := re.match(r"##\s+(.*?)\s*$", line):
-                place = match.group(1)
-            if line.strip() == "<details>":
-                inside, asserts, folded = True, False, True
-                if place == "Exercises":
-                    solutions += 1
-                    if SOLUTION not in cell.source:
-                        found.append(f"a fold in the exercises lacks {SOLUTION}")
-            elif line.strip() == "</details>":
-                if place == "Exercises" and not (inside and asserts and folded):
-                    found.append("a solution needs a code cell with an assert, tagged hide-cell, in its fold")
-                inside = False
-    if inside:
-        found.append("a <details> is not closed")
+    """Below each exercise: a cell for the reader, and the solution, folded away wherever one reads."""
+    place = next((i for i, cell in enumerate(notebook.cells) if "## Exercises" in cell.source.splitlines()), None)
+    cells = [] if place is None else [cell for cell in notebook.cells[place:] if cell.source.strip()]
+    folds = [i for i, cell in enumerate(cells) if cell.kind == "markdown" and "<details>" in cell.source]
+    found = [line for i in folds for line in _solution(cells, i)]
+    if any("<details>" in cell.source for cell in notebook.cells[:place] if cell.kind == "markdown"):
+        found.append("a fold outside the exercises")
     headings = _titles_of_exercises(notebook.markdown)
-    if headings != [f"{number}." for number in range(1, solutions + 1)]:
-        found.append(f"each exercise has a heading, '### 1. Title'; {solutions} solutions have {headings}")
-    if not EXERCISES[0] <= solutions <= EXERCISES[1]:
-        found.append(f"{solutions} solutions; {EXERCISES[0]} to {EXERCISES[1]} are expected")
+    if headings != [f"{number}." for number in range(1, len(folds) + 1)]:
+        found.append(f"each exercise has a heading, '### 1. Title'; {len(folds)} solutions have {headings}")
+    if not EXERCISES[0] <= len(folds) <= EXERCISES[1]:
+        found.append(f"{len(folds)} solutions; {EXERCISES[0]} to {EXERCISES[1]} are expected")
     return found
+
+
+def _solution(cells: list[Cell], place: int) -> list[str]:
+    """What is wrong with a solution: of its words, in one cell, and of the code cells that follow."""
+    found, text = [], cells[place].source.strip()
+    # Jupyter renders cell by cell: a fold that ends in another cell hides nothing there.
+    if not (text.startswith(FOLD_STARTS) and text.endswith(FOLD_ENDS) and text.count("<details>") == 1):
+        found.append("a solution's words are one Markdown cell, from <details> and <summary> to </details>")
+    elif not text.removeprefix(FOLD_STARTS).removesuffix(FOLD_ENDS).strip():
+        found.append("a solution says something in words")
+    before = cells[place - 1]
+    if before.kind != "code" or READERS not in before.tags or _statements(before.source):
+        found.append(f"above a solution stands an empty code cell for the reader, tagged {READERS}")
+    after = list(itertools.takewhile(lambda cell: cell.kind == "code", cells[place + 1 :]))
+    code = [cell for cell in after if READERS not in cell.tags]
+    if not any(_asserts(cell.source) for cell in code):
+        found.append("below a solution's words stands its code, with an assert")
+    if not all(SOLUTION_CODE in cell.tags and cell.hidden for cell in code):
+        found.append(f"a solution's code needs :tags: [{SOLUTION_CODE}] and :jupyter: {{source_hidden: true}}")
+    return found
+
+
+def _statements(source: str) -> list[ast.stmt]:
+    return ast.parse(plain_code(source)).body
+
+
+def wide(notebook: Notebook) -> list[str]:
+    """Lines of code that a page would have to scroll sideways."""
+    lines = [line for cell in notebook.cells if cell.kind == "code" for line in cell.source.splitlines()]
+    return [f"code of {len(line)} columns, {COLUMNS} at most: {line.strip()}" for line in lines if len(line) > COLUMNS]
+
+
+def drawn_only(notebook: Notebook) -> list[str]:
+    """Names that only folded cells define, and cells in sight use: a reader would not know where they come from."""
+    found, folded, seen = [], set(), set()
+    for cell in notebook.cells:
+        if cell.kind != "code":
+            continue
+        loaded, stored = _names(cell.source)
+        if cell.hidden:
+            folded |= stored
+            continue
+        found += [f"{name} is defined in a folded cell only" for name in sorted((loaded - stored) & (folded - seen))]
+        seen |= stored
+    return found
+
+
+def _names(source: str) -> tuple[set[str], set[str]]:
+    """Names that a cell reads, and names that it gives a meaning."""
+    nodes = list(ast.walk(ast.parse(plain_code(source))))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    stored |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    stored |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    imports = [alias for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+    return loaded, stored | {(alias.asname or alias.name).split(".")[0] for alias in imports}
 
 
 def _titles_of_exercises(markdown: str) -> list[str]:
@@ -109,7 +156,7 @@ def _titles_of_exercises(markdown: str) -> list[str]:
 
 
 def _asserts(source: str) -> bool:
-    return any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(re.sub(r"(?m)^[!%].*$", "pass", source))))
+    return any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(plain_code(source))))
 
 
 def _links(notebook: Notebook) -> list[str]:

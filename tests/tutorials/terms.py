@@ -134,9 +134,9 @@ def _without_longer(text: str, definition: Definition, defined: Sequence[Definit
 
 def page(notebooks: Sequence[Notebook]) -> str:
     """The page of terms."""
+    links = [f"[{title(notebook)}](../read/{notebook.name}.md)" for notebook in notebooks]
     rows = [
-        f"| {definition.term} | [{title(notebooks[definition.tutorial])}](../{notebooks[definition.tutorial].name}.md) "
-        f"| {_in_a_table(definition.sentence)} |"
+        f"| {definition.term} | {links[definition.tutorial]} | {_in_a_table(definition.sentence)} |"
         for definition in definitions(notebooks)
     ]
     return "\n".join(

@@ -9,19 +9,30 @@ from decimal import Decimal
 import pytest
 from nbclient.exceptions import CellExecutionError
 
-from tests.tutorials import figures, notebooks, numbers, prose, structure, terms
+from tests.tutorials import figures, formulas, notebooks, numbers, prose, structure, terms
 
 SENTENCE = "One plain sentence follows another until the text is long enough to count. "
 SOLUTION = """
+```{code-cell} ipython3
+:tags: [remove-cell]
+
+# Here.
+```
+
 <details>
 <summary>Solution</summary>
 
+Like this.
+
+</details>
+
 ```{code-cell} ipython3
 :tags: [hide-cell]
+:jupyter: {source_hidden: true}
+
 assert total == 5
 ```
 
-</details>
 """
 GOOD = f"""\
 {structure.HEAD}
@@ -79,14 +90,26 @@ def unasserted(markdown: str, code: str = "") -> list[str]:
 def test_a_run_keeps_figures_with_their_data(tmp_path):
     code = (
         "from sparcl_ref.report.notebook import drawing\n"
-        "with drawing('00-line', data={'y': [1, 2]}) as (figure, theme):\n"
+        "print('one')\n"
+        "for figure, theme in drawing('00-line', data={'y': [1, 2]}):\n"
         "    figure.subplots().plot([1, 2])"
     )
     run = notebooks.run(small("Text.", code), tmp_path)
     assert run.records == {"00-line": {"within": 0.0, "data": {"y": [1, 2]}}}
-    assert run.pictures["00-line"].startswith(b"\x89PNG")
+    assert sorted(run.pictures) == ["00-line", "00-line-dark"]
+    assert all(picture.startswith(b"\x89PNG") for picture in run.pictures.values())
+    assert run.outputs == ("one\n",)
+    assert run.errors == ("",)
     assert list((tmp_path / "work").iterdir()) == []
     assert run.seconds > 0
+
+
+def test_a_run_keeps_what_cells_print(tmp_path):
+    code = "import sys\nprint('\\x1b[1mbold\\x1b[0m')\nprint('alas', file=sys.stderr)\n[1, 2]"
+    read = notebooks.parse("00-small", f"{small('Text.', code).text}\n```{{code-cell}} ipython3\nx = 1\n```\n")
+    run = notebooks.run(read, tmp_path)
+    assert run.outputs == ("bold\n[1, 2]\n", "")
+    assert run.errors == ("alas\n", "")
 
 
 @pytest.mark.parametrize("code", ["assert 2 + 2 == 5", "import nothing_of_that_name", "1 / 0"])
@@ -236,16 +259,22 @@ def test_a_good_tutorial_has_nothing_wrong():
         ("## 1. Add", "## Add", "sections must be"),
         ("## Further reading", "## See also", "sections must be"),
         (SENTENCE * 80, SENTENCE, "words of prose"),
-        (SENTENCE * 80, SENTENCE * 200, "words of prose"),
+        (SENTENCE * 80, SENTENCE * 220, "words of prose"),
         (SOLUTION, "", "0 solutions"),
-        (":tags: [hide-cell]\n", "", "tagged hide-cell"),
-        ("hide-cell]\nassert total == 5", "hide-cell]\nprint(total)", "with an assert"),
-        ("</details>", "", "not closed"),
+        (":tags: [hide-cell]\n", "", "needs :tags: [hide-cell]"),
+        (":jupyter: {source_hidden: true}\n", "", "source_hidden: true"),
+        ("true}\n\nassert total == 5", "true}\n\nprint(total)", "with an assert"),
+        ("</details>\n", "", "one Markdown cell"),
+        ("Like this.", "", "says something in words"),
+        ("[remove-cell]", "[hide-output]", "empty code cell for the reader"),
+        ("# Here.", "assert total == 5", "empty code cell for the reader"),
+        ("One plain sentence", "<details>\n\n</details>\n\nOne plain sentence", "outside the exercises"),
+        ("total = 2 + 3", f"total = {'2 + ' * 20}3 - 40", "code of 94 columns"),
         ("### 2. And", "### 3. And", "has a heading"),
         ("### 1. Again", "**1. Again.**", "has a heading"),
         ("### 1. Again", "### Again", "has a heading"),
         ("### 1. Again", "### 1.", "has a heading"),
-        ("<summary>Solution</summary>", "", "lacks <summary>"),
+        ("<summary>Solution</summary>", "", "one Markdown cell"),
         ("A book of 1976 with 300 pages.", "", "nothing to read"),
         ("The sum", "```python\nx = 1\n```\n\nThe sum", "Python that is not run"),
         ("The sum", "```{note}\nx\n```\n\nThe sum", "MyST directives"),
@@ -262,6 +291,21 @@ def test_what_is_out_of_place_is_found(before, after, message):
     assert before in GOOD
     found = structure.violations(notebooks.parse("00-bad", GOOD.replace(before, after)))
     assert any(message in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("folded", "sight", "found"),
+    [
+        ("first = 1", "print(first)", ["first"]),
+        ("import re\ndef f(x):\n    return x", "f(re)", ["f", "re"]),
+        ("first = 1", "first = 2\nprint(first)", []),
+        ("first = 1", "print(second)", []),
+    ],
+)
+def test_names_that_only_folded_cells_define_are_found(folded, sight, found):
+    cells = [notebooks.Cell("code", folded, hidden=True), notebooks.Cell("code", sight)]
+    lines = structure.drawn_only(notebooks.Notebook("00-small", "", tuple(cells)))
+    assert [line.split(" is defined")[0] for line in lines] == found
 
 
 @pytest.mark.parametrize(
@@ -296,40 +340,52 @@ def test_backslashes_that_a_code_host_drops_are_found(markdown, found):
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
-DRAWS = "with drawing('00-a', data={'x': [1, 2.5]}, within=0.1) as (figure, theme):\n    pass"
-SHOWN = "![Two bars, the second the higher one](figures/00-a.png)"
+ALT = "Two bars, the second the higher one"
+DRAWS = (
+    f"for figure, theme in drawing('00-a', data={{'x': [1, 2.5]}}, within=0.1, size=(6.5, 3), alt='{ALT}'):\n    pass"
+)
+HIDDEN = ":tags: [hide-input]\n:jupyter: {source_hidden: true}\n"
 
 
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "figures"
     folder.mkdir()
-    (folder / "00-a.png").write_bytes(b"png")
+    for name in ("00-a.png", "00-a-dark.png"):
+        (folder / name).write_bytes(b"png")
     (folder / "00-a.json").write_text('{"within": 0.1, "data": {"x": [1, 2.5], "name": "n"}}')
     return folder
 
 
-def drawing_then(markdown: str, code: str = DRAWS) -> notebooks.Notebook:
-    return notebooks.parse("00-small", f"{structure.HEAD}\n```{{code-cell}} ipython3\n{code}\n```\n\n{markdown}\n")
+def drawing_then(markdown: str = "Text.", code: str = DRAWS, options: str = HIDDEN) -> notebooks.Notebook:
+    cell = f"```{{code-cell}} ipython3\n{options}\n{code}\n```"
+    return notebooks.parse("00-small", f"{structure.HEAD}\n{cell}\n\n{markdown}\n")
 
 
 def test_a_committed_and_described_figure_is_fine(folder):
-    assert figures.violations(drawing_then(SHOWN), folder) == []
-    assert figures.orphans([drawing_then(SHOWN)], folder) == []
+    assert figures.violations(drawing_then(), folder) == []
+    assert figures.orphans([drawing_then()], folder) == []
+
+
+def test_figures_belong_to_the_text_in_words():
+    assert drawing_then().markdown == f"![{ALT}](figures/00-a.png)\n\nText."
+    assert unasserted("Text.", DRAWS.replace("Two", "3")) == ["3"]
 
 
 @pytest.mark.parametrize(
     ("markdown", "code", "message"),
     [
-        ("No image.", DRAWS, "00-a is not embedded"),
-        (SHOWN.replace("Two bars, the second the higher one", "Bars"), DRAWS, "needs a description"),
-        (SHOWN, DRAWS.replace("00-a", "00-b"), "00-a.png does not follow"),
-        (SHOWN, DRAWS.replace("00-a", "00-b"), "00-b.png is not committed"),
-        (SHOWN, DRAWS.replace("00-a", "01-a"), "begins with 00-"),
-        (SHOWN, DRAWS.replace("'00-a'", "name"), "written out"),
-        (SHOWN, f"{DRAWS}\n{DRAWS}", "drawn twice"),
-        (SHOWN.replace("figures/", "pictures/"), DRAWS, "does not follow"),
-        (f"{SHOWN} [gone](gone.md)", DRAWS, "link to gone.md"),
+        (f"![{ALT}](figures/00-a.png)", DRAWS, "shown by the cells that draw them"),
+        ("Text.", DRAWS.replace(ALT, "Bars"), "needs alt"),
+        ("Text.", DRAWS.replace(ALT, "Bars between the numbers [0, 1]"), "needs alt"),
+        ("Text.", DRAWS.replace(f"alt='{ALT}'", "within=0.1"), "needs alt"),
+        ("Text.", DRAWS.replace("6.5", "7"), "7.0 inches wide"),
+        ("Text.", DRAWS.replace("00-a", "00-b"), "00-b.png is not committed"),
+        ("Text.", DRAWS.replace("00-a", "00-b"), "00-b-dark.png is not committed"),
+        ("Text.", DRAWS.replace("00-a", "01-a"), "begins with 00-"),
+        ("Text.", DRAWS.replace("'00-a'", "name"), "written out"),
+        ("Text.", f"{DRAWS}\n{DRAWS}", "drawn twice"),
+        ("[gone](gone.md)", DRAWS, "link to gone.md"),
     ],
 )
 def test_what_is_wrong_with_a_figure_is_found(markdown, code, message, folder):
@@ -337,11 +393,16 @@ def test_what_is_wrong_with_a_figure_is_found(markdown, code, message, folder):
     assert any(message in line for line in found), found
 
 
+@pytest.mark.parametrize("options", ["", ":tags: [hide-input]\n", ":jupyter: {source_hidden: true}\n"])
+def test_drawing_code_that_is_not_folded_everywhere_is_found(options, folder):
+    assert "a cell that draws needs" in figures.violations(drawing_then(options=options), folder)[0]
+
+
 def test_large_files_and_orphans_are_found(folder):
-    (folder / "00-a.png").write_bytes(bytes(figures.PICTURE_BYTES + 1))
+    (folder / "00-a-dark.png").write_bytes(bytes(figures.PICTURE_BYTES + 1))
     (folder / "00-old.json").write_text("{}")
-    assert any("is the most" in line for line in figures.violations(drawing_then(SHOWN), folder))
-    assert figures.orphans([drawing_then(SHOWN)], folder) == ["figures/00-old.json belongs to no tutorial"]
+    assert any("is the most" in line for line in figures.violations(drawing_then(), folder))
+    assert figures.orphans([drawing_then()], folder) == ["figures/00-old.json belongs to no tutorial"]
 
 
 @pytest.mark.parametrize(
@@ -381,6 +442,39 @@ def test_figures_that_are_missing_new_or_of_another_tolerance_are_found(folder):
     assert figures.stale({}, "01", folder) == []
     assert "not committed" in figures.stale({"00-a": record, "00-b": record}, "00", folder)[0]
     assert "tolerance 0.2" in figures.stale({"00-a": {**record, "within": 0.2}}, "00", folder)[0]
+
+
+# --- formulas ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "markdown",
+    [
+        "$a_{i} * b_{j} * c$ and $a < b$, `$x_{i}_{j}$`.",
+        "$$\n\\bar{x}_ {i}\n= y_ {j} + z\n$$",
+        "$$\na +\nb\n$$",
+        "```text\n$$\n+ a\n$$\n```",
+    ],
+)
+def test_formulas_that_survive_are_fine(markdown):
+    assert formulas.broken(markdown) == []
+
+
+@pytest.mark.parametrize(
+    ("markdown", "lost"),
+    [
+        ("$$\na\n+ b\n$$", "$$\na\n+ b\n$$"),
+        ("$$\na\n- b\n$$", "$$\na\n- b\n$$"),
+        ("$$\na\n> b\n$$", "$$\na\n> b\n$$"),
+        ("$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
+        ("$$a$$\n\n$$\\bar{x}_{i} = \\bar{y}_{j}$$", "$$\\bar{x}_{i} = \\bar{y}_{j}$$"),
+        ("$f(x) *y$ and $2* z$", "$f(x) *y$"),
+        ("$$\na + b\n$$\n\n$$\na\n+ b\n$$", "$$\na\n+ b\n$$"),
+        ("$a (www.example.org)$", "$a (www.example.org)$"),
+    ],
+)
+def test_formulas_that_are_torn_are_found(markdown, lost):
+    assert lost in formulas.broken(markdown)
 
 
 # --- terms ------------------------------------------------------------------------------------------------------------
@@ -431,9 +525,9 @@ def test_the_page_gives_the_defining_sentence():
     second = small("# Two\n\n- **ER**: replay.\n\n| a | b |\n| --- | --- |\n| **DER** | logits |", name="01-two")
     rows = terms.page([first, second]).splitlines()[-3:]
     assert rows == [
-        r"| task | [00 One](../00-one.md) | A **task** is a part with $\vert w\vert $ or `a\|b`. |",
-        "| ER | [01 Two](../01-two.md) | **ER**: replay. |",
-        "| DER | [01 Two](../01-two.md) | **DER**: logits |",
+        r"| task | [00 One](../read/00-one.md) | A **task** is a part with $\vert w\vert $ or `a\|b`. |",
+        "| ER | [01 Two](../read/01-two.md) | **ER**: replay. |",
+        "| DER | [01 Two](../read/01-two.md) | **DER**: logits |",
     ]
 
 
