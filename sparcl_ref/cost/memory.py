@@ -68,7 +68,7 @@ def held_memory(
         "weights": numbers + spec.buffer_entries * item,
         "gradients": numbers,
         "optimizer": numbers if config.momentum else 0,
-        "masks": prunable * (2 if config.dgm else 1) if config.sparse else 0,
+        "masks": _mask_bytes(spec, config),
         **_samples(spec, config, image_item_bytes),
         **_archive(spec, config, task_sizes),
     }
@@ -120,6 +120,13 @@ def _fullest(moments: Mapping[str, Mapping[str, int]]) -> Memory:
     return Memory(parts=parts, moment=fullest, moments=totals)
 
 
+def _mask_bytes(spec: ModelSpec, config: Config) -> int:
+    """A byte for each entry of each mask; what is frozen has one, and one more for what is not."""
+    if config.method_class.own_masks:
+        return 2 * spec.parameters + sum(layer.weights for layer in spec.weight_layers[:-1])
+    return sum(layer.weights for layer in spec.sparsifiable) * (2 if config.dgm else 1) if config.sparse else 0
+
+
 def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str, int]:
     """Bytes of the rehearsal buffer, and of a batch: raw and as the network's input."""
     pixel = np.dtype((np.void, image_item_bytes))
@@ -141,6 +148,7 @@ def _archive(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict
         sizes=sizes,
         held=tuple(held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)) if by_tasks else (),
         item_bytes=_item_bytes(config),
+        weights=tuple(layer.weights for layer in spec.weight_layers),
     )
     return dict(method.archive_bytes(config.method_settings, extent))
 

@@ -98,4 +98,5 @@ def _update_macs(spec: ModelSpec, config: Config, counts: Counts) -> int:
     """Multiply-adds of one step of the optimiser."""
     rule = update_rule(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
     elsewhere = spec.parameters - sum(layer.weights for layer in spec.layers if layer.name in counts.active)
-    return rule.macs(elsewhere + sum(counts.active.values()), elsewhere + sum(counts.grad_active.values()))
+    formed = elsewhere - counts.still + sum(counts.grad_active.values())
+    return rule.macs(elsewhere + sum(counts.active.values()), formed)

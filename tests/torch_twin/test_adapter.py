@@ -30,7 +30,7 @@ LEFT_OUT = {
     "kernels_to_grow",
     "grow_column_blocks",
     "silent_filters",
-} | {name for name, function in functions().items() if function.area == "rivals"}
+} | {name for name, function in functions().items() if function.area in ("rivals", "isolation")}
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
