@@ -15,7 +15,7 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.peak import pass_peak
-from sparcl_ref.cost.schedule import held_after
+from sparcl_ref.cost.sizes import held_after
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
 from sparcl_ref.methods import Extent

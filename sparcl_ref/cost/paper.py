@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
-from sparcl_ref.cost.schedule import epoch_sizes
+from sparcl_ref.cost.sizes import epoch_sizes
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact, round_half_up
 from sparcl_ref.methods import METHODS, Method
