@@ -140,6 +140,11 @@ class Policy:
         """The sparsity at which most weights live."""
         return self.initial_sparsity
 
+    @property
+    def mean_sparsity(self) -> Fraction:
+        """The sparsity at which an average step trains, as the paper's accounting charges it."""
+        return exact(self.schedule.sparsity)
+
     def init(self, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
         """The mask a run starts with, chosen among the initial values."""
         return self.rules.initial_mask(weight, rng, active=active, sparsity=sparsity)
