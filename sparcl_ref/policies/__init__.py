@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparcl_ref.policies.base import Action, Policy, Schedule
+from sparcl_ref.policies.rigl import RigL
 from sparcl_ref.policies.set import SET
 from sparcl_ref.policies.snip import SNIP
 from sparcl_ref.policies.static import Static
@@ -11,11 +12,11 @@ from sparcl_ref.registry import Registry
 
 POLICIES: Registry[type[Policy]] = Registry(
     "policy",
-    {"tdm": TDM, "static": Static, "snip": SNIP, "set": SET},
+    {"tdm": TDM, "static": Static, "snip": SNIP, "set": SET, "rigl": RigL},
     base=Policy,
     group="policies",
 )
 #: Add a policy of one's own: ``register("mine", MyPolicy)``.
 register = POLICIES.register
 
-__all__ = ["POLICIES", "SET", "SNIP", "TDM", "Action", "Policy", "Schedule", "Static", "register"]
+__all__ = ["POLICIES", "SET", "SNIP", "TDM", "Action", "Policy", "RigL", "Schedule", "Static", "register"]
