@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparcl_ref.policies.base import Action, Policy, Schedule
+from sparcl_ref.policies.gmp import GMP
 from sparcl_ref.policies.rigl import RigL
 from sparcl_ref.policies.set import SET
 from sparcl_ref.policies.snip import SNIP
@@ -12,11 +13,11 @@ from sparcl_ref.registry import Registry
 
 POLICIES: Registry[type[Policy]] = Registry(
     "policy",
-    {"tdm": TDM, "static": Static, "snip": SNIP, "set": SET, "rigl": RigL},
+    {"tdm": TDM, "static": Static, "snip": SNIP, "set": SET, "rigl": RigL, "gmp": GMP},
     base=Policy,
     group="policies",
 )
 #: Add a policy of one's own: ``register("mine", MyPolicy)``.
 register = POLICIES.register
 
-__all__ = ["POLICIES", "SET", "SNIP", "TDM", "Action", "Policy", "RigL", "Schedule", "Static", "register"]
+__all__ = ["GMP", "POLICIES", "SET", "SNIP", "TDM", "Action", "Policy", "RigL", "Schedule", "Static", "register"]
