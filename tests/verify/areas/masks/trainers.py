@@ -93,8 +93,9 @@ def snip_mask(a: Arguments) -> Result:
 
 
 def rigl_share(a: Arguments) -> Result:
-    """(1 + cos x) / 2 is cos^2(x / 2)."""
-    share = a["highest"] * math.cos(math.pi * min(a["step"], a["end"]) / (2 * a["end"])) ** 2
+    """(1 + cos x) / 2 is cos^2(x / 2), and 0 at x = pi."""
+    over = a["step"] >= a["end"]
+    share = 0.0 if over else a["highest"] * math.cos(math.pi * a["step"] / (2 * a["end"])) ** 2
     return {"share": share}, {"share": Tolerance(4, a["highest"], "a share times a cosine and 1, halved")}
 
 
