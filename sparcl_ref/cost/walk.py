@@ -42,6 +42,7 @@ class Walk:
     passes: Counter[tuple[str, Counts]] = field(default_factory=Counter)
     updates: Counter[Counts] = field(default_factory=Counter)
     scored: int = 0
+    _known: dict[Counts, Counts] = field(default_factory=dict)
 
     @property
     def now(self) -> AtSparsity:
@@ -105,5 +106,3 @@ class Walk:
         if living.active == dense:
             return living
         return self._known.setdefault(living, Counts(living.active, dense))
-
-    _known: dict[Counts, Counts] = field(default_factory=dict)
