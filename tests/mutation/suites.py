@@ -77,7 +77,7 @@ FIRST = {
     "sparcl_ref/policies/rigl.py": ("tests/policies/test_rigl.py",),
     "sparcl_ref/policies/set.py": ("tests/policies/test_set.py",),
     "sparcl_ref/policies/snip.py": ("tests/policies/test_snip.py",),
-    "sparcl_ref/groups.py": ("tests/test_regime.py", "tests/test_draws.py"),
+    "sparcl_ref/groups.py": ("tests/test_groups.py", "tests/test_regime.py"),
     "sparcl_ref/regime.py": ("tests/test_regime.py", "tests/test_regime_steps.py", "tests/sparcl/test_rules.py"),
     "sparcl_ref/sparcl/released.py": ("tests/sparcl/test_released.py",),
     "sparcl_ref/sparcl/decisions.py": ("tests/sparcl/test_rules.py", "tests/test_regime.py"),

@@ -171,3 +171,21 @@ def test_it_needs_gradients() -> None:
 def test_names_of_runs() -> None:
     assert Config(sparsity=0.95, policy="rigl").title == "RigL-DER++ .95"
     assert Config(sparsity=0.95, policy="rigl", mask_schedule="once").title == "RigL-DER++ .95 (once)"
+
+
+def test_a_gradient_that_is_not_finite_ends_the_run_before_masks_change() -> None:
+    trainer, _ = spent(**ALONE)
+    masks = [parameter.mask.copy() for parameter in trainer.model.sparsifiable()]
+    seen = trainer.method.after_backward
+
+    def broken(step):
+        seen(step)
+        dead = ~trainer.model.sparsifiable()[1].mask
+        trainer.model.sparsifiable()[1].grad[dead] = np.nan
+
+    trainer.method.after_backward = broken
+    with pytest.raises(FloatingPointError, match=r"task 1, epoch 2, step 1: conv3\.weight: 72 of 144 gradient entries"):
+        trainer.advance()
+    for parameter, mask in zip(trainer.model.sparsifiable(), masks, strict=True):
+        np.testing.assert_array_equal(parameter.mask, mask)
+        assert_positive_zero(parameter.grad, call=parameter.name, where=~mask)
