@@ -189,3 +189,4 @@ def test_a_gradient_that_is_not_finite_ends_the_run_before_masks_change() -> Non
     for parameter, mask in zip(trainer.model.sparsifiable(), masks, strict=True):
         np.testing.assert_array_equal(parameter.mask, mask)
         assert_positive_zero(parameter.grad, call=parameter.name, where=~mask)
+        np.testing.assert_array_equal(parameter.effective_grad_mask, mask)
