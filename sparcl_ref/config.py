@@ -183,6 +183,11 @@ class Config:
                 "live; leave --sparsity out or choose another --method"
             )
         self.policy_class.check(self.schedule, self.policy_settings)
+        if self.policy_class.spends and not self.method_class.learns:
+            raise ValueError(
+                f"--policy {self.policy} goes by the gradient of a step, and --method {self.method} computes none in "
+                "its steps; choose another --policy"
+            )
         self.make_policy().actions(1, 1)  # refuses a schedule that its rule cannot follow
         if self.budgets != "uniform" and not self.rules.counts_budgets:
             raise ValueError(
@@ -225,12 +230,12 @@ class Config:
     @property
     def schedule(self) -> Schedule:
         """What the policy builds on; at sparsity 0 without one."""
-        alpha, beta = self.importance_alpha, self.importance_beta
-        return Schedule(self.sparsity or 0.0, epochs=self.epochs, delta_k=self.delta_k, alpha=alpha, beta=beta)
+        known: Any = {"alpha": self.importance_alpha, "beta": self.importance_beta, "structure": self.structure}
+        return Schedule(self.sparsity or 0.0, epochs=self.epochs, delta_k=self.delta_k, **known)
 
-    def make_policy(self) -> Policy:
-        """The policy, which follows from the settings alone."""
-        return self.policy_class(self.schedule, self.rules, self.policy_settings)
+    def make_policy(self, steps: tuple[tuple[int, ...], ...] = ()) -> Policy:
+        """The policy; it follows from the settings, and from the steps of each task's epochs where they are known."""
+        return self.policy_class(dataclasses.replace(self.schedule, steps=steps), self.rules, self.policy_settings)
 
     @property
     def effective_head(self) -> str:
@@ -263,7 +268,7 @@ class Config:
         extras += [] if self.align == "none" else [self.align.upper()]
         if self.sparsity is not None:
             sparsity = f"{self.sparsity:.2f}" if round(self.sparsity, 2) == self.sparsity else str(self.sparsity)
-            title = f"SparCL-{title} {sparsity.removeprefix('0') if self.sparsity else '0'}"
+            title = f"{self.policy_class.heads}-{title} {sparsity.removeprefix('0') if self.sparsity else '0'}"
             extras += self.policy_class.remarks(self.policy_settings)
             extras += [f"no {part.upper()}" for part in ("ddr", "dgm") if not getattr(self, part)]
             extras += [] if self.budgets == "uniform" else [self.budgets]

@@ -10,6 +10,7 @@ from typing import Any
 from sparcl_ref.assembly import build_method, build_network, build_stream, chosen_engine, spec_of, with_engine
 from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
+from sparcl_ref.cost.sizes import policy_of
 from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
@@ -51,6 +52,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
         model.load_state_dict(dict(draws.weights))
+    policy = policy_of(config, sizes)
     engine = chosen_engine(config, spec, samples=sum(sizes))
     model, descent = with_engine(engine, model)
     method = build_method(config, model, dataset, generators)
@@ -64,7 +66,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
         ledger=FlopLedger(**sgd),
         generators=generators,
         buffer=method.buffer if isinstance(method, RehearsalMethod) else None,
-        regime=SparCL(model, config, rng=generators["mask"], draws=draws) if config.sparse else None,
+        regime=SparCL(model, config, rng=generators["mask"], draws=draws, policy=policy) if config.sparse else None,
         draws=draws,
     )
 

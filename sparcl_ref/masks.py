@@ -17,7 +17,7 @@ from fractions import Fraction
 
 import numpy as np
 
-BUDGETS = ("uniform", "erk", "global")
+BUDGETS = ("uniform", "er", "erk", "global")
 
 
 def exact(number: float | int | str | Fraction) -> Fraction:
@@ -56,7 +56,9 @@ def budget(n: int, sparsity: float | Fraction) -> int:
     return round_half_up((1 - clamp(exact(sparsity))) * n)
 
 
-def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction) -> list[Fraction]:
+def erk_densities(
+    shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, *, kernel: bool = True
+) -> list[Fraction]:
     """Densities of the Erdos-Renyi-kernel rule, capped at 1 (Evci et al., RigL, 2020).
 
     The density of a layer is eps * (sum of its dimensions) / (product of its dimensions), with one eps for the whole
@@ -68,6 +70,9 @@ def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction)
     shapes : sequence of tuple of int
         Weight shapes: (out, in, kh, kw) or (out, in).
     sparsity : float, str or Fraction
+    kernel : bool
+        Whether the sides of a kernel count among the dimensions. Without them it is the Erdos-Renyi rule of Mocanu et
+        al. (2018), eps (out + in) / (out in).
 
     Returns
     -------
@@ -75,7 +80,8 @@ def erk_densities(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction)
         One density per layer, exact.
     """
     sizes = [math.prod(shape) for shape in shapes]
-    raw = [Fraction(sum(shape), size) for shape, size in zip(shapes, sizes, strict=True)]
+    sides = [shape if kernel else shape[:2] for shape in shapes]
+    raw = [Fraction(sum(some), math.prod(some)) for some in sides]
     wanted = (1 - clamp(exact(sparsity))) * sum(sizes)
     dense: set[int] = set()
     while True:
@@ -97,8 +103,9 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
     shapes : sequence of tuple of int
         Weight shapes in network order.
     sparsity : float, str or Fraction
-    kind : {"uniform", "erk", "global"}
-        Every layer at the same sparsity; densities by `erk_densities`; or one budget for all layers together. Each
+    kind : {"uniform", "er", "erk", "global"}
+        Every layer at the same sparsity; densities by `erk_densities`, without and with the kernel's sides; or one
+        budget for all layers together. Each
         budget is rounded by itself, so that several miss (1 - s) n together by up to half a weight for each layer that
         is not full. Handing out the rest, as by largest remainders, would take a weight from some layer where the
         sparsity falls; so a layer only ever gains from a lower sparsity, and masks can shrink and grow between any two.
@@ -116,8 +123,8 @@ def budgets(shapes: Sequence[tuple[int, ...]], sparsity: float | Fraction, kind:
     sizes = [math.prod(shape) for shape in shapes]
     if kind == "uniform":
         return [budget(size, sparsity) for size in sizes]
-    if kind == "erk":
-        densities = erk_densities(shapes, sparsity) if shapes else []
+    if kind in ("er", "erk"):
+        densities = erk_densities(shapes, sparsity, kernel=kind == "erk") if shapes else []
         return [budget(size, 1 - density) for size, density in zip(sizes, densities, strict=True)]
     if kind == "global":
         return [budget(sum(sizes), sparsity)]

@@ -123,6 +123,15 @@ class SGD:
             ValueError: the request was fine, the training diverged.)
         """
         lr = _non_negative("learning rate", lr)
+        self.check_gradients(lr)
+        for parameter in self.parameters:
+            kept = parameter.frozen_entries()
+            self.descend(parameter, lr)
+            parameter.restore_frozen(kept)
+            parameter.changed()
+
+    def check_gradients(self, lr: float) -> None:
+        """Raise a FloatingPointError if a gradient holds NaN or infinity, naming the parameter and the rate."""
         for parameter in self.parameters:
             if not self.is_finite(parameter):
                 bad = np.count_nonzero(~np.isfinite(parameter.grad))
@@ -130,11 +139,6 @@ class SGD:
                     f"{parameter.name}: {bad} of {parameter.grad.size} gradient entries are NaN or infinite; the "
                     f"training diverged: lower the learning rate (now {lr:g}) or check the data"
                 )
-        for parameter in self.parameters:
-            kept = parameter.frozen_entries()
-            self.descend(parameter, lr)
-            parameter.restore_frozen(kept)
-            parameter.changed()
 
     def is_finite(self, parameter: Parameter) -> bool:
         """Whether a gradient holds neither NaN nor infinity."""

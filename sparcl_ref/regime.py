@@ -3,6 +3,7 @@ stage."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,11 +13,12 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.draws import Draws, Place
+from sparcl_ref.groups import frozen_of, joined, mask_of, parts, with_joining
 from sparcl_ref.layers import Parameter
-from sparcl_ref.masks import budgets, exact
+from sparcl_ref.masks import budgets
 from sparcl_ref.methods import Observation
 from sparcl_ref.models import Network
-from sparcl_ref.policies import Action
+from sparcl_ref.policies import Action, Policy
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
 from sparcl_ref.sparcl.rule import Scores, SizedProbe
@@ -41,15 +43,24 @@ class SparCL:
     """Holds what the rules need remembered (what happened to each sample) and applies them to the model.
 
     The masks themselves belong to the parameters; which rules apply is the configuration's profile, and which weights
-    live its policy's to say. ``config`` has a sparsity, ``rng`` is the stream named "mask". Tasks and epochs count from
-    1, steps within the epoch from 0.
+    live its policy's to say. ``config`` has a sparsity, ``rng`` is the stream named "mask", and ``policy`` is the
+    configuration's, which knows the steps of the run if it has to. Tasks and epochs count from 1, steps within the
+    epoch from 0.
     """
 
-    def __init__(self, model: Network, config: Config, *, rng: np.random.Generator, draws: Draws | None = None):
+    def __init__(
+        self,
+        model: Network,
+        config: Config,
+        *,
+        rng: np.random.Generator,
+        draws: Draws | None = None,
+        policy: Policy | None = None,
+    ):
         self.model = model
         self.config = config
         self.rules = config.rules
-        self.policy = config.make_policy()
+        self.policy = config.make_policy() if policy is None else policy
         self.rng = rng
         self.draws = Draws() if draws is None else draws
         self.parameters = model.sparsifiable()
@@ -58,13 +69,13 @@ class SparCL:
 
     def _start(self) -> None:
         """The initial masks, and the parameters that stay frozen at their zeros."""
-        sparsity = exact(self.policy.schedule.sparsity)
+        sparsity = self.policy.initial_sparsity
         for group, active, weight in self._budgeted(sparsity):
             given = self.draws.initial_masks
             if given is None:
                 mask = self.policy.init(weight, self.rng, active=active, sparsity=sparsity)
             else:
-                mask = _joined([given[parameter.name] for parameter in group])
+                mask = joined([given[parameter.name] for parameter in group])
             self._set_group(group, mask)
         self._silence_norms()
         for parameter in self.model.parameters():
@@ -91,7 +102,7 @@ class SparCL:
         """
         self._lift_gradient_masks()
         place = Place(task, epoch, 0)
-        return self._act(self.policy.actions(*place), place, probe)
+        return self._act(() if self.policy.spends else self.policy.actions(*place), place, probe)
 
     def before_step(self, task: int, epoch: int, step: int, probe: SizedProbe) -> list[MaskChange]:
         """Change the masks where the policy moves within an epoch, and lift the gradient masks that are due.
@@ -99,10 +110,18 @@ class SparCL:
         What is due before step 0 is `before_epoch`'s.
         """
         place = Place(task, epoch, step)
-        actions = self.policy.actions(*place) if self.policy.by_step and step else ()
+        actions = self.policy.actions(*place) if self.policy.by_step and step and not self.policy.spends else ()
         if actions or (self.config.dgm and is_refresh(step, self.config.dgm_interval)):
             self._lift_gradient_masks()
         return self._act(actions, place, probe)
+
+    def spends(self, place: Place) -> bool:
+        """Whether the policy wants the gradient of that step, and the step to update nothing."""
+        return bool(self.policy.spends and self.policy.actions(*place))
+
+    def by_gradient(self, place: Place, probe: SizedProbe) -> list[MaskChange]:
+        """Change the masks by the gradients that the parameters have now, those of dead weights included."""
+        return self._act(self.policy.actions(*place), place, probe)
 
     def _lift_gradient_masks(self) -> None:
         for _, parameter in self._masked():
@@ -120,36 +139,52 @@ class SparCL:
                 known[samples] = probe(parameters, samples)
             return known[samples]
 
-        return [
-            self._shrink(action, once) if action.kind == "shrink" else self._expand(action, place, once)
-            for action in actions
-        ]
+        changes = [self._change(action, place, once) for action in actions]
+        if changes:
+            self.policy.accept(self.parameters)
+        return changes
 
-    def _shrink(self, action: Action, probe: SizedProbe) -> MaskChange:
-        scores = self._by_parameter(self.policy.scores(self.parameters, probe, self.rng))
+    def _change(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
+        """Let some leave, or join, or both; the masks are set once, so that what does both keeps value and state."""
+        leave = joins = None
+        if action.kind != "expand":
+            leave = self._by_parameter(self.policy.scores(self.parameters, probe, self.rng))
+        if action.kind != "shrink" and self.draws.growth is None:
+            joins = self.policy.growth_scores(self.parameters, probe, self.rng)
         moved: dict[str, np.ndarray] = {}
         for group, active, weight in self._budgeted(action.sparsity):
-            ranks, frozen = _joined([scores[parameter.name] for parameter in group]), _frozen(group)
-            if frozen.any():  # an earlier task's entries stay, whatever they are worth to this one
-                ranks = np.where(frozen, np.finfo(ranks.dtype).max, ranks)
-            mask = self.policy.drop(mask_of(group), weight, ranks, active=active, sparsity=action.sparsity)
-            moved |= self._set_group(group, mask | frozen)
-        return MaskChange(action.kind, action.sparsity, moved)
-
-    def _expand(self, action: Action, place: Place, probe: SizedProbe) -> MaskChange:
-        growth, scores = self.draws.growth, None
-        if growth is None and (found := self.policy.growth_scores(self.parameters, probe, self.rng)) is not None:
-            scores = self._by_parameter(found)
-        moved: dict[str, np.ndarray] = {}
-        for group, active, weight in self._budgeted(action.sparsity):
-            if growth is not None:
-                mask = _joined([_with_joining(parameter, growth(place, parameter.name)) for parameter in group])
-            else:
-                ranks = None if scores is None else _joined([scores[parameter.name] for parameter in group])
-                target: dict[str, Any] = {"active": active, "sparsity": action.sparsity, "scores": ranks}
-                mask = self.policy.grow(mask_of(group), weight, self.rng, **target)
+            mask, sparsity = mask_of(group), action.sparsity
+            stay = active
+            if action.kind == "exchange":
+                active = int(np.count_nonzero(mask))
+                stay = active - math.trunc(active * action.share)
+            if leave is not None:
+                ranks, frozen = joined([leave[parameter.name] for parameter in group]), frozen_of(group)
+                if frozen.any():  # an earlier task's entries stay, whatever they are worth to this one
+                    ranks = np.where(frozen, np.finfo(ranks.dtype).max, ranks)
+                mask = self.policy.drop(mask, weight, ranks, active=stay, sparsity=sparsity) | frozen
+            if action.kind != "shrink":
+                mask = self._grown(group, mask, weight, place, joins, active=active, sparsity=sparsity)
             moved |= self._set_group(group, mask)
         return MaskChange(action.kind, action.sparsity, moved)
+
+    def _grown(
+        self,
+        group: list[Parameter],
+        mask: np.ndarray,
+        weight: np.ndarray,
+        place: Place,
+        joins: Scores | None,
+        **target: Any,
+    ) -> np.ndarray:
+        """A group's mask after others have joined: those given from outside, or those that the policy chooses."""
+        growth = self.draws.growth
+        if growth is None:
+            scores = None if joins is None else self._by_parameter(joins)
+            ranks = None if scores is None else joined([scores[parameter.name] for parameter in group])
+            return self.policy.grow(mask, weight, self.rng, scores=ranks, **target)
+        known = zip(group, parts(group, mask), strict=True)
+        return joined([with_joining(parameter, part, growth(place, parameter.name)) for parameter, part in known])
 
     def _by_parameter(self, scores: Scores) -> dict[str, np.ndarray]:
         return dict(zip((parameter.name for parameter in self.parameters), scores, strict=True))
@@ -161,15 +196,14 @@ class SparCL:
         shared = self.config.budgets == "global"
         groups = [self.parameters] if shared else [[parameter] for parameter in self.parameters]
         for group, active in zip(groups, numbers, strict=True):
-            yield group, active, _joined([parameter.value for parameter in group])
+            yield group, active, joined([parameter.value for parameter in group])
 
-    def _set_group(self, group: list[Parameter], joined: np.ndarray) -> dict[str, np.ndarray]:
+    def _set_group(self, group: list[Parameter], mask: np.ndarray) -> dict[str, np.ndarray]:
         """Give each parameter its part of the group's mask; returns the flat indices that changed, by name."""
         changed = {}
-        ends = np.cumsum([parameter.value.size for parameter in group])
-        for parameter, part in zip(group, np.split(joined.reshape(-1), ends[:-1]), strict=True):
-            before = mask_of([parameter]).reshape(-1)
-            parameter.set_mask(part.reshape(parameter.value.shape))
+        for parameter, part in zip(group, parts(group, mask), strict=True):
+            before = mask_of([parameter])
+            parameter.set_mask(part)
             changed[parameter.name] = np.flatnonzero(before != part)
         return changed
 
@@ -226,28 +260,3 @@ class SparCL:
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.statistics.load_state(state["statistics"])
-
-
-def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    """The arrays of a group as one: a single array as it is, several flattened one behind the other."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate([array.reshape(-1) for array in arrays])
-
-
-def _with_joining(parameter: Parameter, flat: np.ndarray) -> np.ndarray:
-    """The parameter's mask with the given dead entries alive."""
-    mask = mask_of([parameter]).copy()
-    flat = np.asarray(flat)
-    if flat.size and (flat.min() < 0 or flat.max() >= mask.size or mask.flat[flat].any()):
-        raise ValueError(f"{parameter.name}: the given growth must name dead entries in 0..{mask.size - 1}")
-    mask.flat[flat] = True
-    return mask
-
-
-def _frozen(group: list[Parameter]) -> np.ndarray:
-    """Entries of earlier tasks, joined like the values."""
-    return _joined([np.zeros(p.value.shape, dtype=bool) if p.frozen is None else p.frozen for p in group])
-
-
-def mask_of(group: list[Parameter]) -> np.ndarray:
-    """The masks of a group, joined like its values; a parameter without a mask lives everywhere."""
-    return _joined([np.ones(p.value.shape, dtype=bool) if p.mask is None else p.mask for p in group])

@@ -15,14 +15,16 @@ from sparcl_ref.config import Config
 from sparcl_ref.divergence import check_losses
 from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.evaluation import accuracy_rows
+from sparcl_ref.groups import mask_of
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
 from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods import Batch, Method, Observation, RehearsalMethod, TaskData
+from sparcl_ref.methods.base import all_formed
 from sparcl_ref.methods.classifier import classifier_of
 from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD, learning_rate
-from sparcl_ref.regime import SparCL, mask_of
+from sparcl_ref.regime import MaskChange, SparCL
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.importance import Loss, probe_gradients
 from sparcl_ref.states import identity, take_over
@@ -37,7 +39,8 @@ class Trainer:
 
     The order of a task: the method's `begin_task`; before each epoch the policy's mask actions; in each step the mask
     actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the
-    method's `after_update` and a second update if it asks for one, the buffer, the misclassification counts; after an
+    method's `after_update` and a second update if it asks for one (or after `after_backward` mask actions and no
+    update, where the policy spends the step), the buffer, the misclassification counts; after an
     epoch data removal; at the end the method's `end_task`, the classifier's alignment, and the evaluation of all tasks
     by the method's `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
 
@@ -75,6 +78,7 @@ class Trainer:
         self.cursor = Cursor()
         self.history = History()
         self._epoch_totals = EpochTotals()
+        self._spent_on = ""
         #: What has a state of its own; None where the run lacks it.
         self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer, "ledger": ledger, "method": method}
         self._parts |= {"buffer": buffer, "regime": regime}
@@ -118,7 +122,12 @@ class Trainer:
             raise FloatingPointError(f"{where}: {error}") from error
 
     def on_pass(self, kind: str, samples: int, *, backward: bool = True, head: bool = False) -> None:
-        """Enter a pass in the ledger, of the classifier alone if told so, with the masks as they are now."""
+        """Enter a pass in the ledger, of the classifier alone if told so, with the masks as they are now.
+
+        In a step that is spent on masks, batch and replay are of one kind of its own.
+        """
+        if kind in ("current", "replay") and self._spent_on:
+            kind = self._spent_on
         self.ledger.record_pass(kind, samples, self.model, backward=backward, head=head)
 
     def prepare_replayed(self, images: np.ndarray) -> np.ndarray:
@@ -188,10 +197,14 @@ class Trainer:
             event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self.probe)
         remembers = self.method.remembers(batch)
         draws = self.decisions.slots(self.place, self.method.draws_per_step) if remembers else None
-        event.observation = step = self.method.observe(batch, draws=draws)
-        self._check_finite(step, batch)
-        if self.method.learns:
-            self._descend(batch, step, draws)
+        if self.regime is not None and self.regime.spends(self.place):
+            step, event.mask_changes = self.spend(batch, self.place, draws)
+        else:
+            step = self.method.observe(batch, draws=draws)
+            self._check_finite(step, batch)
+            if self.method.learns:
+                self._descend(batch, step, draws)
+        event.observation = step
         if self.buffer is not None and self.method.fills == "steps":
             event.drawn = drawn = self.decisions.reservoir(self.place, self.buffer.ranks(len(indices)))
             event.slots = self.buffer.add(batch.images, batch.labels, step.logits, task=cursor.task, rng=drawn)
@@ -203,6 +216,22 @@ class Trainer:
         if cursor.step == len(batches):
             cursor.due = "end_epoch"
         return event
+
+    def spend(
+        self, batch: Batch, place: Place, draws: Sequence[np.ndarray] | None = None
+    ) -> tuple[Observation, list[MaskChange]]:
+        """A step that changes masks by the gradient of its loss, of dead weights too, and updates nothing."""
+        assert self.regime is not None
+        self._spent_on = self.regime.policy.spends
+        try:
+            with all_formed(self.regime.parameters):
+                step = self.method.observe(batch, draws=draws)
+                self._check_finite(step, batch)
+                self.method.after_backward(step)
+                self.optimizer.check_gradients(self._lr())
+                return step, self.regime.by_gradient(place, self.probe)
+        finally:
+            self._spent_on = ""
 
     def _descend(self, batch: Batch, step: Observation, draws: Sequence[np.ndarray] | None) -> None:
         """From the gradients of a step to new weights."""

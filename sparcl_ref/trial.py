@@ -19,6 +19,7 @@ from sparcl_ref import checkpoint, extensions
 from sparcl_ref.config import Config
 from sparcl_ref.cost.timing import Clock, median_seconds
 from sparcl_ref.cost.work import Moment, Work
+from sparcl_ref.draws import Place
 from sparcl_ref.evaluation import EVALUATION_BATCH, accuracy_rows
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import Forecast
@@ -208,10 +209,14 @@ def visit_batch_sizes(trainer: Trainer) -> None:
 
 
 def adjust(trainer: Trainer, moment: Moment) -> None:
-    """Take the mask actions that are due then."""
+    """Take the mask actions that are due then, with the step that is spent on them, if one is."""
     assert trainer.regime is not None
     task, epoch, step = moment
-    if step:
+    if trainer.regime.spends(Place(*moment)):
+        own = trainer.stream.training[trainer.cursor.task - 1]
+        batch = trainer.decisions.batch(trainer.place, own, own.train_index[: trainer.config.batch_size])
+        trainer.spend(batch, Place(*moment))
+    elif step:
         trainer.regime.before_step(task, epoch, step, trainer.probe)
     else:
         trainer.regime.before_epoch(task, epoch, trainer.probe)

@@ -114,14 +114,15 @@ def test_uniform_and_global_budgets(shapes, sparsity) -> None:
     assert budgets(shapes, sparsity, "global") == [oracle.living(sum(sizes), sparsity)]
 
 
-@given(layer_shapes, own.sparsities(max_value=1.0))
-def test_erk_densities_share_one_factor_below_the_cap_and_fill_the_budget(shapes, sparsity) -> None:
-    densities = erk_densities(shapes, sparsity)
+@given(layer_shapes, own.sparsities(max_value=1.0), st.booleans())
+def test_erk_densities_share_one_factor_below_the_cap_and_fill_the_budget(shapes, sparsity, kernel) -> None:
+    densities = erk_densities(shapes, sparsity, kernel=kernel)
     sizes = [math.prod(shape) for shape in shapes]
     assert all(0 <= density <= 1 for density in densities)
     assert sum(d * size for d, size in zip(densities, sizes, strict=True)) == (1 - exact(sparsity)) * sum(sizes)
     # There is one factor with density = min(1, factor * raw), and given the sum only one: this is the definition.
-    raw = [Fraction(sum(shape), size) for shape, size in zip(shapes, sizes, strict=True)]
+    sides = [shape if kernel else shape[:2] for shape in shapes]
+    raw = [Fraction(sum(some), math.prod(some)) for some in sides]
     factors = {density / r for density, r in zip(densities, raw, strict=True) if density < 1}
     assert len(factors) <= 1
     for density, r in zip(densities, raw, strict=True):
@@ -129,13 +130,14 @@ def test_erk_densities_share_one_factor_below_the_cap_and_fill_the_budget(shapes
             assert max(factors) * r >= 1
 
 
-@given(layer_shapes, own.sparsities(max_value=1.0))
-def test_erk_budgets_round_each_density(shapes, sparsity) -> None:
-    active = budgets(shapes, sparsity, "erk")
+@given(layer_shapes, own.sparsities(max_value=1.0), st.booleans())
+def test_erk_budgets_round_each_density(shapes, sparsity, kernel) -> None:
+    active = budgets(shapes, sparsity, "erk" if kernel else "er")
     sizes = [math.prod(shape) for shape in shapes]
-    for number, density, size in zip(active, erk_densities(shapes, sparsity), sizes, strict=True):
+    densities = erk_densities(shapes, sparsity, kernel=kernel)
+    for number, density, size in zip(active, densities, sizes, strict=True):
         assert number == oracle.nearest(density.numerator * size, density.denominator)
-    partly = [density for density in erk_densities(shapes, sparsity) if density < 1]
+    partly = [density for density in densities if density < 1]
     assert abs(sum(active) - (1 - exact(sparsity)) * sum(sizes)) <= Fraction(len(partly), 2)
 
 
@@ -182,6 +184,15 @@ def test_erk_by_hand() -> None:
     assert budgets(shapes, 1, "erk") == [0, 0]
 
 
+def test_plain_erdos_renyi_by_hand() -> None:
+    # (8 + 4) / 32 and (4 + 4) / 16 of 288 and 16 weights make 108 eps and 8 eps: of 152 the second would take 10.5 of
+    # its 16, kernel or not; with the kernel's sides it would be 18 / 288 and 8 / 16, and be full.
+    shapes = [(8, 4, 3, 3), (4, 4)]
+    assert budgets(shapes, 0.5, "er") == [142, 10]
+    assert budgets(shapes, 0.5, "erk") == [136, 16]
+    assert budgets([(6, 5), (4, 6)], 0.7, "er") == budgets([(6, 5), (4, 6)], 0.7, "erk")
+
+
 def test_erk_caps_again_until_nobody_passes_one() -> None:
     # Of 142 weights 71 live; dimensions sum to 2, 9 and 22. The factor 71/33 gives densities 4.3, 0.968 and 0.39. With
     # the first dense the factor is 70/31 and the second passes 1 too (1.016), which leaves 50 for the third.
@@ -194,5 +205,5 @@ def test_a_network_without_layers_has_no_budgets() -> None:
 
 
 def test_unknown_kind_of_budget_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"unknown budgets 'er'; choose one of uniform, erk, global"):
-        budgets([(2, 2)], 0.5, "er")
+    with pytest.raises(ValueError, match=r"unknown budgets 'lamp'; choose one of uniform, er, erk, global"):
+        budgets([(2, 2)], 0.5, "lamp")

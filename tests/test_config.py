@@ -26,9 +26,10 @@ for registry in (METHODS, POLICIES):
     OWNERS |= {name: registry[next(iter(owners))].Settings for name, owners in own_settings(registry).items()}
 #: What else must be set for a setting to be there at all.
 NEEDS: dict[str, dict[str, Any]] = {
-    name: {"method": next(iter(owners))}
-    for name, owners in own_settings(METHODS).items()
-    if Config().method not in owners
+    name: {kind: next(iter(owners))}
+    for kind, registry in (("method", METHODS), ("policy", POLICIES))
+    for name, owners in own_settings(registry).items()
+    if getattr(Config(), kind) not in owners
 }
 
 #: What each setting refuses beside values of another type: the value, the message, and what else must be set for it.
@@ -57,10 +58,10 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("sparsity", -0.1, r"--sparsity must be in 0\.\.1, below 1 .*, got -0\.1", {}),
     ("sparsity", 1.0, r"--sparsity must be in 0\.\.1, below 1 .*, got 1\.0", {}),
     ("sparsity", 0.5, r"--sparsity needs a method that learns task by task, got joint", {"method": "joint"}),
-    ("budgets", "er", r"--budgets must be one of uniform, erk, global, got 'er'", {}),
+    ("budgets", "lamp", r"--budgets must be one of uniform, er, erk, global, got 'lamp'", {}),
     ("budgets", "erk", r"--budgets erk needs rules that count", {"sparsity": 0.9, "profile": "released"}),
     ("budgets", "global", r"--budgets global needs rules that count", {"sparsity": 0.9, "structure": "filter"}),
-    ("policy", "dense", r"--policy must be one of tdm, static, got 'dense'", {}),
+    ("policy", "dense", r"--policy must be one of tdm, static.*, got 'dense'", {}),
     ("delta_k", 0, r"--delta-k must be at least 1, got 0", {}),
     ("delta_k", 1, r"delta_k must lie in 2\.\.50 .* got 1", {"sparsity": 0.9}),
     ("delta_k", 51, r"delta_k must lie in 2\.\.50 .* got 51", {"sparsity": 0.9}),
@@ -160,6 +161,7 @@ def test_every_setting_that_has_a_range_is_among_them() -> None:
     # Data sets are looked up when a stream is built; the rest are switches.
     unlimited = {"dataset", "ddr", "dgm"}
     elsewhere = own_settings({name: METHODS[name] for name in tuple(METHODS)[5:]}).keys()
+    elsewhere |= own_settings({name: POLICIES[name] for name in tuple(POLICIES)[1:]}).keys()
     assert OWNERS.keys() - unlimited - elsewhere <= {row[0] for row in REFUSED}
 
 
@@ -171,25 +173,26 @@ def outside(item: dataclasses.Field[Any]) -> list[Any]:
     return beyond + (["none-such"] if item.metadata["choices"] else [])
 
 
+OWN = [("method", name, cls) for name, cls in METHODS.items()] + [("policy", *item) for item in POLICIES.items()]
 OUTSIDE = [
-    (method, item.name, value)
-    for method in METHODS
-    for item in dataclasses.fields(METHODS[method].Settings)
+    (kind, owner, item.name, value)
+    for kind, owner, cls in OWN
+    for item in dataclasses.fields(cls.Settings)
     for value in outside(item)
 ]
 
 
-@pytest.mark.parametrize(("method", "name", "value"), OUTSIDE)
-def test_a_methods_own_setting_out_of_range_is_refused_by_its_flag(method, name, value) -> None:
+@pytest.mark.parametrize(("kind", "owner", "name", "value"), OUTSIDE)
+def test_an_own_setting_out_of_range_is_refused_by_its_flag(kind, owner, name, value) -> None:
     with pytest.raises(ValueError, match=f"{flag(name)} must be"):
-        Config(method=method, **{name: value})
+        Config(**{kind: owner, name: value})
 
 
-def test_every_own_setting_of_a_method_has_a_range_or_is_a_switch() -> None:
-    ranged = {(method, name) for method, name, _ in OUTSIDE}
-    for method, kind in METHODS.items():
-        for item in dataclasses.fields(kind.Settings):
-            assert (method, item.name) in ranged or isinstance(item.default, bool), (method, item.name)
+def test_every_own_setting_has_a_range_or_is_a_switch() -> None:
+    ranged = {(owner, name) for _, owner, name, _ in OUTSIDE}
+    for _, owner, cls in OWN:
+        for item in dataclasses.fields(cls.Settings):
+            assert (owner, item.name) in ranged or isinstance(item.default, bool), (owner, item.name)
 
 
 @pytest.mark.parametrize("settings", ACCEPTED, ids=str)

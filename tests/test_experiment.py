@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sparcl_ref import masks
 from sparcl_ref.assembly import build_stream, smallest_epoch
-from sparcl_ref.cost.schedule import epoch_sizes
+from sparcl_ref.cost.sizes import epoch_sizes
 from sparcl_ref.experiment import build, train
 from sparcl_ref.forecast import forecast
 from sparcl_ref.layers import debug

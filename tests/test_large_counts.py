@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sparcl_ref import masks
 from sparcl_ref.cost import FlopLedger, MacTable
 from sparcl_ref.cost.flops import PassMacs
-from sparcl_ref.cost.schedule import clipped_ramp
+from sparcl_ref.cost.sizes import clipped_ramp
 from sparcl_ref.experiment import build
 from sparcl_ref.fast.geometry import Kernel, Rectangle, Window
 from sparcl_ref.fast.products import LARGEST, MatrixProducts

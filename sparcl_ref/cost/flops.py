@@ -46,19 +46,20 @@ class PassMacs(NamedTuple):
 def pass_macs(layer: LayerSpec, *, active: int | None = None, grad_active: int | None = None) -> PassMacs:
     """Multiply-adds of one layer for one forward and backward pass of one sample.
 
-    ``active`` weights live, by default all; of ``grad_active`` the gradient is formed, by default of the living.
+    ``active`` weights live, by default all; of ``grad_active`` the gradient is formed, by default of the living. It may
+    be formed of dead ones, which is how some policies choose what grows.
 
     Raises
     ------
     ValueError
-        Unless 0 <= grad_active <= active <= number of weights.
+        Unless both lie in 0..number of weights.
     """
     active = layer.weights if active is None else active
     grad_active = active if grad_active is None else grad_active
-    if not 0 <= grad_active <= active <= layer.weights:
+    if not (0 <= grad_active <= layer.weights and 0 <= active <= layer.weights):
         raise ValueError(
-            f"{layer.name}: expected 0 <= weights with gradient <= living weights <= {layer.weights}, "
-            f"got {grad_active} and {active}"
+            f"{layer.name}: expected living weights and weights with gradient in 0..{layer.weights}, "
+            f"got {active} and {grad_active}"
         )
     visits, (forward, dx) = layer.positions, layer.products
     return PassMacs(

@@ -15,7 +15,7 @@ import numpy as np
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import counts_at
 from sparcl_ref.cost.peak import pass_peak
-from sparcl_ref.cost.schedule import held_after
+from sparcl_ref.cost.sizes import held_after
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
 from sparcl_ref.methods import Extent
@@ -33,7 +33,8 @@ class Memory:
     parts : mapping of str to int
         What they are, at that moment.
     moment : str
-        "pass" (forward and backward), "update" (optimiser and gradient masks) or "probe" (gradients for equation 1).
+        "pass" (forward and backward), "update" (optimiser and gradient masks), "probe" (gradients for equation 1) or
+        "masks" (a step that a policy spends on them).
     moments : mapping of str to int
         Total of each moment.
     """
@@ -81,6 +82,11 @@ def held_memory(
     if config.sparse and config.make_policy().probes:
         # The gradients that wait in the model, the running one, and the two sums of equation 1.
         moments["probe"] = always | passing | {"gradients": 2 * numbers + 2 * prunable * item}
+    if config.sparse and config.policy_class.spends:
+        # The step's gradient and its parts, as before an update, and the scores of all weights.
+        largest = max((layer.weights for layer in spec.sparsifiable), default=0)
+        space = {"working_space": (prunable + 2 * largest) * item}
+        moments["masks"] = always | {"gradients": numbers * (parts + 1)} | space
     return _fullest(moments)
 
 

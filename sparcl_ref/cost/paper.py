@@ -13,7 +13,8 @@ from fractions import Fraction
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
-from sparcl_ref.cost.schedule import epoch_plans, epoch_sizes
+from sparcl_ref.cost.schedule import epoch_plans
+from sparcl_ref.cost.sizes import epoch_sizes, policy_of
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact, round_half_up
 from sparcl_ref.methods import METHODS, Method
@@ -74,8 +75,9 @@ def train_flops(
     """Training FLOPs of a configuration under the `paper` convention.
 
     Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`, rounded half up. Expansion
-    between tasks, probe passes, a method's own passes (unless `Passes.charged`) and the start without a buffer are not
-    charged. None if a layer does not say its multiply-adds, or the method does not learn by steps.
+    between tasks, probe passes, dense gradients that a policy asks for, a method's own passes (unless
+    `Passes.charged`) and the start without a buffer are not charged. None if a layer does not say its multiply-adds, or
+    the method does not learn by steps.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def train_flops(
         return None
     weights, gradients = Fraction(1), None
     if config.sparsity is not None:
-        weights = density(spec, config.sparsity)
+        weights = density(spec, policy_of(config, task_sizes).mean_sparsity)
         if config.dgm:
             gradients = density(spec, gradient_sparsity(config.sparsity, config.dgm_q))
     cost = step_cost(config.method, weight_density=weights, gradient_density=gradients, reading=reading)

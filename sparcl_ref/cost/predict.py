@@ -22,9 +22,9 @@ class Prediction:
     table : MacTable
         As a run's ledger will hold it at the end.
     nominal : bool
-        Whether the masks depend on values, so that a run may differ: with budgets shared by all layers, with rules that
-        keep what passes a threshold instead of a number, and with policies that move within an epoch; or what the
-        buffer holds depends on draws, or on how many samples each class has.
+        Whether the masks depend on values, so that a run may differ: with budgets shared by all layers, and with rules
+        that keep what passes a threshold instead of a number; or what the buffer holds depends on draws, or on how many
+        samples each class has.
     steps, pass_samples : int
         Updates, and samples of all passes (current, replay, probe, a method's own).
     epochs : tuple of EpochPlan
@@ -71,10 +71,13 @@ def predict(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Predi
         costs = pass_costs(spec, counts)
         table.add_pass(kind, of_head(costs) if head else costs, number, backward=backward)
     if not spec.unknown:
-        table.overhead_macs["optimizer"] = sum(plan.updates * _update_macs(spec, config, plan.counts) for plan in plans)
+        updates = (each for plan in plans for each in plan.updates)
+        table.overhead_macs["optimizer"] = sum(
+            number * _update_macs(spec, config, counts) for number, counts in updates
+        )
         table.overhead_macs["mask_updates"] = MACS_PER_SCORE * sum(plan.scored for plan in plans)
     method = config.method_class
-    by_value = config.budgets == "global" or not config.rules.counts or config.policy_class.by_step
+    by_value = config.budgets == "global" or not config.rules.counts
     return Prediction(
         table=table,
         nominal=(config.sparse and (by_value or method.freezes)) or method.by_chance(config.method_settings),

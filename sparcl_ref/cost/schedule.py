@@ -1,24 +1,23 @@
 """What a configuration will do, before it does it: samples of each epoch, mask actions, passes of each kind.
 
-Everything here follows from a `Config` and the tasks' sizes by arithmetic; no step is simulated.
+Everything here follows from a `Config` and the tasks' sizes by arithmetic; steps are gone through one by one only where
+masks move between them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, partial
 from typing import Any
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at, counts_of
+from sparcl_ref.cost.sizes import clipped_ramp, epoch_sizes, held_after, policy_of, steps_of
 from sparcl_ref.cost.spec import ModelSpec
-from sparcl_ref.masks import exact
-from sparcl_ref.methods import Entries, Filling, Moment, Occasion, Passes
-from sparcl_ref.sparcl.ddr import completed_stage
-
-#: Passes, and the masks that they see.
-MaskedPasses = tuple[Passes, Counts]
+from sparcl_ref.cost.walk import MaskedPasses, Walk
+from sparcl_ref.methods import Entries, Moment, Occasion, Passes
 
 
 @dataclass(frozen=True)
@@ -31,30 +30,33 @@ class EpochPlan:
         From 1.
     samples : int
         Remaining samples of the task.
-    steps, updates : int
-        Updates, without and with those that replayed samples make of their own.
+    steps : int
+    updates : tuple of (int, Counts)
+        Updates, with those that replayed samples make of their own, and the masks that they see: at a refresh gradient
+        masks are chosen anew before the update.
     scored : int
         Living weights that get a score, at a mask action that asks for gradients and at each refresh.
     counts : Counts
-        Masks during updates: at a refresh gradient masks are chosen anew before the update.
+        Masks at its end.
     passes : tuple of (Passes, Counts)
-        Of the batches and what is replayed with them. At a refresh they form the gradients of all living weights.
+        Of the batches and what is replayed with them. At a refresh they form the gradients of all living weights; a
+        step that a policy spends on masks is a kind of its own, and forms those of all weights.
     beside : tuple of (Passes, Counts)
-        The probe of a mask action, and what the method computes beyond its batches: in the epoch, and around the task
+        The probes of mask actions, and what the method computes beyond its batches: in the epoch, and around the task
         in its first and last epoch.
     held : int
         Samples in the buffer before it.
     fills : bool
         Whether the buffer takes the samples of each step, as far as there is room.
     probed : (int, int)
-        Samples of the task, and of the buffer, that the probe passes, in chunks; zeros without one.
+        Samples of the task, and of the buffer, that the probe before the epoch passes, in chunks; zeros without one.
     """
 
     task: int
     epoch: int
     samples: int
     steps: int
-    updates: int
+    updates: tuple[tuple[int, Counts], ...]
     scored: int
     counts: Counts
     passes: tuple[MaskedPasses, ...]
@@ -62,43 +64,6 @@ class EpochPlan:
     held: int
     fills: bool
     probed: tuple[int, int]
-
-
-def epoch_sizes(samples: int, config: Config) -> list[int]:
-    """Remaining samples of a task in each of its epochs (section "data removal" of the method).
-
-    Examples
-    --------
-    >>> epoch_sizes(10000, Config(method="derpp", sparsity=0.75, epochs=25))[::5]
-    [10000, 9250, 8500, 7750, 7000]
-    """
-    if not (config.sparse and config.ddr):
-        return [samples] * config.epochs
-    left = config.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
-    sizes, now = [], samples
-    for epoch in range(1, config.epochs + 1):
-        sizes.append(now)
-        stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
-        now = now if stage is None else left[stage]
-    return sizes
-
-
-def clipped_ramp(limit: int, start: int, stride: int, count: int) -> int:
-    """Sum of min(limit, start + k * stride) over k = 0 .. count-1, for a start of at least 0, a stride of at least 1.
-
-    Examples
-    --------
-    >>> clipped_ramp(10, 0, 4, 5)
-    32
-    """
-    rising = min(count, max(0, -(-(limit - start) // stride)))  # terms below the limit
-    return rising * start + stride * rising * (rising - 1) // 2 + limit * (count - rising)
-
-
-def held_after(config: Config, task_sizes: Sequence[int]) -> int:
-    """Samples in the buffer after tasks of these sizes, of a method that fills it at the end of each."""
-    filling = Filling(config.buffer_size, config.batch_size, config.classes_per_task)
-    return config.method_class.held_after(config.method_settings, task_sizes, filling)
 
 
 def entries_of(spec: ModelSpec, config: Config) -> Entries:
@@ -111,7 +76,7 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     """The epochs of a run, in order, given each task's training samples: a single number for joint training."""
     if not task_sizes or min(task_sizes) < 1:
         raise ValueError(f"expected at least one task of at least 1 sample, got task sizes {list(task_sizes)}")
-    rules, policy, presented = config.rules, config.make_policy(), 0
+    rules, presented = config.rules, 0
     method, capacity = config.method_class, config.buffer_size if config.rehearses else 0
     shared: Any = {"capacity": capacity, "batch_size": config.batch_size}
     shared |= {"own_classes": config.scenario.class_incremental, "epochs": config.epochs}
@@ -141,62 +106,84 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
         counts = counts_of(spec, method.living(config.method_settings, entries, at))
         return AtSparsity(counts, counts)
 
+    policy = policy_of(config, task_sizes)
     masks_at = cache(partial(counts_at, spec, config))
-    masks = masks_at(exact(config.sparsity or 0))
-    gated = AtSparsity(masks.ungated, masks.ungated)  # before the first refresh no gradient mask is set
+    walk = Walk(config, policy, masks_at, masks_at(policy.initial_sparsity if config.sparse else Fraction(0)))
     for task in range(1, len(task_sizes) + 1):
         size = merged(task)
-        before, beside = size, own(occasion("begin_task", task, size), gated)
-        masks = masks_then(occasion("epoch", task, size), masks)
+        before, beside = size, own(occasion("begin_task", task, size), walk.now)
+        walk.masks = masks_then(occasion("epoch", task, size), walk.masks)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
-            probe: list[MaskedPasses] = []
-            probed, scored = (0, 0), 0
-            for action in policy.actions(task, epoch) if config.sparse else ():
-                if not probe and (policy.probes if action.kind == "shrink" else policy.probes_to_grow):
-                    # The first samples of the task and the whole buffer, once for all actions of the epoch.
-                    remaining = before if rules.remove_after_mask_update else samples
-                    probed = min(policy.probe_samples, remaining), held(task)
-                    probe = [(Passes("probe", sum(probed)), masks.ungated)]
-                    scored = sum(masks.ungated.active.values())
-                masks = masks_at(action.sparsity)
+            walk.begin_epoch()
+            # What is due before step 0 of a policy that spends it, is due in it.
+            actions = policy.actions(task, epoch) if config.sparse and not policy.spends else ()
+            probed = walk.act(actions, before if rules.remove_after_mask_update else samples, held(task))
             fixed = held(task) if method.fills == "tasks" else None
-            batches = partial(_batches, config, samples, presented, fixed, replays=task >= rules.replay_from_task)
-            steps, current, replay = batches(interval=1)
-            refreshes, refresh_current, refresh_replay = 0, 0, 0
-            if config.sparse and config.dgm:
-                refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
-            again = 0
-            if method.updates_again(config.method_settings):
-                again = steps - (held(task) == 0) if replay else 0  # an empty buffer has something from step 2 on
-                refresh_replay = 0  # what is replayed then passes under the new gradient masks
-            shown = current
-            if not method.learns:
-                current = replay = refreshes = refresh_current = refresh_replay = 0
-            gated = masks
-            beside += own(occasion("epoch", task, samples, steps=steps), gated)
-            before_it, presented = held(task), presented + shown
+            replays = task >= rules.replay_from_task
+            steps, before_it = steps_of(config, samples), held(task)
+            if config.sparse and policy.by_step:
+                for step, batch, memory in _steps(config, samples, presented, fixed):
+                    replay = _drawn(config, memory) if replays else 0
+                    walk.step((task, epoch, step), batch, replay, samples=samples, held=memory)
+            else:
+                batches = partial(_batches, config, samples, presented, fixed, replays=replays)
+                _count(walk, batches, empty=before_it == 0)
+            beside += own(occasion("epoch", task, samples, steps=steps), walk.now)
+            presented += samples if not rules.drop_last else steps * config.batch_size
             if epoch == config.epochs:
-                beside += own(occasion("end_task", task, samples), gated)
+                beside += own(occasion("end_task", task, samples), walk.now)
+            found = [(Passes(kind, number), counts) for (kind, counts), number in walk.passes.items()]
             yield EpochPlan(
                 task=task,
                 epoch=epoch,
                 samples=samples,
                 steps=steps,
-                updates=steps + again if method.learns else 0,
-                scored=scored + refreshes * sum(masks.usual.active.values()),
-                counts=masks.usual,
-                passes=(
-                    (Passes("current", current - refresh_current), masks.usual),
-                    (Passes("replay", replay - refresh_replay), masks.usual),
-                    (Passes("current", refresh_current), masks.ungated),
-                    (Passes("replay", refresh_replay), masks.ungated),
-                ),
-                beside=(*probe, *beside),
+                updates=tuple((number, counts) for counts, number in walk.updates.items()),
+                scored=walk.scored,
+                counts=walk.now.usual,
+                passes=tuple(one for one in found if one[0].kind != "probe"),
+                beside=(*(one for one in found if one[0].kind == "probe"), *beside),
                 held=before_it,
                 fills=method.fills == "steps",
                 probed=probed,
             )
             before, beside = samples, []
+
+
+def _count(walk: Walk, batches: Callable[..., tuple[int, int, int]], *, empty: bool) -> None:
+    """The steps of an epoch in which no mask moves, without going through them."""
+    config = walk.config
+    method = config.method_class
+    if not method.learns:
+        return
+    again = method.updates_again(config.method_settings)
+    steps, current, replay = batches(interval=1)
+    refreshes, refresh_current, refresh_replay = 0, 0, 0
+    if config.sparse and config.dgm:
+        refreshes, refresh_current, refresh_replay = batches(interval=config.dgm_interval)
+    if again:
+        refresh_replay = 0  # what is replayed then passes under the new gradient masks
+    counts = walk.masks
+    walk.passes["current", counts.usual] += current - refresh_current
+    walk.passes["replay", counts.usual] += replay - refresh_replay
+    walk.passes["current", counts.ungated] += refresh_current
+    walk.passes["replay", counts.ungated] += refresh_replay
+    walk.scored += refreshes * sum(counts.usual.active.values())
+    walk.gated = bool(refreshes)
+    # An empty buffer has something from step 2 on.
+    walk.updates[counts.usual] += steps + (steps - empty if again and replay else 0)
+
+
+def _steps(config: Config, samples: int, presented: int, held: int | None) -> Iterator[tuple[int, int, int]]:
+    """Number and samples of each step of an epoch, and what the buffer holds then: ``held`` if it does not change."""
+    size, capacity = config.batch_size, config.buffer_size if config.rehearses else 0
+    for step in range(steps_of(config, samples)):
+        yield step, min(size, samples - step * size), min(presented + step * size, capacity) if held is None else held
+
+
+def _drawn(config: Config, held: int) -> int:
+    """Samples of all draws of a step."""
+    return config.method_class.draws_per_step * min(config.effective_replay_batch_size, held)
 
 
 def _batches(
@@ -208,8 +195,7 @@ def _batches(
     min(replay batch, capacity, that many) samples: a ramp that is clipped. Of a buffer that does not change before the
     task's end it has min(replay batch, ``held``).
     """
-    batch = config.batch_size
-    steps = samples // batch if config.rules.drop_last else -(-samples // batch)
+    batch, steps = config.batch_size, steps_of(config, samples)
     chosen = -(-steps // interval)
     last_is_chosen = (steps - 1) % interval == 0
     lacking = max(0, steps * batch - samples) if last_is_chosen else 0

@@ -42,7 +42,8 @@ class Parameter:
         Living entries that belong to an earlier task, read-only: no gradient is formed for them, and no step of an
         optimiser changes their value or state. Changed by `freeze` only.
     effective_grad_mask : ndarray of bool or None
-        Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries; None means everywhere.
+        Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries; None means everywhere,
+        as it is between `form_all` and the next change of ``mask`` or ``grad_mask``.
     version : int
         Goes up at every change of one of the three, so that an engine knows when to rebuild what it derived from them.
     changes : int
@@ -166,6 +167,13 @@ class Parameter:
         self._grad_mask = self._checked(grad_mask, "gradient mask", among_living=True)
         self._masks_changed()
 
+    def form_all(self) -> None:
+        """Form the gradient of dead entries, too, until ``mask`` or ``grad_mask`` is set: what growth is chosen by.
+
+        An optimiser must not step meanwhile. Frozen entries get none.
+        """
+        self._masks_changed(everywhere=True)
+
     def freeze(self, frozen: np.ndarray | None) -> None:
         """Say which living entries keep their value to the bit from now on; their gradient becomes +0.0.
 
@@ -260,9 +268,9 @@ class Parameter:
             raise ValueError(f"{self.name}: the {what} must be a subset of the mask; it is set on dead entries")
         return _read_only(mask)
 
-    def _masks_changed(self) -> None:
+    def _masks_changed(self, *, everywhere: bool = False) -> None:
         """Derive where the gradient is formed, and tell engines."""
-        formed = self._mask if self._grad_mask is None else self._grad_mask
+        formed = None if everywhere else self._mask if self._grad_mask is None else self._grad_mask
         if self._frozen is not None:
             formed = _read_only(~self._frozen if formed is None else formed & ~self._frozen)
         self._effective_grad_mask = formed

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from sparcl_ref.layers import Parameter
 from sparcl_ref.layers.base import Mode
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
 from sparcl_ref.methods.archive import Archive
@@ -35,6 +36,19 @@ def all_living(model: Network) -> Iterator[None]:
     finally:
         for parameter, mask in masks:
             parameter.set_grad_mask(mask)
+
+
+@contextmanager
+def all_formed(parameters: Sequence[Parameter]) -> Iterator[None]:
+    """Form the gradients of dead weights, too, meanwhile; afterwards those of all living ones, and no others."""
+    for parameter in parameters:
+        parameter.form_all()
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.set_grad_mask(None)
+            parameter.clear_dead()
 
 
 class Method:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sparcl_ref.layers import Parameter
+from sparcl_ref.masks import exact
 from sparcl_ref.settings import OwnSettings
 from sparcl_ref.sparcl.rule import Rng, Scores, SizedProbe
 from sparcl_ref.sparcl.rules import Rules
@@ -30,6 +32,12 @@ class Schedule:
         Epochs of a task, and between adjustments.
     alpha, beta : float
         Coefficients of the importance.
+    structure : str
+        What lives and dies together.
+    steps : tuple of tuple of int
+        For each task the steps of its epochs, as the forecast counts them: after removal of data, and where a method
+        mixes in samples whose number is chance, as if it were not. Empty before the data are known; a policy that
+        needs them does nothing then.
     """
 
     sparsity: float
@@ -37,6 +45,25 @@ class Schedule:
     delta_k: int
     alpha: float
     beta: float
+    structure: str = "irregular"
+    steps: tuple[tuple[int, ...], ...] = ()
+
+    @cached_property
+    def _starts(self) -> list[list[int]]:
+        """For each task the steps of the run before each of its epochs, and after the last."""
+        ends = np.cumsum([0, *(sum(task) for task in self.steps)])
+        return [(end + np.cumsum([0, *task])).tolist() for end, task in zip(ends, self.steps, strict=False)]
+
+    def progress(self, task: int, epoch: int, step: int, *, once: bool) -> tuple[int, int]:
+        """How many steps lie before this one, and how many there are: of the run if ``once``, else of the task.
+
+        (0, 0) while the steps are not known.
+        """
+        if not self.steps:
+            return 0, 0
+        starts = self._starts[task - 1]
+        now = starts[epoch - 1] + step
+        return (now, self._starts[-1][-1]) if once else (now - starts[0], starts[-1] - starts[0])
 
 
 class Policy:
@@ -58,6 +85,8 @@ class Policy:
     """
 
     title: ClassVar[str]
+    #: What tables call a run with it, before the method's title.
+    heads: ClassVar[str] = "SparCL"
     #: The policy's own settings, shown by ``--help`` under its name.
     Settings: ClassVar[type[OwnSettings]] = OwnSettings
 
@@ -80,6 +109,11 @@ class Policy:
         ValueError
             Naming the setting and what to do.
         """
+        if cls.single and schedule.structure != "irregular":
+            raise ValueError(
+                f"--structure {schedule.structure} lets weights live and die together, and {cls.title} chooses single "
+                "ones; use --structure irregular"
+            )
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:
@@ -97,9 +131,19 @@ class Policy:
         return 0
 
     @property
+    def initial_sparsity(self) -> Fraction:
+        """The sparsity a run starts with."""
+        return exact(self.schedule.sparsity)
+
+    @property
     def least_sparsity(self) -> Fraction:
         """The sparsity at which most weights live."""
-        return Fraction(str(self.schedule.sparsity))
+        return self.initial_sparsity
+
+    @property
+    def mean_sparsity(self) -> Fraction:
+        """The sparsity at which an average step trains, as the paper's accounting charges it."""
+        return exact(self.schedule.sparsity)
 
     def init(self, weight: np.ndarray, rng: Rng, *, active: int, sparsity: Fraction) -> np.ndarray:
         """The mask a run starts with, chosen among the initial values."""
@@ -114,8 +158,14 @@ class Policy:
         """
         return ()
 
+    #: Whether it chooses single weights and no others, by exact counts, whatever the profile's rules.
+    single: ClassVar[bool] = False
     #: Whether the mask may change between the steps of an epoch.
     by_step: ClassVar[bool] = False
+    #: Whether masks go by the gradient of a step's whole loss, and what the ledger calls the passes of that step: its
+    #: actions come after the backward pass, when every sparsifiable parameter's ``grad`` is that of dead weights, too,
+    #: and the step updates nothing. "" for others. A policy that spends moves by steps.
+    spends: ClassVar[str] = ""
 
     def scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores:
         """What `drop` ranks by, one array per sparsifiable parameter.
@@ -133,6 +183,9 @@ class Policy:
     def growth_scores(self, parameters: Sequence[Parameter], probe: SizedProbe, rng: Rng) -> Scores | None:
         """What `grow` ranks by, as `scores`; None for a policy that grows by chance."""
         return None
+
+    def accept(self, parameters: Sequence[Parameter]) -> None:
+        """Refuse masks to which actions have led, by a ValueError that names the layer and what to do."""
 
     def drop(
         self, mask: np.ndarray, weight: np.ndarray, scores: np.ndarray, *, active: int, sparsity: Fraction

@@ -9,10 +9,14 @@ from sparcl_ref.masks import clamp, exact
 
 
 class Action(NamedTuple):
-    """One change of the mask: shrink to, or expand to, a sparsity."""
+    """One change of the mask: shrink to, or expand to, a sparsity; or exchange a share of the living at that sparsity.
 
-    kind: Literal["shrink", "expand"]
+    An exchange takes effect at once: a weight that leaves and joins in it has never been dead.
+    """
+
+    kind: Literal["shrink", "expand", "exchange"]
     sparsity: Fraction
+    share: float = 0.0
 
 
 def check_schedule(*, epochs: int, delta_k: int, p_inter: float, least: int = 2) -> None:

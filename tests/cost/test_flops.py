@@ -155,10 +155,15 @@ def test_any_linear_layer_agrees_with_pytorchs_counter(fan_in, fan_out, batch):
 
 def test_wrong_counts_are_refused():
     layer = describe_model("mlp", input_shape=(1, 2, 2), classes=2, width=3).layers[0]
+    assert pass_macs(layer, active=4, grad_active=12) == (4, 0, 12)  # dead weights may have a gradient
     with pytest.raises(
-        ValueError, match="fc1: expected 0 <= weights with gradient <= living weights <= 12, got 5 and 4"
+        ValueError, match=r"fc1: expected living weights and weights with gradient in 0\.\.12, got 4 and 13"
     ):
-        pass_macs(layer, active=4, grad_active=5)
+        pass_macs(layer, active=4, grad_active=13)
+    with pytest.raises(ValueError, match="got -1 and 3"):
+        pass_macs(layer, active=-1, grad_active=3)
+    with pytest.raises(ValueError, match="got 4 and -1"):
+        pass_macs(layer, active=4, grad_active=-1)
     with pytest.raises(ValueError, match="got 13 and 13"):
         pass_macs(layer, active=13)
     with pytest.raises(ValueError, match="named by one word, such as current, replay, probe or fisher, got 'the past'"):

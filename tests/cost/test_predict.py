@@ -20,7 +20,7 @@ from sparcl_ref.cost import (
     pass_macs,
     predict,
 )
-from sparcl_ref.cost.schedule import clipped_ramp, epoch_sizes
+from sparcl_ref.cost.sizes import clipped_ramp, epoch_sizes
 from sparcl_ref.experiment import build
 from sparcl_ref.methods import ER, METHODS, Passes
 from sparcl_ref.streams import Dataset

@@ -330,3 +330,31 @@ def test_a_deferred_gradient_obeys_a_new_mask(change) -> None:
     parameter.defer_grad(Deferred(2.0))
     getattr(parameter, change)(place < 2)
     np.testing.assert_array_equal(parameter.grad, 2.0 * ((place < 2) == (change == "set_mask")))
+
+
+def test_gradients_of_dead_entries_are_formed_until_a_mask_is_set() -> None:
+    for ends in ("set_mask", "set_grad_mask", "freeze"):
+        parameter = Parameter("w", np.arange(1.0, 7.0))
+        parameter.set_mask(np.array([True, False, True, True, False, True]))
+        parameter.set_grad_mask(np.array([True, False, False, True, False, False]))
+        parameter.freeze(np.array([False, False, False, True, False, False]))
+        version = parameter.version
+        parameter.form_all()
+        assert parameter.version > version
+        assert parameter.grad_active == 5  # of all but the frozen one
+        parameter.add_grad(np.ones(6))
+        assert parameter.grad.tolist() == [1, 1, 1, 0, 1, 1]
+        assert parameter.value.tolist() == [1, 0, 3, 4, 0, 6]
+        getattr(parameter, ends)({"set_mask": parameter.mask, "freeze": parameter.frozen}.get(ends))
+        parameter.grad = np.zeros(6)
+        parameter.add_grad(np.ones(6))
+        assert not parameter.grad[[1, 3, 4]].any()
+        assert parameter.grad[0] == 1
+
+
+def test_where_nothing_is_frozen_every_gradient_is_formed() -> None:
+    parameter = Parameter("w", np.ones(4))
+    parameter.set_mask(np.zeros(4, bool))
+    parameter.form_all()
+    assert parameter.effective_grad_mask is None
+    assert (parameter.active, parameter.grad_active) == (0, 4)

@@ -12,7 +12,7 @@ from sparcl_ref import checkpoint
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, held_memory
 from sparcl_ref.cost.predict import predict
-from sparcl_ref.cost.schedule import held_after
+from sparcl_ref.cost.sizes import held_after
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import METHODS

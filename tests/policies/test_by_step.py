@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from sparcl_ref.config import Config
+from sparcl_ref.cost import describe, predict
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.policies import POLICIES, Action, Policy
@@ -21,9 +23,8 @@ class EveryThird(Policy):
     title = "every third"
     by_step = True
 
-    @property
-    def probes(self):
-        return True
+    probes = True
+    probe_samples = 20
 
     def actions(self, task, epoch, step=0):
         if step == 0 or step % 3:
@@ -33,7 +34,7 @@ class EveryThird(Policy):
 
     def scores(self, parameters, probe, rng):
         assert all(parameter.grad_mask is None for parameter in parameters), "a probe sees all living weights"
-        current, memory = probe(parameters, 20)
+        current, memory = probe(parameters, self.probe_samples)
         return [np.abs(p.value) + np.abs(g) + np.abs(m) for p, g, m in zip(parameters, current, memory, strict=True)]
 
 
@@ -49,7 +50,6 @@ def config(monkeypatch):
 def test_masks_move_where_it_says_and_keep_their_budget(config):
     trainer = build(config, load_dataset("digits"))
     moved = set()
-    assert forecast(config, load_dataset("digits")).nominal
     for event in trainer.events():
         if event.mask_changes:
             assert event.kind == "step"
@@ -61,6 +61,21 @@ def test_masks_move_where_it_says_and_keep_their_budget(config):
             assert (parameter.value[~parameter.mask] == 0).all()
     assert {3, 6, 9} <= moved
     assert not any(step % 3 for step in moved)
+
+
+@pytest.mark.parametrize("settings", [{}, {"dgm": False}, {"profile": "released"}, {"method": "icarl"}], ids=str)
+def test_what_it_costs_is_known_before(settings, config) -> None:
+    config, digits = dataclasses.replace(config, **settings), load_dataset("digits")
+    expected, trainer = forecast(config, digits), build(config, digits)
+    for _ in trainer.events():
+        pass
+    table = predict(describe(trainer.model), config, [len(task.train_index) for task in trainer.stream.training]).table
+    probes = trainer.ledger.table.phase_macs()["forward_probe"]
+    assert probes > 0
+    if expected.nominal:
+        assert table.phase_macs()["forward_probe"] == pytest.approx(probes, rel=0.1)
+    else:
+        assert table == trainer.ledger.table
 
 
 def test_it_is_resumed_between_any_two_steps(config):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from . import dgm, importance, losses, masks, optim
+from . import dgm, importance, losses, masks, optim, trainers
 from .config import Config
 
 __all__ = [
@@ -27,7 +27,10 @@ __all__ = [
     "is_refresh",
     "probe_gradient",
     "random_mask",
+    "rigl_share",
+    "rigl_update",
     "shrink",
+    "snip_mask",
 ]
 
 
@@ -74,6 +77,18 @@ def exchange(
     kept = shrink(mask=mask, importance=importance, active=keep)
     value, _, velocity = apply_mask(value=value, grad=value, velocity=velocity, mask=kept)
     return value, velocity, grow(mask=kept, active=active, joining=joining)
+
+
+def snip_mask(*, weight: Any, gradient: Any, active: int) -> Tensor:
+    return trainers.snip(torch.as_tensor(weight), torch.as_tensor(gradient), active)
+
+
+def rigl_share(*, step: int, end: int, highest: float) -> float:
+    return trainers.rigl_share(step, end, highest)
+
+
+def rigl_update(*, value: Any, velocity: Any, mask: Any, gradient: Any, share: float) -> tuple[Tensor, ...]:
+    return trainers.rigl(*(torch.as_tensor(array) for array in (value, velocity, mask, gradient)), share)
 
 
 def cgi(*, grad_current: Any, grad_buffer: Any, alpha: float, beta: float) -> Tensor:

@@ -7,7 +7,7 @@ from functools import partial
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost import FLOPS_PER_MAC, LayerSpec, ModelSpec, paper
-from sparcl_ref.cost.schedule import epoch_sizes
+from sparcl_ref.cost.sizes import epoch_sizes
 from sparcl_ref.masks import exact, round_half_up
 from sparcl_ref.verify.areas.cost.layer_flops import EXACT
 from sparcl_ref.verify.areas.ddr import CUTOFF

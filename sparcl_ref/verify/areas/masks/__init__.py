@@ -1,5 +1,5 @@
-"""Budgets and masks."""
+"""Budgets, masks, and how sparse trainers choose them."""
 
-from sparcl_ref.verify.areas.masks import budgets, exchange, selection
+from sparcl_ref.verify.areas.masks import budgets, exchange, selection, trainers
 
-FUNCTIONS = (*budgets.FUNCTIONS, *selection.FUNCTIONS, *exchange.FUNCTIONS)
+FUNCTIONS = (*budgets.FUNCTIONS, *selection.FUNCTIONS, *trainers.FUNCTIONS, *exchange.FUNCTIONS)
