@@ -43,8 +43,6 @@ def score_gradient(product_grad: np.ndarray, weight: np.ndarray, scores: np.ndar
     return gradient
 
 
-def first_scores(
-    shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, dtype: np.dtype = np.dtype(np.float64)
-) -> np.ndarray:
+def first_scores(shape: tuple[int, ...], fan_in: int, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
     """Uniform in (-1, 1) / sqrt(fan in): Kaiming's uniform draw with PyTorch's a = sqrt(5), and of biases alike."""
     return (rng.uniform(-1.0, 1.0, shape) / math.sqrt(fan_in)).astype(dtype)
