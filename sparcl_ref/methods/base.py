@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
 from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
@@ -137,6 +138,19 @@ class Method:
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
         """Bytes that the method holds at most beside network and buffer, by what they are; see its `state`."""
         return {}
+
+    @classmethod
+    def own_entries(cls, settings: Any, extent: Extent) -> int:
+        """Entries of `own_parameters`; a forecast asks before the run."""
+        return 0
+
+    def own_parameters(self) -> Sequence[Parameter]:
+        """Parameters beside the network's that the optimiser updates with them; `observe` sets their gradients.
+
+        Their values belong to `state`, what the optimiser keeps of them to its own. Their names differ from those of
+        the network's parameters, and none of their entries dies.
+        """
+        return ()
 
     def begin_task(self, data: TaskData) -> None:
         """A task is about to be learned."""
