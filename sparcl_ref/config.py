@@ -157,6 +157,11 @@ class Config:
                 f"--head must be auto for the method {self.method}, which decides itself over which classes its losses "
                 f"go, got {self.head}"
             )
+        if self.align != "none" and self.method_class.own_masks:
+            raise ValueError(
+                f"--align {self.align} compares rows of the classifier of one network, and {self.method} has one for "
+                "each task; choose --align none"
+            )
         self.scenario.check(self)
         if not self.scenario.class_incremental:
             self._check_shared_classes()
@@ -171,6 +176,11 @@ class Config:
         if self.method_class.joint:
             raise ValueError(
                 f"--sparsity needs a method that learns task by task, got {self.method}; choose another --method"
+            )
+        if self.method_class.own_masks:
+            raise ValueError(
+                f"--sparsity needs a method that leaves masks to a policy, and {self.method} says itself which weights "
+                "live; leave --sparsity out or choose another --method"
             )
         self.policy_class.check(self.schedule, self.policy_settings)
         self.make_policy().actions(1, 1)  # refuses a schedule that its rule cannot follow

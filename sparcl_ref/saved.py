@@ -13,6 +13,7 @@ import numpy as np
 from sparcl_ref import durable
 from sparcl_ref.evaluation import EVALUATION_BATCH
 from sparcl_ref.methods import Method
+from sparcl_ref.methods.archive import Archive
 from sparcl_ref.models import Network
 from sparcl_ref.streams.dataset import normalised
 from sparcl_ref.streams.files import user_path
@@ -40,13 +41,19 @@ class Learner:
         the logits; ``config``, all settings of the run.
     network : Network
         With its masks.
+    archive : Archive or None
+        The networks of tasks, where the method has one for each.
     """
 
     about: Mapping[str, Any]
     network: Network
+    archive: Archive | None = None
 
-    def logits(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, images: np.ndarray, *, task: int | None = None) -> np.ndarray:
         """The network's logits, shape (N, classes); column k belongs to label k, whatever the class order.
+
+        With a ``task``, from 1, they are those of that task's own network, where the method has one for each: its
+        classes' columns say something. Without, and where all tasks have one network, those of the network.
 
         Parameters
         ----------
@@ -61,6 +68,13 @@ class Learner:
             If a logit is NaN.
         """
         images, dtype = self._checked(images), np.dtype(self.about["dtype"])
+        if task is not None and self.archive is not None:
+            self._choice(task, None)
+            if task not in self.archive.tasks:
+                learned = ", ".join(map(str, self.archive.tasks)) or "none"
+                raise ValueError(f"task {task} has not been learned yet; choose one of those that have: {learned}")
+            with self.archive.in_place(self.network, task):
+                return replace(self, archive=None).logits(images)
         constants = {key: self.about[key] for key in ("scale", "mean", "std")}
         parts = [
             self.network.forward(
@@ -91,20 +105,26 @@ class Learner:
         Raises
         ------
         ValueError
-            If there is no such task or label, both are given, or the method has a `predict` of its own, of which these
-            weights know nothing.
+            If there is no such task or label, both are given, the method has a network for each task and none is named,
+            or it has a `predict` of its own, of which these weights know nothing.
         """
-        if self.about["own_predict"]:
+        if self.archive is not None:
+            if task is None:
+                raise ValueError(
+                    f"{self.about['name']} has a network for each task, and nothing that guesses the task; say which: "
+                    "predict(images, task=1)"
+                )
+        elif self.about["own_predict"]:
             raise ValueError(
                 f"{self.about['name']} was evaluated by its method's own predict, which is not in the weights; "
                 "logits(images) gives what its network says"
             )
         columns = self._choice(task, classes)
-        return columns[self.logits(images)[:, columns].argmax(axis=1)]
+        return columns[self.logits(images, task=task)[:, columns].argmax(axis=1)]
 
     def content(self) -> bytes:
         """What `save` writes, see `sparcl_ref.weights_file`."""
-        return encoded(self.about, self.network)
+        return encoded(self.about, self.network, self.archive)
 
     def save(self, path: str | Path) -> None:
         """Write an .npz file that `load` reads; it appears whole or not at all. OSError if it cannot be written."""
@@ -174,7 +194,7 @@ def learner_of(trainer: Trainer) -> Learner:
         "own_predict": type(trainer.method).predict is not Method.predict,
         "config": config.to_json(),
     }
-    return Learner(about, trainer.model)
+    return Learner(about, trainer.model, trainer.method.archive)
 
 
 def save_weights(path: str | Path, trainer: Trainer) -> None:
@@ -227,11 +247,12 @@ def load(path: str | Path, *, engine: str = "numpy") -> Learner:
 
     if engine not in ("numpy", "numba"):
         raise ValueError(f"engine must be numpy or numba, got {engine!r}")
-    about, network = decoded(user_path(path))
-    learner = Learner(about, network)
+    about, network, archive = decoded(user_path(path))
+    learner = Learner(about, network, archive)
     try:
         # Whatever else in the file does not fit together fails on a first image.
-        learner.logits(np.zeros((1, *about["input_shape"]), about["image_dtype"]))
+        for task in (None, *(() if archive is None else archive.tasks)):
+            learner.logits(np.zeros((1, *about["input_shape"]), about["image_dtype"]), task=task)
     except Exception as error:
         raise ValueError(f"{path}: cannot be loaded ({one_line(error)})") from error
-    return Learner(about, with_engine(engine, network)[0])
+    return Learner(about, with_engine(engine, network)[0], archive)

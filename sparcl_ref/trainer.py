@@ -142,8 +142,8 @@ class Trainer:
 
     @property
     def _task_data(self) -> TaskData:
-        tasks, batch_size = len(self.stream.training), self.config.batch_size
-        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=tasks, batch_size=batch_size)
+        sizes = {"batch_size": self.config.batch_size, "epochs": self.config.epochs}
+        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training), **sizes)
 
     def _untrained(self) -> Event:
         event = self._event()

@@ -1,7 +1,7 @@
 """Trained weights as a file: an .npz archive without pickle.
 
 ``about`` is JSON in UTF-8, ``weights/NAME`` the network's `state_dict` under PyTorch's names, ``masks/NAME`` the living
-entries of a masked parameter as packed bits.
+entries of a masked parameter as packed bits, ``tasks/...`` what `Archive.arrays` gives.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.methods.archive import Archive
 from sparcl_ref.models import MODELS, Network
 from sparcl_ref.streams.npz import read_npz
 from sparcl_ref.text import one_line
@@ -27,19 +28,21 @@ REQUIRED: dict[str, type] = {
 }  # fmt: skip
 
 
-def encoded(about: Mapping[str, Any], network: Network) -> bytes:
-    """The file of a network, and of what is said about it in JSON values."""
+def encoded(about: Mapping[str, Any], network: Network, archive: Archive | None = None) -> bytes:
+    """The file of a network, of what is said about it in JSON values, and of tasks' networks within it."""
     said = {"format": FORMAT, "version": VERSION, **about}
     arrays = {"about": np.frombuffer(json.dumps(said).encode(), np.uint8)}
     arrays |= {f"weights/{name}": array for name, array in network.state_dict().items()}
     masks = {parameter.name: parameter.mask for parameter in network.parameters()}
     arrays |= {f"masks/{name}": np.packbits(mask) for name, mask in masks.items() if mask is not None}
+    if archive is not None:
+        arrays |= {f"tasks/{name}": array for name, array in archive.arrays().items()}
     file = io.BytesIO()
     np.savez(file, **arrays)  # type: ignore[arg-type]
     return file.getvalue()
 
 
-def decoded(path: Path) -> tuple[dict[str, Any], Network]:
+def decoded(path: Path) -> tuple[dict[str, Any], Network, Archive | None]:
     """What `encoded` was given, from a file that anybody may have written.
 
     Raises
@@ -60,13 +63,16 @@ def decoded(path: Path) -> tuple[dict[str, Any], Network]:
     if wrong := [key for key, kind in REQUIRED.items() if type(about.get(key)) is not kind]:
         raise ValueError(f"{path}: damaged: {', '.join(wrong)} missing or of another kind")
     try:
-        return about, _network(about, arrays)
+        return about, *_networks(about, arrays)
     except Exception as error:  # a file may be wrong in any way
         raise ValueError(f"{path}: cannot be loaded ({one_line(error)})") from error
 
 
-def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Network:
-    """The network that a file describes; arrays are set before any is touched, so that a wrong size costs no memory."""
+def _networks(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tuple[Network, Archive | None]:
+    """The network that a file describes, and those of tasks.
+
+    Arrays are set before any is touched, so that a wrong size costs no memory.
+    """
     every = list(range(about["classes"]))
     each_once = sorted(itertools.chain(*about["tasks"])) == every
     shared = all(sorted(classes) == every for classes in about["tasks"])  # as where tasks differ in their images
@@ -79,7 +85,7 @@ def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Netw
     extra = {} if about.get("width") is None else {"width": about["width"]}
     shape, dtype = tuple(about["input_shape"]), np.dtype(about["dtype"])
     network = MODELS.find(about["model"])(input_shape=shape, classes=about["classes"], dtype=dtype, **extra)
-    parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "masks": {}}
+    parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "masks": {}, "tasks": {}}
     for key, array in arrays.items():
         part, _, name = key.partition("/")
         parts[part][name] = array
@@ -91,4 +97,14 @@ def _network(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Netw
         if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):
             raise ValueError(f"the mask of {name} must be {-(-size // 8)} bytes, got {bits.shape} of {bits.dtype}")
         parameter.set_mask(np.unpackbits(bits, count=size).astype(bool).reshape(parameter.value.shape))
-    return network
+    if not parts["tasks"]:
+        return network, None
+    if not all(np.isfinite(array).all() for array in parts["tasks"].values()):
+        raise ValueError("a task's network has a NaN or an infinity")
+    archive = Archive()
+    archive.load_arrays(parts["tasks"])
+    known = dict(enumerate(about["tasks"], start=1))
+    for task, kept in archive.tasks.items():
+        if kept.classes.tolist() != known.get(task):
+            raise ValueError(f"the network of task {task} is of classes {kept.classes.tolist()}")
+    return network, archive

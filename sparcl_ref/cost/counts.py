@@ -17,11 +17,13 @@ from sparcl_ref.sparcl.dgm import gradient_sparsity
 class Counts:
     """Living weights, and weights whose gradient is formed, by layer; layers not named are dense.
 
-    Compared by identity: `epoch_plans` makes each of the few that occur in a run once.
+    Compared by identity: `epoch_plans` makes each of the few that occur in a run once. ``still`` entries of other
+    parameters have no gradient.
     """
 
     active: Mapping[str, int]
     grad_active: Mapping[str, int]
+    still: int = 0
 
 
 class AtSparsity(NamedTuple):
@@ -46,3 +48,14 @@ def counts_at(spec: ModelSpec, config: Config, sparsity: float | Fraction) -> At
     masked = gradient_sparsity(config.sparsity, config.dgm_q) if config.dgm else 0
     formed = {layer.name: min(active[layer.name], budget(layer.weights, masked)) for layer in layers}
     return AtSparsity(Counts(active, formed), Counts(active, active))
+
+
+def counts_of(spec: ModelSpec, living: Mapping[str, tuple[int, int]]) -> Counts:
+    """The counts of masks that a method says itself, for every parameter; see `Method.living`."""
+    layers = {layer.name: living[layer.parameter] for layer in spec.layers if layer.parameter in living}
+    others = living.keys() - {layer.parameter for layer in spec.layers}
+    return Counts(
+        active={name: alive for name, (alive, _) in layers.items()},
+        grad_active={name: formed for name, (_, formed) in layers.items()},
+        still=sum(spec.parameter_sizes[name] - living[name][1] for name in others),
+    )

@@ -24,6 +24,8 @@ def extent_of(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Ext
         sizes=sizes,
         held=tuple(held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)) if by_tasks else (),
         item_bytes=np.dtype(config.dtype).itemsize,
+        weights=tuple(layer.weights for layer in spec.weight_layers),
+        biases=tuple(layer.bias for layer in spec.weight_layers),
     )
 
 

@@ -67,7 +67,7 @@ def held_memory(
         "weights": numbers + spec.buffer_entries * item,
         "gradients": numbers + beside,
         "optimizer": numbers + beside if config.momentum else 0,
-        "masks": prunable * (2 if config.dgm else 1) if config.sparse else 0,
+        "masks": _mask_bytes(spec, config),
         **_samples(spec, config, image_item_bytes),
         **_archive(spec, config, task_sizes),
     }
@@ -117,6 +117,13 @@ def _fullest(moments: Mapping[str, Mapping[str, int]]) -> Memory:
     fullest = max(totals, key=totals.__getitem__)
     parts = {part: size for part, size in moments[fullest].items() if size}
     return Memory(parts=parts, moment=fullest, moments=totals)
+
+
+def _mask_bytes(spec: ModelSpec, config: Config) -> int:
+    """A byte for each entry of each mask; what is frozen has one, and one more for what is not."""
+    if config.method_class.own_masks:
+        return 2 * spec.parameters + sum(layer.weights for layer in spec.weight_layers[:-1])
+    return sum(layer.weights for layer in spec.sparsifiable) * (2 if config.dgm else 1) if config.sparse else 0
 
 
 def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str, int]:

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.flops import FLOPS_PER_MAC
-from sparcl_ref.cost.schedule import epoch_sizes
+from sparcl_ref.cost.schedule import epoch_plans, epoch_sizes
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact, round_half_up
 from sparcl_ref.methods import METHODS, Method
@@ -74,8 +74,8 @@ def train_flops(
     """Training FLOPs of a configuration under the `paper` convention.
 
     Forward FLOPs of the dense network x samples trained on in all epochs x `step_cost`, rounded half up. Expansion
-    between tasks, probe passes and the start without a buffer are not charged. None if a layer does not say its
-    multiply-adds, or the method does not learn by steps.
+    between tasks, probe passes, a method's own passes (unless `Passes.charged`) and the start without a buffer are not
+    charged. None if a layer does not say its multiply-adds, or the method does not learn by steps.
 
     Raises
     ------
@@ -91,6 +91,8 @@ def train_flops(
             gradients = density(spec, gradient_sparsity(config.sparsity, config.dgm_q))
     cost = step_cost(config.method, weight_density=weights, gradient_density=gradients, reading=reading)
     trained = sum(sum(epoch_sizes(size, config)) for size in task_sizes)
+    own = [passes for plan in epoch_plans(spec, config, task_sizes) for passes, _ in plan.beside]
+    trained += sum(passes.samples for passes in own if passes.charged)
     return round_half_up(FLOPS_PER_MAC * spec.forward_macs * trained * cost)
 
 

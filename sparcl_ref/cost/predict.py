@@ -100,4 +100,5 @@ def _update_macs(spec: ModelSpec, config: Config, counts: Counts) -> int:
     rule = update_rule(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
     elsewhere = spec.parameters - sum(layer.weights for layer in spec.layers if layer.name in counts.active)
     elsewhere += own_entries(spec, config)
-    return rule.macs(elsewhere + sum(counts.active.values()), elsewhere + sum(counts.grad_active.values()))
+    formed = elsewhere - counts.still + sum(counts.grad_active.values())
+    return rule.macs(elsewhere + sum(counts.active.values()), formed)

@@ -11,10 +11,10 @@ from functools import cache, partial
 from typing import Any
 
 from sparcl_ref.config import Config
-from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at
+from sparcl_ref.cost.counts import AtSparsity, Counts, counts_at, counts_of
 from sparcl_ref.cost.spec import ModelSpec
 from sparcl_ref.masks import exact
-from sparcl_ref.methods import Filling, Moment, Occasion, Passes
+from sparcl_ref.methods import Entries, Filling, Moment, Occasion, Passes
 from sparcl_ref.sparcl.ddr import completed_stage
 
 #: Passes, and the masks that they see.
@@ -101,6 +101,12 @@ def held_after(config: Config, task_sizes: Sequence[int]) -> int:
     return config.method_class.held_after(config.method_settings, task_sizes, filling)
 
 
+def entries_of(spec: ModelSpec, config: Config) -> Entries:
+    """The network for a method that says itself which weights live."""
+    weights = tuple(layer.parameter for layer in spec.weight_layers)
+    return Entries(spec.parameter_sizes, weights, spec.classes, config.classes_per_task)
+
+
 def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> Iterator[EpochPlan]:
     """The epochs of a run, in order, given each task's training samples: a single number for joint training."""
     if not task_sizes or min(task_sizes) < 1:
@@ -108,7 +114,8 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     rules, policy, presented = config.rules, config.make_policy(), 0
     method, capacity = config.method_class, config.buffer_size if config.rehearses else 0
     shared: Any = {"capacity": capacity, "batch_size": config.batch_size}
-    shared["own_classes"] = config.scenario.class_incremental
+    shared |= {"own_classes": config.scenario.class_incremental, "epochs": config.epochs}
+    entries = entries_of(spec, config)
 
     def held(task: int) -> int:
         if method.rehearses and method.fills == "tasks":
@@ -118,18 +125,29 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
     def merged(task: int) -> int:
         return task_sizes[task - 1] + (held(task) if method.merges else 0)
 
-    def own(moment: Moment, task: int, samples: int, masks: AtSparsity, *, steps: int = 0) -> list[MaskedPasses]:
+    def occasion(moment: Moment, task: int, samples: int, *, steps: int = 0) -> Occasion:
         size, kept = merged(task), held(task + 1) if method.fills == "tasks" else held(task)
-        occasion = Occasion(moment, task, len(task_sizes), samples, steps, size, held(task), kept, **shared)
-        found = method.passes(config.method_settings, occasion)
+        return Occasion(moment, task, len(task_sizes), samples, steps, size, held(task), kept, **shared)
+
+    def own(at: Occasion, masks: AtSparsity) -> list[MaskedPasses]:
+        masks = masks_then(at, masks)
+        found = method.passes(config.method_settings, at)
         return [(passes, masks.ungated if passes.living else masks.usual) for passes in found]
+
+    def masks_then(at: Occasion, masks: AtSparsity) -> AtSparsity:
+        """The masks that the policy has set, or that the method says itself."""
+        if not method.own_masks:
+            return masks
+        counts = counts_of(spec, method.living(config.method_settings, entries, at))
+        return AtSparsity(counts, counts)
 
     masks_at = cache(partial(counts_at, spec, config))
     masks = masks_at(exact(config.sparsity or 0))
     gated = AtSparsity(masks.ungated, masks.ungated)  # before the first refresh no gradient mask is set
     for task in range(1, len(task_sizes) + 1):
         size = merged(task)
-        before, beside = size, own("begin_task", task, size, gated)
+        before, beside = size, own(occasion("begin_task", task, size), gated)
+        masks = masks_then(occasion("epoch", task, size), masks)
         for epoch, samples in enumerate(epoch_sizes(size, config), start=1):
             probe: list[MaskedPasses] = []
             probed, scored = (0, 0), 0
@@ -155,10 +173,10 @@ def epoch_plans(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> I
             if not method.learns:
                 current = replay = refreshes = refresh_current = refresh_replay = 0
             gated = masks
-            beside += own("epoch", task, samples, gated, steps=steps)
+            beside += own(occasion("epoch", task, samples, steps=steps), gated)
             before_it, presented = held(task), presented + shown
             if epoch == config.epochs:
-                beside += own("end_task", task, samples, gated)
+                beside += own(occasion("end_task", task, samples), gated)
             yield EpochPlan(
                 task=task,
                 epoch=epoch,

@@ -114,6 +114,11 @@ class ModelSpec:
         return tuple(layer for layer in self.layers if layer.sparsifiable)
 
     @property
+    def weight_layers(self) -> tuple[LayerSpec, ...]:
+        """Layers with a weight of two or more dimensions, which are convolutions and linear layers."""
+        return tuple(layer for layer in self.layers if len(layer.weight_shape) >= 2)
+
+    @property
     def forward_macs(self) -> int | None:
         """Multiply-adds of one dense forward pass of one sample; None if they are unknown."""
         return None if self.unknown else sum(layer.forward_macs for layer in self.layers)

@@ -15,7 +15,7 @@ from sparcl_ref.methods.icarl import ICaRL
 from sparcl_ref.methods.joint import Joint
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
-from sparcl_ref.methods.records import Batch, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.registry import Registry
 
@@ -48,6 +48,7 @@ __all__ = [
     "METHODS",
     "Batch",
     "DERpp",
+    "Entries",
     "Extent",
     "Filling",
     "FineTuning",

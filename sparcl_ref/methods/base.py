@@ -10,8 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from sparcl_ref.layers import Parameter
+from sparcl_ref.layers.base import Mode
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
-from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.archive import Archive
+from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
 
@@ -76,10 +78,14 @@ class Method:
     learns: ClassVar[bool] = True
     #: Whether the epochs of a task go through samples of earlier ones, too: those that `merged` names.
     merges: ClassVar[bool] = False
+    #: Whether the method says itself which weights live, so that no mask policy may.
+    own_masks: ClassVar[bool] = False
     #: Whether all tasks are learned at once, as one.
     joint: ClassVar[bool] = False
     #: Whether `predict` answers differently when it is told the task, so that Task-IL asks anew.
     predicts_by_task: ClassVar[bool] = False
+    #: The networks of the tasks learned, where each has its own; saved with the weights.
+    archive: Archive | None = None
 
     def __init__(
         self,
@@ -107,6 +113,19 @@ class Method:
         A forecast asks before the run, so the answer follows from the settings and the occasion alone.
         """
         return ()
+
+    @classmethod
+    def living(cls, settings: Any, entries: Entries, occasion: Occasion) -> Mapping[str, tuple[int, int]]:
+        """Entries that live and those whose gradient is formed then, of every parameter, for ``own_masks``.
+
+        Of the epochs' steps, and of `passes` around them; a forecast asks, so that it must not depend on values.
+
+        Raises
+        ------
+        ValueError
+            If there will be nothing to learn the task with.
+        """
+        raise NotImplementedError
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:
@@ -151,6 +170,11 @@ class Method:
         the network's parameters, and none of their entries dies.
         """
         return ()
+
+    @property
+    def mode(self) -> Mode:
+        """Of the passes of steps: "eval" keeps batch-norm to its running statistics."""
+        return "train"
 
     def begin_task(self, data: TaskData) -> None:
         """A task is about to be learned."""
@@ -232,7 +256,7 @@ class Method:
         self, term: str, x: np.ndarray, loss: LogitsLoss, losses: dict[str, float], *, weight: float = 1.0
     ) -> np.ndarray:
         """Forward, loss, backward; the weighted mean loss is noted under ``term``. Returns the raw logits."""
-        logits = self.model.forward(x, mode="train")
+        logits = self.model.forward(x, mode=self.mode)
         per_sample, dlogits = loss(logits)
         self.model.backward(dlogits if weight == 1 else weight * dlogits, need_dx=False)
         self.on_pass("current" if term == "current" else "replay", len(x))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -84,6 +84,8 @@ class TaskData:
         Number of tasks in the stream.
     batch_size : int
         New samples of a step.
+    epochs : int
+        Of the task.
     """
 
     task: Task
@@ -91,6 +93,7 @@ class TaskData:
     dtype: DTypeLike
     tasks: int
     batch_size: int
+    epochs: int = 1
 
     def __len__(self) -> int:
         return len(self.task.train_index)
@@ -134,6 +137,8 @@ class Occasion:
         New samples of a step.
     own_classes : bool
         Whether each task has classes of its own.
+    epochs : int
+        Of each task.
     """
 
     moment: Moment
@@ -147,6 +152,26 @@ class Occasion:
     capacity: int
     batch_size: int
     own_classes: bool = True
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Entries:
+    """What a network consists of, as far as a method needs it that says itself which weights live.
+
+    Attributes
+    ----------
+    sizes : mapping of str to int
+        Entries of every parameter.
+    weights : tuple of str
+        Names of the weights of convolutions and linear layers, the classifier's last; empty where they are not known.
+    classes, classes_per_task : int
+    """
+
+    sizes: Mapping[str, int]
+    weights: tuple[str, ...]
+    classes: int
+    classes_per_task: int
 
 
 @dataclass(frozen=True)
@@ -166,6 +191,8 @@ class Passes:
         Samples that go through together, on which the time hangs; 0 for as many as in the run's batches.
     least : int
         Samples in the smallest batch, where layers normalise by the batch (train mode); 0 where they do not.
+    charged : bool
+        Whether the published accounting charges them, as it does a step's samples.
     """
 
     kind: str
@@ -175,6 +202,7 @@ class Passes:
     head: bool = False
     at_once: int = 0
     least: int = 0
+    charged: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", operator.index(self.samples))
@@ -207,6 +235,10 @@ class Extent:
         Samples in the buffer before the first task and after each, where the method fills it; else empty.
     item_bytes : int
         Of a number in the network's dtype.
+    weights : tuple of int
+        Entries of the weight of each convolution and linear layer, the classifier's last.
+    biases : tuple of int
+        Entries of the bias of each.
     """
 
     parameters: int
@@ -216,3 +248,5 @@ class Extent:
     sizes: tuple[int, ...]
     held: tuple[int, ...]
     item_bytes: int
+    weights: tuple[int, ...] = ()
+    biases: tuple[int, ...] = ()

@@ -1,0 +1,105 @@
+"""What methods share that give each task weights of its own: an archive of tasks' networks, and answers by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.layers import Parameter
+from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods.archive import Archive
+from sparcl_ref.methods.base import Method
+from sparcl_ref.methods.classifier import classifier_of
+from sparcl_ref.methods.records import Extent, TaskData
+from sparcl_ref.optimizers import SGD
+
+
+class IsolationMethod(Method):
+    """Each task has its own masks, classifier rows, batch-norm and biases, all in ``archive``.
+
+    Told the task, `predict` answers by that task's network (Task-IL); old logits are equal to the bit after later
+    tasks, since the method freezes what a task uses. Not told, it answers by the network as it stands, which is the
+    newest task's: nothing guesses the task, so that Class-IL says what such a method cannot do. A task that has not
+    been learned is answered so, too.
+    """
+
+    own_head = True
+    own_masks = True
+    predicts_by_task = True
+    archive: Archive
+
+    def __init__(self, *args: Any, **rest: Any):
+        super().__init__(*args, **rest)
+        self.classifier = classifier_of(self.model)  # refused before the run, not after its first task
+        head = self.classifier.own_parameters().values()
+        #: Weights of convolutions and linear layers but the classifier, and all other parameters but the classifier's.
+        self.shared, self.rest = list[Parameter](), list[Parameter]()
+        for parameter in self.model.parameters():
+            if parameter not in head:
+                (self.shared if parameter.value.ndim >= 2 else self.rest).append(parameter)
+        if not self.shared:
+            raise ValueError(f"{self.model.name}: {self.title} needs a layer with weights before the classifier")
+        self.archive = Archive()
+
+    @classmethod
+    def why_own_classes(cls, settings: Any) -> str:
+        return "has rows of the classifier for each task and is told which task an image is of"
+
+    @classmethod
+    def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        """Of masks of all weights but the classifier's, and of all else whole, for each task."""
+        if not (extent.weights and extent.sizes):
+            return {}
+        *weights, head = extent.weights
+        rest = extent.parameters - sum(weights) - head - extent.classes + extent.statistics
+        return {
+            "task_masks": len(extent.sizes) * sum(-(-size // 8) for size in weights),
+            "task_values": (len(extent.sizes) * rest + head + extent.classes) * extent.item_bytes,
+        }
+
+    def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
+        if task is None or task not in self.archive.tasks:
+            return super().predict(x)
+        with self.archive.in_place(self.model, task):
+            return super().predict(x)
+
+    def state(self) -> dict[str, Any]:
+        return {"archive": self.archive.state()}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.archive.load_state(state["archive"])
+
+    # --- for methods that build on it
+
+    def _open_rows(self, classes: tuple[int, ...]) -> None:
+        """Freeze the classifier's rows of other classes."""
+        for parameter in self.classifier.own_parameters().values():
+            frozen = np.ones(parameter.value.shape, dtype=bool)
+            frozen[list(classes)] = False
+            parameter.freeze(frozen)
+
+    def _retrain(self, data: TaskData, *, epochs: int, lr: float) -> None:
+        """Epochs of SGD with momentum .9 under the masks as they are, on images without augmentation.
+
+        The optimiser starts anew, and so does the run's own after it. A FloatingPointError if a gradient is not finite.
+        """
+        assert self.own_rng is not None
+        self._forget_momentum()
+        descent = SGD(self.model.parameters(), momentum=0.9)
+        for _ in range(epochs):
+            order = self.own_rng.permutation(len(data))
+            for start in range(0, len(data), data.batch_size):
+                batch = data.take(order[start : start + data.batch_size])
+                self.model.zero_grads()
+                logits = self.model.forward(batch.x, mode=self.mode)
+                self.model.backward(cross_entropy(logits, batch.labels, classes=batch.classes)[1], need_dx=False)
+                descent.step(lr)
+            self.on_pass("retraining", len(data))
+        self.model.zero_grads()
+        self._forget_momentum()
+
+    def _forget_momentum(self) -> None:
+        for parameter in self.model.parameters():
+            parameter.slots.clear()
