@@ -7,9 +7,15 @@ are 0", for the multipliers of shared weights "a share is 1, the rest 0".
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+
+from sparcl_ref.layers import Parameter
+from sparcl_ref.masks import exact
 
 
 class Split(NamedTuple):
@@ -19,17 +25,19 @@ class Split(NamedTuple):
     u: np.ndarray
 
 
-def above_percentile(values: np.ndarray, share: float) -> np.ndarray:
-    """Where values reach the percentile, interpolated linearly, above which the share lies; everywhere for share 1.
+def above_percentile(values: np.ndarray, share: float | Fraction) -> np.ndarray:
+    """Where values reach the percentile 100 (1 - share), interpolated linearly between its neighbours.
 
-    Among distinct values these are the floor(share (n - 1)) + 1 largest; equal ones go together. No values give none.
+    Among distinct values these are the floor(share (n - 1)) + 1 largest; equal ones go together. A value reaches what
+    lies between two neighbours if it reaches the upper one, so that nothing is rounded.
     """
     if not values.size:
         return np.zeros(values.shape, dtype=bool)
-    return np.asarray(values >= np.percentile(values, 100 * (1 - share)))
+    upper = math.ceil((1 - exact(share)) * (values.size - 1))
+    return np.asarray(values >= np.partition(values.reshape(-1), upper)[upper])
 
 
-def kept_weights(weight: np.ndarray, owned: np.ndarray, share: float) -> np.ndarray:
+def kept_weights(weight: np.ndarray, owned: np.ndarray, share: float | Fraction) -> np.ndarray:
     """Entries outside ``owned`` that are kept: |w| reaches the percentile of the layer, owned entries counting as 0.
 
     Zeros are not kept, whatever the percentile.
@@ -38,19 +46,19 @@ def kept_weights(weight: np.ndarray, owned: np.ndarray, share: float) -> np.ndar
     return above_percentile(magnitudes, share) & (magnitudes > 0)
 
 
-def few_weights(weight: np.ndarray, owned: np.ndarray, share: float) -> np.ndarray:
+def few_weights(weight: np.ndarray, owned: np.ndarray, share: float | Fraction) -> np.ndarray:
     """The nearest array whose entries outside ``owned`` are 0 but for `kept_weights`; it is 0 on ``owned``."""
     return np.where(kept_weights(weight, owned, share), weight, weight.dtype.type(0))
 
 
-def kept_multipliers(multipliers: np.ndarray, owned: np.ndarray, share: float) -> np.ndarray:
+def kept_multipliers(multipliers: np.ndarray, owned: np.ndarray, share: float | Fraction) -> np.ndarray:
     """Entries of ``owned`` whose multiplier reaches the percentile of those of the layer's owned entries."""
     kept = np.zeros(owned.shape, dtype=bool)
     kept[owned] = above_percentile(multipliers[owned], share)
     return kept
 
 
-def ones_and_zeros(multipliers: np.ndarray, owned: np.ndarray, share: float) -> np.ndarray:
+def ones_and_zeros(multipliers: np.ndarray, owned: np.ndarray, share: float | Fraction) -> np.ndarray:
     """1 on `kept_multipliers`, 0 elsewhere."""
     return kept_multipliers(multipliers, owned, share).astype(multipliers.dtype)
 
@@ -78,3 +86,26 @@ def rate(epoch: int, *, highest: float, every: int) -> float:
     the highest rate.
     """
     return highest * 0.1 ** (3 * (epoch % every) // every)
+
+
+class Pulled:
+    """A parameter that is pulled into a set: ``project`` gives the nearest point, ``where`` its entries that move."""
+
+    def __init__(self, parameter: Parameter, where: np.ndarray, project: Callable[[np.ndarray], np.ndarray]):
+        self.parameter, self.where, self.project = parameter, where, project
+        self.split = self.start()
+
+    def start(self) -> Split:
+        """Z is the projection, u is 0."""
+        value = self.parameter.value
+        self.split = Split(self.project(value), np.zeros_like(value))
+        return self.split
+
+    def move(self) -> None:
+        """Take a `dual_step`."""
+        value = self.parameter.value
+        self.split = dual_step(value, self.project(value + self.split.u), self.split)
+
+    def add(self, rho: float) -> None:
+        """Add the gradient of `pull`."""
+        self.parameter.add_grad(pull(self.parameter.value, self.split, rho, self.where)[1])
