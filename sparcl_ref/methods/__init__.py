@@ -17,6 +17,7 @@ from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.methods.wsn import WSN
 from sparcl_ref.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
@@ -36,6 +37,7 @@ METHODS: Registry[type[Method]] = Registry(
         "fdr": FDR,
         "gdumb": GDumb,
         "icarl": ICaRL,
+        "wsn": WSN,
     },
     base=Method,
 )

@@ -12,7 +12,7 @@ from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.archive import Archive
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of
-from sparcl_ref.methods.records import Extent, TaskData
+from sparcl_ref.methods.records import Entries, Extent, TaskData
 from sparcl_ref.optimizers import SGD
 
 
@@ -72,6 +72,14 @@ class IsolationMethod(Method):
         self.archive.load_state(state["archive"])
 
     # --- for methods that build on it
+
+    @classmethod
+    def _living_rows(cls, entries: Entries) -> dict[str, tuple[int, int]]:
+        """The classifier's part of `living` while `_open_rows` freezes the rows of other classes."""
+        head = entries.weights[-1] if entries.weights else ""
+        sizes = {name: entries.sizes.get(name, 0) for name in (head, head.removesuffix("weight") + "bias")}
+        share = entries.classes_per_task
+        return {name: (size, size // entries.classes * share) for name, size in sizes.items() if size}
 
     def _open_rows(self, classes: tuple[int, ...]) -> None:
         """Freeze the classifier's rows of other classes."""

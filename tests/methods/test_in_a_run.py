@@ -36,7 +36,10 @@ def variants() -> dict[str, dict[str, Any]]:
 
 
 VARIANTS = variants()
-SPARSE = {name: one for name, one in VARIANTS.items() if not METHODS[one["method"]].joint}
+TASK_BY_TASK = {name: one for name, one in VARIANTS.items() if not METHODS[one["method"]].joint}
+#: Those that say themselves which weights live take no part in SparCL.
+OWN_MASKS = tuple(name for name, one in TASK_BY_TASK.items() if METHODS[one["method"]].own_masks)
+SPARSE = {name: one for name, one in TASK_BY_TASK.items() if name not in OWN_MASKS}
 DATASET = small_dataset()
 
 
@@ -44,12 +47,12 @@ def with_regime(variant: dict[str, Any], regime: str) -> Config:
     return dataclasses.replace(BASE, **variant, **REGIMES[regime])
 
 
-@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("name", TASK_BY_TASK)
 def test_it_is_resumed_at_every_event(name) -> None:
     # More than one task, a buffer, momentum, augmentation, all parts of SparCL.
-    test_trainer.test_continued_from_every_event_to_the_same_bits(
-        small_dataset(classes=4, each=8), {**SPARSE[name], "batch_size": 6, "epochs": 2, "ddr": False, "width": 4}
-    )
+    changes = {**TASK_BY_TASK[name], "batch_size": 6, "epochs": 2, "ddr": False, "width": 4}
+    changes |= {} if name in SPARSE else {"sparsity": None}
+    test_trainer.test_continued_from_every_event_to_the_same_bits(small_dataset(classes=4, each=8), changes)
 
 
 CASES = [(name, regime) for regime in REGIMES for name in (SPARSE if regime == "sparse" else VARIANTS)]
@@ -61,7 +64,12 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
 
 
 #: Those that tell old classes from new ones, or have no room for a class twice.
-NEEDS_OWN_CLASSES = ("gdumb paper", "icarl paper", "icarl mammoth")
+NEEDS_OWN_CLASSES = (
+    "gdumb paper",
+    "icarl paper",
+    "icarl mammoth",
+    *(name for name in TASK_BY_TASK if name not in SPARSE),
+)
 
 
 @pytest.mark.parametrize(("name", "regime"), [case for case in CASES if case[0] not in NEEDS_OWN_CLASSES])
@@ -109,9 +117,9 @@ def check_a_run(config: Config, dataset: Dataset) -> None:
             assert assert_positive_zero(parameter.value, call=parameter.name, where=~parameter.mask) > 0
 
 
-@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("name", TASK_BY_TASK)
 def test_a_checkpoint_keeps_it_to_the_bit(name) -> None:
-    config = with_regime(SPARSE[name], "sparse")
+    config = with_regime(TASK_BY_TASK[name], "sparse" if name in SPARSE else "dense")
     trainer, other = build(config, DATASET), build(config, DATASET)
     while trainer.cursor.task < 2 or trainer.cursor.step < 2:
         trainer.advance()
@@ -151,10 +159,10 @@ def test_every_variant_has_a_name_of_its_own() -> None:
     assert len({Config(**variant).title for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
-@pytest.mark.parametrize("name", SPARSE)
+@pytest.mark.parametrize("name", TASK_BY_TASK)
 def test_both_engines_train_it_alike(name) -> None:
     # Few steps: engines sum in other orders, and a choice of masks that hangs on rounding would part them.
-    settings = {**SPARSE[name], **REGIMES["sparse"], "epochs": 2, "ddr": False}
+    settings = {**TASK_BY_TASK[name], **REGIMES["sparse" if name in SPARSE else "dense"], "epochs": 2, "ddr": False}
     runs = []
     for engine in ("numpy", "numba"):
         trainer = build(dataclasses.replace(BASE, **settings, engine=engine), DATASET)
@@ -172,7 +180,7 @@ def flattened_arrays(state):
 
 
 def test_states_share_nothing_with_the_run() -> None:
-    for variant in SPARSE.values():
+    for variant in TASK_BY_TASK.values():
         trainer = build(with_regime(variant, "dense"), DATASET)
         while trainer.cursor.task < 2 or trainer.cursor.updates < 14:
             trainer.advance()
