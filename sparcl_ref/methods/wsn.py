@@ -46,7 +46,7 @@ class WSN(IsolationMethod):
 
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
-        assert self.own_rng is not None
+        rng = np.random.default_rng(0) if self.own_rng is None else self.own_rng
         #: Each parameter that takes part by a mask, and its scores.
         self.scored: list[tuple[Parameter, Parameter]] = []
         for _, layer in self.model.named_layers():
@@ -54,7 +54,7 @@ class WSN(IsolationMethod):
                 continue
             for parameter in layer.own_parameters().values():
                 _check_used(parameter.name, parameter.value.shape, self.settings)
-                drawn = first_scores(parameter.value.shape, layer.fan_in, self.own_rng, parameter.value.dtype)
+                drawn = first_scores(parameter.value.shape, layer.fan_in, rng, parameter.value.dtype)
                 self.scored.append((parameter, Parameter(f"{parameter.name} scores", drawn)))
                 parameter.forms_frozen = True
 
