@@ -15,6 +15,7 @@ from sparcl_ref.methods.icarl import ICaRL
 from sparcl_ref.methods.joint import Joint
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
+from sparcl_ref.methods.packnet import PackNet
 from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.methods.wsn import WSN
@@ -37,6 +38,7 @@ METHODS: Registry[type[Method]] = Registry(
         "fdr": FDR,
         "gdumb": GDumb,
         "icarl": ICaRL,
+        "packnet": PackNet,
         "wsn": WSN,
     },
     base=Method,

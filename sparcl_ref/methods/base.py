@@ -145,7 +145,7 @@ class Method:
 
     @classmethod
     def by_chance(cls, settings: Any) -> bool:
-        """Whether the number of samples in the buffer depends on draws, so that what a run costs is known nearly."""
+        """Whether what the buffer holds, or what lives, hangs on draws or values, so that costs are known nearly."""
         return False
 
     @classmethod

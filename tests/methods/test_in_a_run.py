@@ -36,10 +36,9 @@ def variants() -> dict[str, dict[str, Any]]:
 
 
 VARIANTS = variants()
-TASK_BY_TASK = {name: one for name, one in VARIANTS.items() if not METHODS[one["method"]].joint}
-#: Those that say themselves which weights live take no part in SparCL.
-OWN_MASKS = tuple(name for name, one in TASK_BY_TASK.items() if METHODS[one["method"]].own_masks)
-SPARSE = {name: one for name, one in TASK_BY_TASK.items() if name not in OWN_MASKS}
+#: Those that learn task by task, and those of them that leave masks to a policy.
+GRADUAL = {name: one for name, one in VARIANTS.items() if not METHODS[one["method"]].joint}
+SPARSE = {name: one for name, one in GRADUAL.items() if not METHODS[one["method"]].own_masks}
 DATASET = small_dataset()
 
 
@@ -47,12 +46,17 @@ def with_regime(variant: dict[str, Any], regime: str) -> Config:
     return dataclasses.replace(BASE, **variant, **REGIMES[regime])
 
 
-@pytest.mark.parametrize("name", TASK_BY_TASK)
+def fullest(name: str) -> dict[str, Any]:
+    """The variant with all of SparCL that it goes with."""
+    return {**GRADUAL[name], **(REGIMES["sparse"] if name in SPARSE else {"sparsity": None})}
+
+
+@pytest.mark.parametrize("name", GRADUAL)
 def test_it_is_resumed_at_every_event(name) -> None:
     # More than one task, a buffer, momentum, augmentation, all parts of SparCL.
-    changes = {**TASK_BY_TASK[name], "batch_size": 6, "epochs": 2, "ddr": False, "width": 4}
-    changes |= {} if name in SPARSE else {"sparsity": None}
-    test_trainer.test_continued_from_every_event_to_the_same_bits(small_dataset(classes=4, each=8), changes)
+    test_trainer.test_continued_from_every_event_to_the_same_bits(
+        small_dataset(classes=4, each=8), {**fullest(name), "batch_size": 6, "epochs": 2, "ddr": False, "width": 4}
+    )
 
 
 CASES = [(name, regime) for regime in REGIMES for name in (SPARSE if regime == "sparse" else VARIANTS)]
@@ -64,12 +68,7 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
 
 
 #: Those that tell old classes from new ones, or have no room for a class twice.
-NEEDS_OWN_CLASSES = (
-    "gdumb paper",
-    "icarl paper",
-    "icarl mammoth",
-    *(name for name in TASK_BY_TASK if name not in SPARSE),
-)
+NEEDS_OWN_CLASSES = ("gdumb paper", "icarl paper", "icarl mammoth", "packnet", "wsn")
 
 
 @pytest.mark.parametrize(("name", "regime"), [case for case in CASES if case[0] not in NEEDS_OWN_CLASSES])
@@ -117,9 +116,9 @@ def check_a_run(config: Config, dataset: Dataset) -> None:
             assert assert_positive_zero(parameter.value, call=parameter.name, where=~parameter.mask) > 0
 
 
-@pytest.mark.parametrize("name", TASK_BY_TASK)
+@pytest.mark.parametrize("name", GRADUAL)
 def test_a_checkpoint_keeps_it_to_the_bit(name) -> None:
-    config = with_regime(TASK_BY_TASK[name], "sparse" if name in SPARSE else "dense")
+    config = dataclasses.replace(BASE, **fullest(name))
     trainer, other = build(config, DATASET), build(config, DATASET)
     while trainer.cursor.task < 2 or trainer.cursor.step < 2:
         trainer.advance()
@@ -140,7 +139,7 @@ def test_a_trial_says_how_long_it_takes(name, regime) -> None:
     found = tried(config, work, DATASET)
     assert found.seconds(work) > 0
     # What is done beside steps with gradients, and in batches of which size.
-    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,)}
+    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,), "packnet": (BASE.batch_size,)}
     assert tuple(size for size, _ in work.own_samples) == sizes.get(config.method, ())
     assert work.refreshes == 0 or config.method != "gdumb"
 
@@ -159,10 +158,10 @@ def test_every_variant_has_a_name_of_its_own() -> None:
     assert len({Config(**variant).title for variant in VARIANTS.values()}) == len(VARIANTS)
 
 
-@pytest.mark.parametrize("name", TASK_BY_TASK)
+@pytest.mark.parametrize("name", GRADUAL)
 def test_both_engines_train_it_alike(name) -> None:
     # Few steps: engines sum in other orders, and a choice of masks that hangs on rounding would part them.
-    settings = {**TASK_BY_TASK[name], **REGIMES["sparse" if name in SPARSE else "dense"], "epochs": 2, "ddr": False}
+    settings = {**fullest(name), "epochs": 2, "ddr": False}
     runs = []
     for engine in ("numpy", "numba"):
         trainer = build(dataclasses.replace(BASE, **settings, engine=engine), DATASET)
@@ -180,7 +179,7 @@ def flattened_arrays(state):
 
 
 def test_states_share_nothing_with_the_run() -> None:
-    for variant in TASK_BY_TASK.values():
+    for variant in GRADUAL.values():
         trainer = build(with_regime(variant, "dense"), DATASET)
         while trainer.cursor.task < 2 or trainer.cursor.updates < 14:
             trainer.advance()

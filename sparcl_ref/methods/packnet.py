@@ -1,0 +1,125 @@
+"""PackNet (Mallya & Lazebnik, CVPR 2018): a task learns with all free weights and gives half of them back."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sparcl_ref.layers.base import Mode
+from sparcl_ref.losses import cross_entropy
+from sparcl_ref.methods.isolation import IsolationMethod
+from sparcl_ref.methods.partition import free_weights, partition
+from sparcl_ref.methods.records import Batch, Entries, Observation, Occasion, Passes, TaskData
+from sparcl_ref.settings import OwnSettings, setting
+
+
+class PackNet(IsolationMethod):
+    """A task trains all free weights by CE over its own classes, is pruned, retrained, and frozen.
+
+    Per layer `partition` makes a fraction of its weights free again; they are 0 in retraining and when the next task
+    begins. Earlier tasks' weights take part and stay. Biases and batch-norm train in the first task and are fixed from
+    then on, statistics too: passes are in eval mode, without dropout [V]. Retraining is plain SGD with momentum .9
+    [V] for ``post_prune_epochs``, on images without augmentation [F]; both phases start with a momentum of 0 [V].
+    The classifier has rows for each task [F]. Weights count as living or dead as they are masked in the exact
+    convention; the authors compute densely, and the published accounting charges retraining as it does steps.
+    """
+
+    title = "PackNet"
+
+    @dataclass(frozen=True)
+    class Settings(OwnSettings):
+        prune_fraction: float = setting(0.5, "fraction of a task's weights that it gives back", at_least=0, below=1)
+        post_prune_epochs: int | None = setting(
+            None, "epochs of retraining after pruning; unset: half of --epochs, rounded up", at_least=0
+        )
+        post_prune_lr: float = setting(0.003, "learning rate of retraining", above=0)
+        ties: str = setting("exact", "of equal weights: an exact number goes, or all", choices=("exact", "source"))
+        prune_last: bool = setting(True, "whether the last task gives weights back, too")
+
+    @classmethod
+    def remarks(cls, settings: Any) -> list[str]:
+        return [] if settings.ties == "exact" else ["ties as source"]
+
+    @classmethod
+    def by_chance(cls, settings: Any) -> bool:
+        return bool(settings.ties == "source")  # how many weights are equal
+
+    @classmethod
+    def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
+        samples = _epochs(settings, occasion.epochs) * occasion.size
+        if occasion.moment == "end_task" and _prunes(settings, occasion.task, occasion.tasks) and samples:
+            least = occasion.size % occasion.batch_size or occasion.batch_size
+            yield Passes("retraining", samples, charged=True, least=least if occasion.task == 1 else 0)
+
+    @classmethod
+    def living(cls, settings: Any, entries: Entries, occasion: Occasion) -> Mapping[str, tuple[int, int]]:
+        first = occasion.task == 1
+        found = {name: (size, size if first else 0) for name, size in entries.sizes.items()}
+        *weights, _ = entries.weights or ("",)
+        free = {}
+        for name in weights:
+            size = entries.sizes[name]
+            free[name] = free_weights(size, settings.prune_fraction, task=occasion.task)
+            gone = free_weights(size, settings.prune_fraction, task=occasion.task + 1)
+            pruned = occasion.moment == "end_task" and _prunes(settings, occasion.task, occasion.tasks)
+            found[name] = (size - gone, free[name] - gone) if pruned else (size, free[name])
+        found |= cls._living_rows(entries)
+        if weights:
+            _check_free(sum(free.values()), settings, occasion.task)
+        return found
+
+    @property
+    def mode(self) -> Mode:
+        return "eval" if self.archive.tasks else "train"
+
+    def begin_task(self, data: TaskData) -> None:
+        owned = [self.archive.owners(parameter) > 0 for parameter in self.shared]
+        _check_free(sum(int(np.count_nonzero(~one)) for one in owned), self.settings, data.task.number)
+        for parameter, one in zip(self.shared, owned, strict=True):
+            parameter.set_mask(None)
+            parameter.freeze(one if one.any() else None)
+        for parameter in self.rest if self.archive.tasks else ():
+            parameter.freeze(np.ones(parameter.value.shape, dtype=bool))
+        self._open_rows(data.task.classes)
+
+    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
+        loss = functools.partial(cross_entropy, labels=batch.labels, classes=batch.classes)
+        return self._finish(self._learn(batch, loss))
+
+    def end_task(self, data: TaskData) -> None:
+        task, settings = data.task.number, self.settings
+        prunes, masks = _prunes(settings, task, data.tasks), dict[str, np.ndarray]()
+        for parameter in self.shared:
+            owner = self.archive.owners(parameter)
+            owner[owner == 0] = task
+            if prunes:
+                rule = {"fraction": settings.prune_fraction, "ties": settings.ties}
+                owner = partition(parameter.value, owner, task=task, **rule)
+            masks[parameter.name] = owner > 0
+            parameter.set_mask(masks[parameter.name])
+        if prunes:
+            self._retrain(data, epochs=_epochs(settings, data.epochs), lr=settings.post_prune_lr)
+        self._forget_momentum()
+        self.archive.keep(self.model, task, data.task.classes, masks)
+
+
+def _prunes(settings: Any, task: int, tasks: int) -> bool:
+    return bool(settings.prune_last or task < tasks)
+
+
+def _epochs(settings: Any, epochs: int) -> int:
+    """Of retraining, after so many of training."""
+    given: int | None = settings.post_prune_epochs
+    return (epochs + 1) // 2 if given is None else given
+
+
+def _check_free(free: int, settings: Any, task: int) -> None:
+    if not free:
+        raise ValueError(
+            f"--prune-fraction {settings.prune_fraction:g} of packnet leaves no free weight for task {task}; choose a "
+            "larger fraction or a larger network"
+        )
