@@ -100,7 +100,7 @@ def test_first_scores_are_uniform_within_one_over_the_root_of_the_fan_in(shape, 
 
 
 def test_first_scores_have_the_spread_of_pytorchs_draw() -> None:
-    ours = first_scores((200, 50), 50, np.random.default_rng(1))
+    ours = first_scores((200, 50), 50, np.random.default_rng(1), np.dtype(np.float64))
     theirs = torch.empty(200, 50, dtype=torch.float64)
     torch.manual_seed(1)
     torch.nn.init.kaiming_uniform_(theirs, a=5**0.5)
