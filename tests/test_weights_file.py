@@ -86,6 +86,41 @@ def test_contents_that_do_not_fit_together_are_refused(saved, tmp_path, about, a
     assert message in refusal(changed(saved, tmp_path / "w.npz", about=about, arrays=arrays))
 
 
+@pytest.fixture(scope="module")
+def of_tasks(tmp_path_factory) -> Path:
+    """Weights with the networks of the first two tasks."""
+    path = tmp_path_factory.mktemp("weights") / "tasks.npz"
+    trainer = build(Config(method="packnet", model="mlp", width=8, epochs=1), load_dataset("digits"))
+    while (trainer.cursor.due, trainer.cursor.task) != ("begin_task", 2):
+        trainer.advance()
+    save_weights(path, trainer)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"tasks/1/classes": np.array([5, 6])}, "the network of task 1 is of classes [5, 6]"),
+        ({"tasks/9/classes": np.array([0, 1])}, "the network of task 9 is of classes [0, 1]"),
+        ({"tasks/first/classes": np.array([0, 1])}, "cannot be loaded"),
+        ({"tasks/2/classes": None}, "cannot be loaded"),
+        ({"tasks/2/strange/fc1.bias": np.zeros(8)}, "cannot be loaded"),
+        ({"tasks/2/values/strange": np.zeros(8)}, "task 2: expected values of fc1.bias, fc2.bias, got "),
+        ({"tasks/2/values/fc1.bias": np.zeros(1)}, "fc1.bias: what a task has of it must have shape (8,), got (1,)"),
+        ({"tasks/2/values/fc1.bias": np.full(8, np.nan)}, "a task's network has a NaN or an infinity"),
+        ({"tasks/2/values/fc1.bias": np.full(8, "a")}, "cannot be loaded"),
+        ({"tasks/1/masks/fc2.weight": np.zeros(7, np.uint8)}, "the mask of fc2.weight must be 8 bytes, got (7,)"),
+        ({"tasks/1/rows/linear.bias": None}, "the rows must be those of linear.bias, linear.weight"),
+        ({"tasks/1/rows/linear.bias": np.zeros(1)}, "must have shape (2,), got (1,)"),
+        ({"tasks/1/factors/fc2.weight": np.ones(3)}, "fc2.weight: what a task has of it must have shape"),
+    ],
+    ids=str,
+)
+def test_networks_of_tasks_that_do_not_fit_are_refused(of_tasks, tmp_path, arrays, message) -> None:
+    assert message in refusal(changed(of_tasks, tmp_path / "w.npz", arrays=arrays))
+    assert [*load(changed(of_tasks, tmp_path / "w.npz")).archive.tasks] == [1, 2]
+
+
 def test_the_unchanged_file_passes_the_same_way(saved, tmp_path) -> None:
     assert isinstance(load(changed(saved, tmp_path / "w.npz")), Learner)
 

@@ -7,7 +7,9 @@ import numpy as np
 from sparcl_ref.masks import exact, round_half_up
 
 
-def partition(weight: np.ndarray, owner: np.ndarray, *, task: int, fraction: float, ties: str = "exact") -> np.ndarray:
+def partition(
+    weight: np.ndarray, owner: np.ndarray, *, task: int, fraction: float | str, ties: str = "exact"
+) -> np.ndarray:
     """Owners of a layer's weights after a fraction of the task's, those of the smallest magnitude, has become free.
 
     Parameters

@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from sparcl_ref import load, train
 from sparcl_ref.config import Config
-from sparcl_ref.cost import paper
+from sparcl_ref.cost import describe, held_memory, paper
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import TaskData
@@ -351,6 +351,21 @@ def test_retraining_that_diverges_says_where() -> None:
 )
 def test_its_cost_is_known_before(changes) -> None:
     check_a_run(dataclasses.replace(PACKNET, **changes), DATASET)
+
+
+def test_the_masks_it_sets_are_in_the_forecast_of_memory(monkeypatch) -> None:
+    most = [0]
+
+    def measure(self, data: TaskData, **how) -> None:
+        masks = [m for p in self.model.parameters() for m in (p.mask, p.grad_mask, p.frozen, p.effective_grad_mask)]
+        most.append(sum({id(mask): mask.nbytes for mask in masks if mask is not None}.values()))
+
+    monkeypatch.setattr(PackNet, "_retrain", measure)
+    trainer = run_of(method="packnet")
+    spec, sizes = describe(trainer.model), [len(task.train_index) for task in trainer.stream.training]
+    memory = held_memory(spec, PACKNET, task_sizes=sizes)
+    assert memory is not None
+    assert memory.parts["masks"] == max(most)
 
 
 def test_a_number_of_ties_makes_costs_nominal() -> None:

@@ -28,6 +28,7 @@ LEFT_OUT = {
     "kernels_to_grow",
     "grow_column_blocks",
     "silent_filters",
+    "packnet_partition",
 }
 
 

@@ -15,7 +15,7 @@ from sparcl_ref.verify.function import Function
 #: In the order of reports.
 AREAS = (
     "layers", "losses", "optimizer", "masks", "importance", "tdm", "ddr", "dgm", "replay", "metrics",
-    "cost", "released",
+    "cost", "released", "isolation",
 )  # fmt: skip
 
 
