@@ -13,6 +13,7 @@ from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.gdumb import GDumb
 from sparcl_ref.methods.icarl import ICaRL
 from sparcl_ref.methods.joint import Joint
+from sparcl_ref.methods.lps import LPS
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.methods.packnet import PackNet
@@ -39,6 +40,7 @@ METHODS: Registry[type[Method]] = Registry(
         "gdumb": GDumb,
         "icarl": ICaRL,
         "packnet": PackNet,
+        "lps": LPS,
         "wsn": WSN,
     },
     base=Method,

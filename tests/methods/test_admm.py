@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import exact
 from sparcl_ref.methods.admm import (
+    Pulled,
     Split,
     above_percentile,
     dual_step,
@@ -134,6 +136,26 @@ def test_u_collects_what_the_pull_has_not_achieved(layer, share, steps) -> None:
     # z is always in the set: on free entries v + u_before - z is what was cut off, and nothing that is kept was.
     kept = split.z != 0
     np.testing.assert_allclose(split.u[kept], 0, atol=1e-12)
+
+
+@given(layers(), SHARES)
+def test_weights_that_are_pulled_end_in_the_set(layer, share) -> None:
+    """For f(w) = ||w - a||^2 / 2 each minimum is known: the weights become those of a that are kept, the others 0."""
+    a, owned = layer
+    parameter, rho = Parameter("weight", a.copy()), 4.0
+    pulled = Pulled(parameter, ~owned, lambda w: few_weights(w, owned, share))
+    for _ in range(60):
+        z, u = pulled.split
+        parameter.value[...] = np.where(owned, a, (a + rho * (z - u)) / (1 + rho))
+        parameter.grad = np.zeros_like(a)
+        pulled.add(rho)
+        # At a minimum the pull takes back what the loss asks for.
+        np.testing.assert_allclose((parameter.value - a + parameter.grad)[~owned], 0, atol=1e-12)
+        pulled.move()
+    np.testing.assert_allclose(parameter.value[~owned], few_weights(a, owned, share)[~owned], atol=1e-9)
+    np.testing.assert_array_equal(parameter.value[owned], a[owned])
+    assert not pulled.start().u.any()
+    np.testing.assert_array_equal(pulled.split.z, few_weights(parameter.value, owned, share))
 
 
 def test_z_and_u_move_after_every_third_epoch_and_the_rate_restarts_one_before() -> None:
