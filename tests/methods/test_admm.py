@@ -152,6 +152,7 @@ def test_weights_that_are_pulled_end_in_the_set(layer, share) -> None:
         # At a minimum the pull takes back what the loss asks for.
         np.testing.assert_allclose((parameter.value - a + parameter.grad)[~owned], 0, atol=1e-12)
         pulled.move()
+        np.testing.assert_array_equal(pulled.split.z, few_weights(parameter.value + u, owned, share))
     np.testing.assert_allclose(parameter.value[~owned], few_weights(a, owned, share)[~owned], atol=1e-9)
     np.testing.assert_array_equal(parameter.value[owned], a[owned])
     assert not pulled.start().u.any()
