@@ -93,13 +93,12 @@ class Pulled:
 
     def __init__(self, parameter: Parameter, where: np.ndarray, project: Callable[[np.ndarray], np.ndarray]):
         self.parameter, self.where, self.project = parameter, where, project
-        self.split = self.start()
+        self.start()
 
-    def start(self) -> Split:
-        """Z is the projection, u is 0."""
+    def start(self) -> None:
+        """Let z be the projection, and u 0."""
         value = self.parameter.value
         self.split = Split(self.project(value), np.zeros_like(value))
-        return self.split
 
     def move(self) -> None:
         """Take a `dual_step`."""

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
+from sparcl_ref import saved
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe
 from sparcl_ref.cost.predict import predict
@@ -267,6 +268,15 @@ def test_its_cost_is_known_before_to_the_last_multiply_add(settings) -> None:
     rows = trainer.ledger.table.macs
     epochs = {kind: rows[f"forward_{kind}"]["conv2"] for kind in ("current", "admm", "retraining")}
     assert [epochs[kind] // (epochs["current"] // 3) for kind in epochs] == [3, 10, 2]
+
+
+def test_saved_weights_answer_by_task(tmp_path) -> None:
+    trainer = run_of(**SHORT)
+    saved.save_weights(tmp_path / "lps.npz", trainer)
+    learner = saved.load(tmp_path / "lps.npz")
+    for task in trainer.stream.tasks:
+        logits = learner.logits(trainer.dataset.test_x[task.test_index], task=task.number)
+        assert logits[:, list(task.classes)].tobytes() == logits_of(trainer, task.number).tobytes()
 
 
 def test_not_told_the_task_it_answers_by_the_newest_network() -> None:

@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.func import functional_call
 
 from sparcl_ref import saved
@@ -16,9 +18,12 @@ from sparcl_ref.cost import describe
 from sparcl_ref.cost.predict import predict
 from sparcl_ref.experiment import build
 from sparcl_ref.forecast import forecast
-from sparcl_ref.methods.score_mask import used_entries
+from sparcl_ref.methods.score_mask import score_mask, used_entries
+from sparcl_ref.methods.wsn import WSN
 from sparcl_ref.randomness import own_stream
-from tests.helpers import assert_close
+from tests import tiny
+from tests.helpers import assert_close, assert_positive_zero
+from tests.methods.common import new_batch
 from tests.methods.twin import BASE, Twin, assert_equal_for_30_steps, run_of, small_dataset
 
 DATASET = small_dataset()
@@ -109,6 +114,29 @@ def test_it_trains_as_its_twin(model, settings) -> None:
             assert (masks[0] & masks[1]).any()
             assert not parameter.frozen.all()
         np.testing.assert_array_equal(parameter.frozen, np.logical_or.reduce(masks))
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.1, 0.5, 1.0]))
+def test_a_step_asks_only_what_is_used_and_free_to_move_and_scores_of_all(seed, share) -> None:
+    net, rng = tiny.network(batchnorm=True), np.random.default_rng(seed)
+    method = WSN(net, own_rng=rng, layer_share=share)
+    for parameter, _ in method.scored:
+        parameter.freeze(rng.random(parameter.value.shape) < 0.4)
+    before = net.state_dict()
+    step = method.observe(new_batch(seed=seed))
+    assert step.losses.keys() == {"current"}
+    for name, value in net.state_dict().items():
+        if "running" not in name and "tracked" not in name:
+            assert value.tobytes() == before[name].tobytes()
+    moved = 0
+    for parameter, scores in method.scored:
+        free = score_mask(scores.value, share) & ~parameter.frozen
+        if not free.all():
+            assert_positive_zero(parameter.grad, call=parameter.name, where=~free)
+        straight = parameter.grad * parameter.value * np.sign(scores.value)
+        np.testing.assert_array_equal(scores.grad[free], straight[free])
+        moved += np.count_nonzero(scores.grad[~free])
+    assert moved or share == 1.0
 
 
 def logits_of(trainer, task):
