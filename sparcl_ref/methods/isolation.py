@@ -14,6 +14,8 @@ from sparcl_ref.methods.archive import Archive
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of
 from sparcl_ref.methods.records import Batch, Entries, Extent, Observation, TaskData
+from sparcl_ref.methods.score_mask import product
+from sparcl_ref.methods.substitute import substituted
 from sparcl_ref.optimizers import SGD
 
 
@@ -21,8 +23,8 @@ class IsolationMethod(Method):
     """Each task has its own masks, classifier rows, batch-norm and biases, all in ``archive``.
 
     Told the task, `predict` answers by that task's network (Task-IL); old logits are equal to the bit after later
-    tasks, since the method freezes what a task uses. Not told, it answers by the network as it stands, which is the
-    newest task's: nothing guesses the task, so that Class-IL says what such a method cannot do. A task that has not
+    tasks, since the method freezes what a task uses. Not told, it answers by the newest task's weights and all rows of
+    the classifier: nothing guesses the task, so that Class-IL says what such a method cannot do. A task that has not
     been learned is answered so, too.
     """
 
@@ -66,9 +68,12 @@ class IsolationMethod(Method):
         return self._finish(self._learn(batch, loss))
 
     def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
-        if task is None or task not in self.archive.tasks:
-            return super().predict(x)
-        with self.archive.in_place(self.model, task):
+        tasks = self.archive.tasks
+        if task is not None and task in tasks:
+            with self.archive.in_place(self.model, task):
+                return super().predict(x)
+        used = {p: product(p.value, self.archive.mask(max(tasks), p)) for p in self.shared} if tasks else {}
+        with substituted(used):
             return super().predict(x)
 
     def state(self) -> dict[str, Any]:

@@ -30,11 +30,11 @@ class LPS(IsolationMethod):
     After a task's epochs, CE + rho/2 sum ||w - z + u||^2 pulls its weights towards its share of each layer
     (`few_weights`); the layers compute with m w on A, where w is fixed and multipliers m, from 1 on, are pulled towards
     ones and zeros (`ones_and_zeros`), in periods of ten times the rho of the one before. Then both are cut, and the
-    task's new weights alone are retrained [V]. Owned entries count as zeros in the layer's percentile [V for the cut;
-    F for z, where the code has their values]. The last task keeps all that is free [V]. Biases and batch-norm train in
-    the first task, without its retraining, and are fixed from then on [V for biases], statistics too [F]. Periods and
-    retraining take plain SGD with momentum .9, one of the code's two optimisers, on images that are not augmented [F].
-    Products are formed densely, gradients of fixed weights too, as in the authors' code; so they are counted.
+    task's new weights alone are retrained; free weights start each task anew [V]. Owned entries count as zeros in the
+    layer's percentile [V for the cut; F for z]. The last task keeps all that is free [V]. Biases and batch-norm train
+    in the first task, without its retraining, and are fixed from then on [V for biases], statistics too [F]. Periods
+    and retraining take SGD with momentum .9, one of the code's optimisers, on images that are not augmented [F].
+    Products and gradients are formed densely, those of fixed weights too, as in the authors' code, and counted so.
     """
 
     title = "LPS"
@@ -67,7 +67,18 @@ class LPS(IsolationMethod):
 
     def begin_task(self, data: TaskData) -> None:
         self.settings.share(data.task.number, data.tasks)
+        if self.archive.tasks:
+            self._draw_free()
         self._hold_earlier(data.task.classes)
+
+    def _draw_free(self) -> None:
+        """Draw the weights anew that no task owns."""
+        before = self.model.state_dict()
+        assert self.own_rng is not None
+        self.fresh(self.model, self.own_rng)
+        drawn = self.model.state_dict()
+        mixed = {p.name: np.where(self.archive.owners(p) > 0, before[p.name], drawn[p.name]) for p in self.shared}
+        self.model.load_state_dict(before | mixed)
 
     def end_task(self, data: TaskData) -> None:
         task, settings = data.task.number, self.settings
@@ -78,9 +89,8 @@ class LPS(IsolationMethod):
             multipliers = self._pull(data, owned, share)
             if share is not None:
                 new = {p: kept_weights(p.value, one, share) for p, one in owned.items()}
-            used = {
-                p: kept_multipliers(m.value, owned[p], settings.adaptive_ratio) for p, m in multipliers.items()
-            } or used
+            ratio = settings.adaptive_ratio
+            used = owned | {p: kept_multipliers(m.value, owned[p], ratio) for p, m in multipliers.items()}
             self._cut_and_retrain(data, owned, new, used)
         self._forget_momentum()
         self.archive.keep(self.model, task, data.task.classes, {p.name: new[p] | used[p] for p in self.shared})
@@ -138,10 +148,3 @@ class LPS(IsolationMethod):
         for parameter, value in values.items():
             parameter.value[owned[parameter]] = value[owned[parameter]]
             parameter.changed()
-
-    def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
-        if task in self.archive.tasks or not self.archive.tasks:
-            return super().predict(x, task=task)
-        newest = max(self.archive.tasks)
-        with substituted({p: product(p.value, self.archive.mask(newest, p)) for p in self.shared}):
-            return super().predict(x)

@@ -111,7 +111,7 @@ class WSN(IsolationMethod):
         if task in self.archive.tasks:
             return super().predict(x, task=task)
         with self._subnetwork(self._masks()):
-            return super().predict(x)
+            return self.model.forward(x, mode="eval")
 
     def _masks(self) -> dict[str, np.ndarray]:
         return {p.name: score_mask(scores.value, self.settings.layer_share) for p, scores in self.scored}

@@ -61,6 +61,14 @@ class TorchLPS(Twin):
                 found[name] = torch.full(value.shape, self.number > 1)
         return found
 
+    def begin_task(self):
+        if self.number > 1:  # what is free starts anew
+            for name in [*self.shared, "linear.weight"]:
+                value = self.values[name].data
+                new = self.rng.standard_normal(tuple(value.shape)) * np.sqrt(2 / value[0].numel())
+                if name in self.shared:
+                    value[~self.owned[name]] = torch.tensor(new)[~self.owned[name]]
+
     def step(self, x, y, old):
         self.net.train(self.number == 1)
         self.set_gradients(self.gradients(self.cross_entropy(self.net(x), y, self.classes)))
@@ -194,6 +202,11 @@ def test_old_logits_and_owned_weights_stay_to_the_bit_and_what_is_owned_grows(en
     trainer = build(dataclasses.replace(BASE, engine=engine, dtype=dtype, **SHORT), DATASET)
     kept, owned = {}, {}
     for event in trainer.events():
+        if event.kind == "begin_task" and owned:  # what is free starts anew
+            for parameter in trainer.method.shared:
+                before, values = owned[parameter.name]
+                assert parameter.value[before].tobytes() == values.tobytes()
+                assert parameter.value[~before].all()
         if event.kind == "end_task":
             kept[event.task] = logits_of(trainer, event.task)
             for parameter in trainer.method.shared:
