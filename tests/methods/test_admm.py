@@ -138,6 +138,17 @@ def test_u_collects_what_the_pull_has_not_achieved(layer, share, steps) -> None:
     np.testing.assert_allclose(split.u[kept], 0, atol=1e-12)
 
 
+@given(layers(), SHARES, st.integers(0, 1000))
+def test_a_move_projects_what_is_and_what_has_been_collected(layer, share, seed) -> None:
+    value, owned = layer
+    pulled = Pulled(Parameter("weight", value.copy()), ~owned, lambda w: few_weights(w, owned, share))
+    z, u = np.random.default_rng(seed).standard_normal((2, value.size))
+    pulled.split = Split(z, u)
+    pulled.move()
+    np.testing.assert_array_equal(pulled.split.z, few_weights(value + u, owned, share))
+    np.testing.assert_allclose(pulled.split.u, u + value - pulled.split.z, rtol=1e-12, atol=1e-12)
+
+
 @given(layers(), SHARES)
 def test_weights_that_are_pulled_end_in_the_set(layer, share) -> None:
     """For f(w) = ||w - a||^2 / 2 each minimum is known: the weights become those of a that are kept, the others 0."""
@@ -152,7 +163,6 @@ def test_weights_that_are_pulled_end_in_the_set(layer, share) -> None:
         # At a minimum the pull takes back what the loss asks for.
         np.testing.assert_allclose((parameter.value - a + parameter.grad)[~owned], 0, atol=1e-12)
         pulled.move()
-        np.testing.assert_array_equal(pulled.split.z, few_weights(parameter.value + u, owned, share))
     np.testing.assert_allclose(parameter.value[~owned], few_weights(a, owned, share)[~owned], atol=1e-9)
     np.testing.assert_array_equal(parameter.value[owned], a[owned])
     pulled.start()
