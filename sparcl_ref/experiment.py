@@ -62,7 +62,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
         stream,
         model,
         method,
-        descent(model.parameters(), **sgd),
+        descent([*model.parameters(), *method.own_parameters()], **sgd),
         ledger=FlopLedger(**sgd),
         generators=generators,
         buffer=method.buffer if isinstance(method, RehearsalMethod) else None,

@@ -245,7 +245,7 @@ class Trainer:
 
     def _update(self) -> None:
         self.optimizer.step(self._lr())
-        self.ledger.record_update(self.model)
+        self.ledger.record_update(self.optimizer.parameters)
 
     def _end_epoch(self) -> Event:
         cursor = self.cursor

@@ -170,7 +170,7 @@ def outside(item: dataclasses.Field[Any]) -> list[Any]:
     bounds = item.metadata["bounds"]
     beyond = [bounds[name] for name in ("above", "below") if name in bounds]
     beyond += [bounds[name] + step for name, step in (("at_least", -1), ("at_most", 1)) if name in bounds]
-    return beyond + (["none-such"] if item.metadata["choices"] else [])
+    return beyond + (["none-such"] if isinstance(item.default, str) else [])
 
 
 OWN = [("method", name, cls) for name, cls in METHODS.items()] + [("policy", *item) for item in POLICIES.items()]
@@ -220,7 +220,7 @@ WRONG_TYPES: dict[type, list[Any]] = {
 def test_a_value_of_another_type_is_refused(name, value) -> None:
     needed = NEEDS.get(name, {})
     if value is None and is_optional(name):
-        assert Config(**{name: None}) == Config()
+        assert Config(**needed | {name: None}) == Config(**needed)
         return
     for make in (lambda values: Config(**values), Config.from_json):
         with pytest.raises(ValueError, match=rf"^{flag(name)} must be .*got "):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.cost.describe import describe
@@ -52,9 +52,9 @@ class FlopLedger:
         per_sample = of_head(self._per_sample) if head else self._per_sample
         self.table.add_pass(kind, per_sample, samples, backward=backward)
 
-    def record_update(self, model: Network) -> None:
-        """One step of the optimiser, with the masks as they are now."""
-        macs = (self._rule.macs(parameter.active, parameter.grad_active) for parameter in model.parameters())
+    def record_update(self, parameters: Iterable[Parameter]) -> None:
+        """One step of the optimiser over these, with the masks as they are now."""
+        macs = (self._rule.macs(parameter.active, parameter.grad_active) for parameter in parameters)
         self.table.overhead_macs["optimizer"] += sum(macs)
 
     def record_scores(self, model: Network) -> None:

@@ -14,11 +14,10 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import counts_at
+from sparcl_ref.cost.extent import extent_of, own_entries
 from sparcl_ref.cost.peak import pass_peak
-from sparcl_ref.cost.sizes import held_after
 from sparcl_ref.cost.spec import LayerSpec, ModelSpec
 from sparcl_ref.layers import NotStatedError
-from sparcl_ref.methods import Extent
 from sparcl_ref.replay import slot_dtype
 
 INDEX_BYTES = 4
@@ -62,31 +61,31 @@ def held_memory(
     if passing is None:
         return None
     item = _item_bytes(config)
-    numbers = spec.parameters * item
+    numbers, beside = spec.parameters * item, own_entries(spec, config) * item
     parts = 2 if config.rehearses and not config.method_class.joins_passes else 1
     prunable = sum(layer.weights for layer in spec.sparsifiable)
     always = {
         "weights": numbers + spec.buffer_entries * item,
-        "gradients": numbers,
-        "optimizer": numbers if config.momentum else 0,
+        "gradients": numbers + beside,
+        "optimizer": numbers + beside if config.momentum else 0,
         "masks": _mask_bytes(spec, config),
         **_samples(spec, config, image_item_bytes),
         **_archive(spec, config, task_sizes),
     }
     moments = {
-        "pass": always | passing | {"gradients": numbers * parts},
+        "pass": always | passing | {"gradients": numbers * parts + beside},
         "update": always
-        | {"gradients": numbers * (parts + 1)}
+        | {"gradients": numbers * (parts + 1) + beside}
         | {"working_space": max((_update_bytes(layer, config) for layer in spec.layers), default=0)},
     }
     if config.sparse and config.make_policy().probes:
         # The gradients that wait in the model, the running one, and the two sums of equation 1.
-        moments["probe"] = always | passing | {"gradients": 2 * numbers + 2 * prunable * item}
+        moments["probe"] = always | passing | {"gradients": 2 * numbers + 2 * prunable * item + beside}
     if config.sparse and config.policy_class.spends:
         # The step's gradient and its parts, as before an update, and the scores of all weights.
         largest = max((layer.weights for layer in spec.sparsifiable), default=0)
         space = {"working_space": (prunable + 2 * largest) * item}
-        moments["masks"] = always | {"gradients": numbers * (parts + 1)} | space
+        moments["masks"] = always | {"gradients": numbers * (parts + 1) + beside} | space
     return _fullest(moments)
 
 
@@ -105,12 +104,12 @@ def sparse_engine_memory(
     item = _item_bytes(config)
     masks = counts_at(spec, config, config.make_policy().least_sparsity if config.sparse else 0).usual
     dense = spec.parameters - sum(spec.layer(name).weights for name in masks.active)
-    alive = sum(masks.active.values())
+    alive, beside = sum(masks.active.values()), own_entries(spec, config)
     parts = {
         "weights": (dense + alive + spec.buffer_entries) * item,
         "indices": alive * INDEX_BYTES,
-        "gradients": (dense + sum(masks.grad_active.values())) * item,
-        "optimizer": (dense + alive) * item if config.momentum else 0,
+        "gradients": (dense + sum(masks.grad_active.values()) + beside) * item,
+        "optimizer": (dense + alive + beside) * item if config.momentum else 0,
         "masks": -(-alive // 8) if config.sparse and config.dgm else 0,
         **_samples(spec, config, image_item_bytes),
         **_archive(spec, config, task_sizes),
@@ -144,19 +143,8 @@ def _samples(spec: ModelSpec, config: Config, image_item_bytes: int) -> dict[str
 
 def _archive(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> dict[str, int]:
     """What the method holds beside network and buffer, dense whatever the engine."""
-    method, sizes = config.method_class, tuple(task_sizes)
-    by_tasks = method.rehearses and method.fills == "tasks"
-    extent = Extent(
-        parameters=spec.parameters,
-        statistics=spec.buffer_entries,
-        classes=spec.classes,
-        features=spec.layers[-1].weight_shape[-1] if spec.layers else 0,
-        sizes=sizes,
-        held=tuple(held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)) if by_tasks else (),
-        item_bytes=_item_bytes(config),
-        weights=tuple(layer.weights for layer in spec.weight_layers),
-    )
-    return dict(method.archive_bytes(config.method_settings, extent))
+    extent = extent_of(spec, config, task_sizes)
+    return dict(config.method_class.archive_bytes(config.method_settings, extent))
 
 
 def _passing(spec: ModelSpec, config: Config) -> dict[str, int] | None:

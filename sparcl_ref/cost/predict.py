@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from sparcl_ref.config import Config
 from sparcl_ref.cost.counts import Counts
+from sparcl_ref.cost.extent import own_entries
 from sparcl_ref.cost.flops import FLOPS_PER_MAC, MACS_PER_SCORE, MacTable, PassMacs, of_head, pass_macs, update_rule
 from sparcl_ref.cost.schedule import EpochPlan, epoch_plans
 from sparcl_ref.cost.spec import ModelSpec
@@ -101,5 +102,6 @@ def _update_macs(spec: ModelSpec, config: Config, counts: Counts) -> int:
     """Multiply-adds of one step of the optimiser."""
     rule = update_rule(momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay)
     elsewhere = spec.parameters - sum(layer.weights for layer in spec.layers if layer.name in counts.active)
+    elsewhere += own_entries(spec, config)
     formed = elsewhere - counts.still + sum(counts.grad_active.values())
     return rule.macs(elsewhere + sum(counts.active.values()), formed)

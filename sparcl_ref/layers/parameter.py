@@ -41,9 +41,12 @@ class Parameter:
     frozen : ndarray of bool or None
         Living entries that belong to an earlier task, read-only: no gradient is formed for them, and no step of an
         optimiser changes their value or state. Changed by `freeze` only.
+    forms_frozen : bool
+        Whether gradients of frozen entries are formed all the same, for who needs them beside the optimiser, such as
+        scores by which entries are chosen. Set before `freeze`.
     effective_grad_mask : ndarray of bool or None
-        Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries; None means everywhere,
-        as it is between `form_all` and the next change of ``mask`` or ``grad_mask``.
+        Where the gradient is formed: ``grad_mask`` if set, else ``mask``, less frozen entries unless ``forms_frozen``;
+        None means everywhere, as it is between `form_all` and the next change of ``mask`` or ``grad_mask``.
     version : int
         Goes up at every change of one of the three, so that an engine knows when to rebuild what it derived from them.
     changes : int
@@ -52,8 +55,8 @@ class Parameter:
     """
 
     __slots__ = (
-        "_effective_grad_mask", "_frozen", "_grad", "_grad_mask", "_mask", "_value", "changes", "name", "slots",
-        "sparsifiable", "version",
+        "_effective_grad_mask", "_frozen", "_grad", "_grad_mask", "_mask", "_value", "changes", "forms_frozen",
+        "name", "slots", "sparsifiable", "version",
     )  # fmt: skip
 
     def __init__(self, name: str, value: np.ndarray, *, sparsifiable: bool = False):
@@ -62,6 +65,7 @@ class Parameter:
         self.value = value
         self._grad: np.ndarray | DeferredGradient = np.zeros(value.shape, value.dtype)
         self.sparsifiable = sparsifiable
+        self.forms_frozen = False
         self.slots: dict[str, np.ndarray] = {}
         self._mask: np.ndarray | None = None
         self._grad_mask: np.ndarray | None = None
@@ -175,7 +179,7 @@ class Parameter:
         self._masks_changed(everywhere=True)
 
     def freeze(self, frozen: np.ndarray | None) -> None:
-        """Say which living entries keep their value to the bit from now on; their gradient becomes +0.0.
+        """Say which living entries keep their value to the bit; unless ``forms_frozen``, their gradient becomes +0.0.
 
         The mask given holds all frozen entries, also those that were frozen before; None lets every entry go.
 
@@ -188,7 +192,7 @@ class Parameter:
         """
         self._frozen = self._checked(frozen, "frozen mask", among_living=True)
         self._masks_changed()
-        if self._frozen is not None:
+        if self._frozen is not None and not self.forms_frozen:
             self.grad[self._frozen] = 0.0
 
     def add_grad(self, dw: np.ndarray) -> None:
@@ -271,7 +275,7 @@ class Parameter:
     def _masks_changed(self, *, everywhere: bool = False) -> None:
         """Derive where the gradient is formed, and tell engines."""
         formed = None if everywhere else self._mask if self._grad_mask is None else self._grad_mask
-        if self._frozen is not None:
+        if self._frozen is not None and not self.forms_frozen:
             formed = _read_only(~self._frozen if formed is None else formed & ~self._frozen)
         self._effective_grad_mask = formed
         self.version += 1

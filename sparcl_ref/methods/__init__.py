@@ -17,11 +17,13 @@ from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.methods.gdumb import GDumb
 from sparcl_ref.methods.icarl import ICaRL
 from sparcl_ref.methods.joint import Joint
+from sparcl_ref.methods.lps import LPS
 from sparcl_ref.methods.lwf import LwF
 from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.methods.packnet import PackNet
 from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Moment, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
+from sparcl_ref.methods.wsn import WSN
 from sparcl_ref.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
@@ -42,6 +44,8 @@ METHODS: Registry[type[Method]] = Registry(
         "gdumb": GDumb,
         "icarl": ICaRL,
         "packnet": PackNet,
+        "lps": LPS,
+        "wsn": WSN,
     },
     base=Method,
 )

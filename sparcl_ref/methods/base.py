@@ -183,6 +183,19 @@ class Method:
         """Bytes that the method holds at most beside network and buffer, by what they are; see its `state`."""
         return {}
 
+    @classmethod
+    def own_entries(cls, settings: Any, extent: Extent) -> int:
+        """Entries of `own_parameters`; a forecast asks before the run."""
+        return 0
+
+    def own_parameters(self) -> Sequence[Parameter]:
+        """Parameters beside the network's that the optimiser updates with them; `observe` sets their gradients.
+
+        Their values belong to `state`, what the optimiser keeps of them to its own. Their names differ from those of
+        the network's parameters, and none of their entries dies.
+        """
+        return ()
+
     @property
     def mode(self) -> Mode:
         """Of the passes of steps: "eval" keeps batch-norm to its running statistics."""

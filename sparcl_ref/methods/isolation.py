@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.archive import Archive
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of
-from sparcl_ref.methods.records import Extent, TaskData
+from sparcl_ref.methods.records import Batch, Entries, Extent, Observation, TaskData
+from sparcl_ref.methods.score_mask import product
+from sparcl_ref.methods.substitute import substituted
 from sparcl_ref.optimizers import SGD
 
 
@@ -20,8 +23,8 @@ class IsolationMethod(Method):
     """Each task has its own masks, classifier rows, batch-norm and biases, all in ``archive``.
 
     Told the task, `predict` answers by that task's network (Task-IL); old logits are equal to the bit after later
-    tasks, since the method freezes what a task uses. Not told, it answers by the network as it stands, which is the
-    newest task's: nothing guesses the task, so that Class-IL says what such a method cannot do. A task that has not
+    tasks, since the method freezes what a task uses. Not told, it answers by the newest task's weights and all rows of
+    the classifier: nothing guesses the task, so that Class-IL says what such a method cannot do. A task that has not
     been learned is answered so, too.
     """
 
@@ -60,10 +63,18 @@ class IsolationMethod(Method):
             "task_values": (len(extent.sizes) * rest + head + extent.classes) * extent.item_bytes,
         }
 
+    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
+        """The gradient of CE over the task's own classes, for what is not frozen."""
+        loss = functools.partial(cross_entropy, labels=batch.labels, classes=batch.classes)
+        return self._finish(self._learn(batch, loss))
+
     def predict(self, x: np.ndarray, *, task: int | None = None) -> np.ndarray:
-        if task is None or task not in self.archive.tasks:
-            return super().predict(x)
-        with self.archive.in_place(self.model, task):
+        tasks = self.archive.tasks
+        if task is not None and task in tasks:
+            with self.archive.in_place(self.model, task):
+                return super().predict(x)
+        used = {p: product(p.value, self.archive.mask(max(tasks), p)) for p in self.shared} if tasks else {}
+        with substituted(used):
             return super().predict(x)
 
     def state(self) -> dict[str, Any]:
@@ -73,6 +84,30 @@ class IsolationMethod(Method):
         self.archive.load_state(state["archive"])
 
     # --- for methods that build on it
+
+    @classmethod
+    def _living_rows(cls, entries: Entries) -> dict[str, tuple[int, int]]:
+        """The classifier's part of `living` while `_open_rows` freezes the rows of other classes."""
+        head = entries.weights[-1] if entries.weights else ""
+        sizes = {name: entries.sizes.get(name, 0) for name in (head, head.removesuffix("weight") + "bias")}
+        share = entries.classes_per_task
+        return {name: (size, size // entries.classes * share) for name, size in sizes.items() if size}
+
+    def _hold_earlier(self, classes: tuple[int, ...]) -> int:
+        """Let all weights live, and freeze what is not this task's to change; how many weights are free.
+
+        Frozen are the weights of earlier tasks, after the first task all other parameters, and rows of other classes.
+        """
+        free = 0
+        for parameter in self.shared:
+            owned = self.archive.owners(parameter) > 0
+            parameter.set_mask(None)
+            parameter.freeze(owned if owned.any() else None)
+            free += int(np.count_nonzero(~owned))
+        for parameter in self.rest if self.archive.tasks else ():
+            parameter.freeze(np.ones(parameter.value.shape, dtype=bool))
+        self._open_rows(classes)
+        return free
 
     def _open_rows(self, classes: tuple[int, ...]) -> None:
         """Freeze the classifier's rows of other classes."""
@@ -86,13 +121,10 @@ class IsolationMethod(Method):
 
         The optimiser starts anew, and so does the run's own after it. A FloatingPointError if a gradient is not finite.
         """
-        assert self.own_rng is not None
         self._forget_momentum()
         descent = SGD(self.model.parameters(), momentum=0.9)
         for _ in range(epochs):
-            order = self.own_rng.permutation(len(data))
-            for start in range(0, len(data), data.batch_size):
-                batch = data.take(order[start : start + data.batch_size])
+            for batch in self._shuffled(data):
                 self.model.zero_grads()
                 logits = self.model.forward(batch.x, mode=self.mode)
                 self.model.backward(cross_entropy(logits, batch.labels, classes=batch.classes)[1], need_dx=False)
@@ -100,6 +132,13 @@ class IsolationMethod(Method):
             self.on_pass("retraining", len(data))
         self.model.zero_grads()
         self._forget_momentum()
+
+    def _shuffled(self, data: TaskData) -> Iterator[Batch]:
+        """The task's batches in an order of the method's own stream."""
+        assert self.own_rng is not None
+        order = self.own_rng.permutation(len(data))
+        for start in range(0, len(data), data.batch_size):
+            yield data.take(order[start : start + data.batch_size])
 
     def _forget_momentum(self) -> None:
         for parameter in self.model.parameters():

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.layers.base import Mode
-from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.isolation import IsolationMethod
 from sparcl_ref.methods.partition import free_weights, partition
-from sparcl_ref.methods.records import Batch, Entries, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.records import Entries, Occasion, Passes, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
 
@@ -59,7 +57,7 @@ class PackNet(IsolationMethod):
     def living(cls, settings: Any, entries: Entries, occasion: Occasion) -> Mapping[str, tuple[int, int]]:
         first = occasion.task == 1
         found = {name: (size, size if first else 0) for name, size in entries.sizes.items()}
-        *weights, head = entries.weights or ("",)
+        *weights, _ = entries.weights or ("",)
         free = {}
         for name in weights:
             size = entries.sizes[name]
@@ -67,10 +65,7 @@ class PackNet(IsolationMethod):
             gone = free_weights(size, settings.prune_fraction, task=occasion.task + 1)
             pruned = occasion.moment == "end_task" and _prunes(settings, occasion.task, occasion.tasks)
             found[name] = (size - gone, free[name] - gone) if pruned else (size, free[name])
-        for name in (head, head.removesuffix("weight") + "bias"):
-            if name in found:
-                size = entries.sizes[name]
-                found[name] = (size, size // entries.classes * entries.classes_per_task)
+        found |= cls._living_rows(entries)
         if weights:
             _check_free(sum(free.values()), settings, occasion.task)
         return found
@@ -80,18 +75,7 @@ class PackNet(IsolationMethod):
         return "eval" if self.archive.tasks else "train"
 
     def begin_task(self, data: TaskData) -> None:
-        owned = [self.archive.owners(parameter) > 0 for parameter in self.shared]
-        _check_free(sum(int(np.count_nonzero(~one)) for one in owned), self.settings, data.task.number)
-        for parameter, one in zip(self.shared, owned, strict=True):
-            parameter.set_mask(None)
-            parameter.freeze(one if one.any() else None)
-        for parameter in self.rest if self.archive.tasks else ():
-            parameter.freeze(np.ones(parameter.value.shape, dtype=bool))
-        self._open_rows(data.task.classes)
-
-    def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
-        loss = functools.partial(cross_entropy, labels=batch.labels, classes=batch.classes)
-        return self._finish(self._learn(batch, loss))
+        _check_free(self._hold_earlier(data.task.classes), self.settings, data.task.number)
 
     def end_task(self, data: TaskData) -> None:
         task, settings = data.task.number, self.settings

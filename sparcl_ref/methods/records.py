@@ -237,6 +237,8 @@ class Extent:
         Of a number in the network's dtype.
     weights : tuple of int
         Entries of the weight of each convolution and linear layer, the classifier's last.
+    biases : tuple of int
+        Entries of the bias of each.
     """
 
     parameters: int
@@ -247,3 +249,4 @@ class Extent:
     held: tuple[int, ...]
     item_bytes: int
     weights: tuple[int, ...] = ()
+    biases: tuple[int, ...] = ()

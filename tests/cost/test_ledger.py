@@ -37,13 +37,13 @@ def test_ledger_sees_every_change_of_a_mask():
 def test_ledger_state_goes_through_json_and_on():
     model, ledger = small_model(), FlopLedger(momentum=0.9)
     ledger.record_pass("probe", 4, model)
-    ledger.record_update(model)
+    ledger.record_update(model.parameters())
     ledger.record_scores(model)
     again = FlopLedger(momentum=0.9)
     again.load_state(json.loads(json.dumps(ledger.state())))
     for each in (ledger, again):
         each.record_pass("replay", 2, model)
-        each.record_update(model)
+        each.record_update(model.parameters())
     assert again.table == ledger.table
     assert again.table != MacTable()
     assert again.table.overhead_macs["optimizer"] == 2 * 2 * sum(p.value.size for p in model.parameters())
@@ -88,6 +88,6 @@ def test_updates_cost_what_the_rule_says():
     grad_mask.flat[3:] = False
     weight.set_mask(mask)
     weight.set_grad_mask(grad_mask)
-    ledger.record_update(model)
+    ledger.record_update(model.parameters())
     others = sum(p.value.size for p in model.parameters()) - weight.value.size
     assert ledger.table.overhead_macs["optimizer"] == others + 3

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparcl_ref.layers import Parameter
+from sparcl_ref.optimizers import SGD
 from tests import strategies as own
 from tests.helpers import assert_positive_zero
 
@@ -259,6 +260,32 @@ def test_no_gradient_is_formed_for_frozen_entries(shape, which, wild, rng) -> No
     parameter.freeze(None)
     assert parameter.frozen is None
     assert parameter.grad_active == np.sum(learning)
+
+
+@given(own.nested_masks(SHAPE), own.generators())
+def test_gradients_of_frozen_entries_are_formed_where_someone_needs_them(masks, rng) -> None:
+    """And the optimiser leaves these entries as they are all the same."""
+    mask, frozen = masks
+    parameter, gradient = Parameter("weight", drawn(rng, SHAPE)), drawn(rng, SHAPE)
+    parameter.forms_frozen = True
+    parameter.set_mask(mask)
+    parameter.grad[...] = np.where(mask, 5, 0)
+    parameter.freeze(frozen)
+    np.testing.assert_array_equal(parameter.grad, np.where(mask, 5, 0))
+    np.testing.assert_array_equal(parameter.effective_grad_mask, mask)
+    assert parameter.grad_active == parameter.active
+    parameter.grad = np.zeros(SHAPE)
+    parameter.add_grad(gradient)
+    np.testing.assert_array_equal(parameter.grad, np.where(mask, gradient, 0))
+    before = parameter.value.copy()
+    SGD([parameter], momentum=0.5, weight_decay=0.1).step(0.1)
+    assert parameter.value[frozen].tobytes() == before[frozen].tobytes()
+    assert not parameter.slots["momentum"][frozen].any()
+    again = Parameter("weight", drawn(rng, SHAPE))
+    again.forms_frozen = True
+    again.load_state(parameter.state())
+    np.testing.assert_array_equal(again.frozen, frozen)
+    np.testing.assert_array_equal(again.effective_grad_mask, mask)
 
 
 def test_masks_may_change_around_frozen_entries() -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparcl_ref.cost import describe, held_memory
+from sparcl_ref.cost.predict import predict
 from sparcl_ref.experiment import build
+from sparcl_ref.layers import Parameter
 from sparcl_ref.methods import METHODS, FineTuning, TaskData
 from sparcl_ref.methods.base import all_living
+from sparcl_ref.optimizers import sgd_update
 from sparcl_ref.streams import split
 from tests import tiny
 from tests.methods.twin import BASE, small_dataset
@@ -95,3 +100,57 @@ def test_a_method_that_says_nothing_holds_nothing_and_merges_nothing() -> None:
         assert not kind.by_chance(settings)
         assert not kind.updates_again(settings)
         assert (kind.fills, kind.learns, kind.merges, kind.own_head) == ("steps", True, False, False)
+
+
+class Slopes(FineTuning):
+    """Fine-tuning beside three numbers that descend on slopes of 1, 2 and 3."""
+
+    title = "Slopes"
+
+    def __init__(self, *args, **rest):
+        super().__init__(*args, **rest)
+        self.numbers = Parameter("slopes", np.ones(3))
+
+    @classmethod
+    def own_entries(cls, settings, extent):
+        return 3
+
+    def own_parameters(self):
+        return [self.numbers]
+
+    def observe(self, batch, *, draws=None):
+        step = super().observe(batch, draws=draws)
+        self.numbers.grad[...] = (1, 2, 3)
+        return step
+
+    def state(self):
+        return {"numbers": self.numbers.value.copy()}
+
+    def load_state(self, state):
+        self.numbers.value[...] = state["numbers"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"momentum": 0.0, "weight_decay": 0.0}], ids=["momentum", "plain"])
+def test_parameters_of_a_methods_own_are_updated_counted_and_resumed(monkeypatch, settings) -> None:
+    monkeypatch.setitem(METHODS.added, "slopes", Slopes)
+    config = dataclasses.replace(BASE, method="slopes", epochs=1, **settings)
+    trainer, resumed = build(config, DATASET), build(config, DATASET)
+    while trainer.cursor.updates < 3:
+        trainer.advance()
+    resumed.load_state(pickle.loads(pickle.dumps(trainer.state())))
+    for run in (trainer, resumed):
+        for _ in run.events():
+            pass
+    # By the rule of the optimiser, from its start.
+    value, speed = np.ones(3), None
+    decay = {"momentum": config.momentum, "weight_decay": config.weight_decay}
+    for _ in range(trainer.cursor.updates):
+        value, speed = sgd_update(value, np.array([1.0, 2.0, 3.0]), speed, lr=config.lr, **decay)
+    np.testing.assert_array_equal(trainer.method.numbers.value, value)
+    np.testing.assert_array_equal(resumed.method.numbers.value, value)
+    sizes = [len(task.train_index) for task in trainer.stream.training]
+    spec = describe(trainer.model)
+    assert predict(spec, config, sizes).table == trainer.ledger.table == resumed.ledger.table
+    without = dataclasses.replace(config, method="sgd")
+    held = [held_memory(spec, one, task_sizes=sizes).moments["update"] for one in (config, without)]
+    assert held[0] - held[1] == 3 * 8 * (2 if config.momentum else 1)

@@ -68,7 +68,7 @@ def test_its_cost_is_known_before_and_dead_weights_stay_dead(name, regime) -> No
 
 
 #: Those that tell old classes from new ones, or have no room for a class twice.
-NEEDS_OWN_CLASSES = ("gdumb paper", "icarl paper", "icarl mammoth", "packnet")
+NEEDS_OWN_CLASSES = ("gdumb paper", "icarl paper", "icarl mammoth", "packnet", "lps", "wsn")
 
 
 @pytest.mark.parametrize(("name", "regime"), [case for case in CASES if case[0] not in NEEDS_OWN_CLASSES])
@@ -139,7 +139,7 @@ def test_a_trial_says_how_long_it_takes(name, regime) -> None:
     found = tried(config, work, DATASET)
     assert found.seconds(work) > 0
     # What is done beside steps with gradients, and in batches of which size.
-    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,), "packnet": (BASE.batch_size,)}
+    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,), "packnet": (BASE.batch_size,), "lps": (BASE.batch_size,)}
     assert tuple(size for size, _ in work.own_samples) == sizes.get(config.method, ())
     assert work.refreshes == 0 or config.method != "gdumb"
 

@@ -53,7 +53,10 @@ class Twin:
     def __init__(self, trainer: Trainer):
         config = self.config = trainer.config
         self.trainer, self.own = trainer, config.method_settings
-        self.net = models.convnet(trainer.model.classes, width=4, pools=(True, True)).double()
+        classes = trainer.model.classes
+        mlp = config.model == "mlp"
+        self.net = models.mlp(64, 4, classes) if mlp else models.convnet(classes, width=4, pools=(True, True))
+        self.net = self.net.double()
         models.load_arrays(self.net, trainer.model.state_dict())
         self.values = dict(self.net.named_parameters())
         self.descent = torch.optim.SGD(
