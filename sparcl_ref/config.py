@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparcl_ref.alignment import ALIGNMENTS
-from sparcl_ref.masks import BUDGETS, exact
+from sparcl_ref.compatibility import check_together
+from sparcl_ref.masks import BUDGETS
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import MODELS
 from sparcl_ref.optimizers import SCHEDULES
 from sparcl_ref.policies import POLICIES, Policy, Schedule
-from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, require, setting
+from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, setting
 from sparcl_ref.sparcl.ddr import stages_reached
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
@@ -143,67 +144,7 @@ class Config:
             raise ValueError(_stranger(min(strangers), self.method, self.policy))
         settled = self.policy_class.settled(self.policy_settings, self.rules)
         object.__setattr__(self, "policy_settings", settled)
-        self._check_together()
-
-    def _check_together(self) -> None:
-        """What the settings demand of one another."""
-        if self.rehearses and self.buffer_size < 1:
-            raise ValueError(
-                f"--buffer-size must be at least 1 for the rehearsal method {self.method}, got {self.buffer_size}; "
-                "give it a buffer or choose --method sgd"
-            )
-        if self.head != "auto" and self.method_class.own_head:
-            raise ValueError(
-                f"--head must be auto for the method {self.method}, which decides itself over which classes its losses "
-                f"go, got {self.head}"
-            )
-        if self.align != "none" and self.method_class.own_masks:
-            raise ValueError(
-                f"--align {self.align} compares rows of the classifier of one network, and {self.method} has one for "
-                "each task; choose --align none"
-            )
-        self.scenario.check(self)
-        if not self.scenario.class_incremental:
-            self._check_shared_classes()
-        if self.nesterov and self.momentum == 0:
-            raise ValueError("--nesterov needs a --momentum above 0")
-        if self.dgm_q is not None:
-            most = 1 - exact(self.sparsity or 0)
-            good = 0 <= exact(self.dgm_q) <= most
-            require("dgm_q", self.dgm_q, good, f"in 0..{float(most):g} (1 - sparsity)")
-        if self.sparsity is None:
-            return
-        if self.method_class.joint:
-            raise ValueError(
-                f"--sparsity needs a method that learns task by task, got {self.method}; choose another --method"
-            )
-        if self.method_class.own_masks:
-            raise ValueError(
-                f"--sparsity needs a method that leaves masks to a policy, and {self.method} says itself which weights "
-                "live; leave --sparsity out or choose another --method"
-            )
-        self.policy_class.check(self.schedule, self.policy_settings)
-        if self.policy_class.spends and not self.method_class.learns:
-            raise ValueError(
-                f"--policy {self.policy} goes by the gradient of a step, and --method {self.method} computes none in "
-                "its steps; choose another --policy"
-            )
-        self.make_policy().actions(1, 1)  # refuses a schedule that its rule cannot follow
-        if self.budgets != "uniform" and not self.rules.counts_budgets:
-            raise ValueError(
-                f"--budgets {self.budgets} needs rules that count: use --structure irregular and the paper's "
-                "initial_mask, shrink and grow, or choose --budgets uniform"
-            )
-
-    def _check_shared_classes(self) -> None:
-        """Refuse what tells old classes from new ones where every task has all of them."""
-        every = f"every task of --stream {self.stream} has all classes"
-        if self.align != "none":
-            raise ValueError(
-                f"--align {self.align} needs tasks with classes of their own, and {every}; choose --align none"
-            )
-        if why := self.method_class.why_own_classes(self.method_settings):
-            raise ValueError(f"--method {self.method} {why}, and {every}; choose another --method")
+        check_together(self)
 
     @property
     def scenario(self) -> Scenario:

@@ -32,7 +32,7 @@ def event_table(tasks: int, epochs: int, delta_k: int, s: str, inter: str, intra
 def actions(task: int, epoch: int, delta_k: int, s: str, inter: str, intra: str) -> list[tuple[str, Decimal]]:
     got = tdm_actions(task, epoch, sparsity=s, delta_k=delta_k, p_inter=inter, p_intra=intra)
     assert all(isinstance(action, Action) and isinstance(action.sparsity, Fraction) for action in got)
-    return [(kind, Decimal(target.numerator) / Decimal(target.denominator)) for kind, target in got]
+    return [(one.kind, Decimal(one.sparsity.numerator) / Decimal(one.sparsity.denominator)) for one in got]
 
 
 @pytest.mark.parametrize("delta_k", range(2, 9))
