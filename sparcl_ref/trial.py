@@ -37,6 +37,8 @@ STEPS, SHARE, SECONDS = 4, 0.01, 2.0
 TEST_IMAGES = 4 * EVALUATION_BATCH
 #: The most sizes of test batches that are tried.
 SIZES = 8
+#: Ends of tasks that are gone through, at most: each leaves memory in other pieces than before.
+TASKS = 5
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,9 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         for moment, _ in work.adjustments
     )
     own = tuple(own_pass_seconds(trainer, size, clock) / size for size, _ in work.own_samples)
-    visit_batch_sizes(trainer)
-    state_bytes = len(
-        checkpoint.encode(trainer.state())
-    )  # saving one is part of a run, and of the memory that it takes
+    for _ in trainer.stream.training[:TASKS]:
+        visit_batch_sizes(trainer)
+        state_bytes = len(checkpoint.encode(trainer.state()))  # saving one is part of a run, and of its memory
     peak = peak_bytes()
     snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
     return Trial(
