@@ -29,7 +29,7 @@ def test_page_on_paper_and_code_has_the_generated_sections() -> None:
 
 
 def test_results_are_committed():
-    assert {"tiny", "tiny-released", "importance", "rivals"} <= set(COMMITTED)
+    assert {"tiny", "tiny-released", "importance", "rivals", "sparse-trainers", "fashion-mnist"} <= set(COMMITTED)
 
 
 def rivals_compared() -> str:
