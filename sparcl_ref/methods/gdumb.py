@@ -1,7 +1,6 @@
 """GDumb (Prabhu et al., ECCV 2020): store a balanced few, and learn from scratch on them alone.
 
-It learns nothing from the stream, so that whatever a rehearsal method of equal memory achieves beyond it is what it
-gained from the stream.
+It learns nothing from the stream: what a rehearsal method of equal memory achieves beyond it, the stream has given.
 """
 
 from __future__ import annotations
