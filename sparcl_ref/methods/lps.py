@@ -33,8 +33,7 @@ class LPS(IsolationMethod):
     task's new weights alone are retrained; free weights start each task anew [V]. Owned entries count as zeros in the
     layer's percentile [V for the cut; F for z]. The last task keeps all that is free [V]. Biases and batch-norm train
     in the first task, without its retraining, and are fixed from then on [V for biases], statistics too [F]. Periods
-    and retraining take SGD with momentum .9 on images without augmentation [F]. Products and gradients are formed
-    densely, those of fixed weights too, as in the authors' code, and counted so.
+    and retraining take SGD with momentum .9, without augmentation [F]. All is computed densely [V], and counted so.
     """
 
     title = "LPS"
