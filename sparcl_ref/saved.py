@@ -159,7 +159,7 @@ class Learner:
         if task is not None and classes is not None:
             raise ValueError("give task or classes, not both")
         if task is not None:
-            if task not in range(1, len(tasks) + 1):
+            if type(task) is bool or not isinstance(task, int | np.integer) or task not in range(1, len(tasks) + 1):
                 raise ValueError(f"task must lie in 1..{len(tasks)}, got {task!r}")
             classes = tasks[task - 1]
         if classes is None:

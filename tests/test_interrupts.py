@@ -13,7 +13,7 @@ import pytest
 from sparcl_ref.interrupts import Interrupts, held_back
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def unignored():
     """The signals as a terminal leaves them: whoever runs the tests in the background may have some ignored."""
     before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
@@ -24,7 +24,6 @@ def unignored():
         signal.signal(each, handler)
 
 
-@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_is_noted_and_the_second_interrupts(number, code, second):

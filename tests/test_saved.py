@@ -119,6 +119,8 @@ def test_other_images_are_refused(saved, images, kind, message) -> None:
     [
         ({"task": 0}, r"task must lie in 1..5, got 0"),
         ({"task": 6}, r"task must lie in 1..5"),
+        ({"task": 2.0}, r"task must lie in 1..5, got 2.0"),
+        ({"task": True}, r"task must lie in 1..5, got True"),
         ({"task": 1, "classes": [1]}, "give task or classes, not both"),
         ({"classes": []}, r"distinct labels of 0..9"),
         ({"classes": [1, 1]}, r"distinct labels of 0..9"),
