@@ -25,7 +25,7 @@ kernelspec:
 """
 OPENING = ("What you'll do", "What you'll learn", "What you'll need")
 CLOSING = ("Exercises", "Further reading")
-WORDS = (1000, 2800)
+WORDS = (1000, 3000)
 EXERCISES = (2, 4)
 #: Heading after the exercises, of what has no solution.
 OPEN = "Open questions"
