@@ -271,7 +271,7 @@ def test_a_good_tutorial_has_nothing_wrong():
         ("## 1. Add", "## Add", "sections must be"),
         ("## Further reading", "## See also", "sections must be"),
         (SENTENCE * 80, SENTENCE, "words of prose"),
-        (SENTENCE * 80, SENTENCE * 220, "words of prose"),
+        (SENTENCE * 80, SENTENCE * 240, "words of prose"),
         (SOLUTION, "", "0 solutions"),
         (":tags: [hide-cell]\n", "", "needs :tags: [hide-cell]"),
         (":jupyter: {source_hidden: true}\n", "", "source_hidden: true"),
