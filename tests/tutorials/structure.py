@@ -9,7 +9,18 @@ import sys
 
 from tests.tutorials.drawings import plain_code
 from tests.tutorials.notebooks import Cell, Notebook
-from tests.tutorials.prose import CODE, FENCE, HEADING, MATHS, blanked, count_words, section, without_code, words_only
+from tests.tutorials.prose import (
+    CODE,
+    FENCE,
+    HEADING,
+    IMAGE,
+    MATHS,
+    blanked,
+    count_words,
+    section,
+    without_code,
+    words_only,
+)
 
 HEAD = """\
 ---
@@ -42,7 +53,14 @@ INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
 
 def violations(notebook: Notebook) -> list[str]:
     """What is missing from the form of a tutorial, or out of place."""
-    found = [*_head(notebook), *_sections(notebook), *_length(notebook), *_exercises(notebook), *_links(notebook)]
+    found = [
+        *_head(notebook),
+        *_opening(notebook),
+        *_sections(notebook),
+        *_length(notebook),
+        *_exercises(notebook),
+        *_links(notebook),
+    ]
     found += [*mathematics(notebook.markdown), *public_only(notebook), *wide(notebook), *drawn_only(notebook)]
     return [f"{notebook.name}: {line}" for line in found]
 
@@ -54,6 +72,16 @@ def _head(notebook: Notebook) -> list[str]:
     if not notebook.cells or not notebook.cells[0].source.startswith("# "):
         found.append("the first cell must begin with the title, '# ...'")
     return found
+
+
+def _opening(notebook: Notebook) -> list[str]:
+    """What stands between the title and the first section: a question, a picture, and something to guess."""
+    start, _ = section(notebook.markdown, OPENING[0])
+    opening = notebook.markdown[:start].partition("\n")[2]
+    if not opening.strip():
+        return []
+    wanted = {"a question": r"\?", "a picture": IMAGE, "something to guess": re.compile("guess", re.IGNORECASE)}
+    return [f"the opening has not {what}" for what, sign in wanted.items() if not re.search(sign, opening)]
 
 
 def _sections(notebook: Notebook) -> list[str]:

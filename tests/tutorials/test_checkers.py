@@ -306,6 +306,23 @@ def test_what_is_out_of_place_is_found(before, after, message):
     assert any(message in line for line in found), found
 
 
+@pytest.mark.parametrize(
+    ("opening", "found"),
+    [
+        ("Why so? Guess first.\n\n![Two bars, one higher](figures/00-a.png)", []),
+        ("Why so?\n\n![Two bars, one higher](figures/00-a.png)", ["something to guess"]),
+        ("Why so? Guess first.", ["a picture"]),
+        ("*Guess first.*\n\n![Two bars, one higher](figures/00-a.png)", ["a question"]),
+        ("A sentence.", ["a question", "a picture", "something to guess"]),
+    ],
+)
+def test_an_opening_asks_shows_and_lets_guess(opening, found):
+    title = "# A small tutorial\n"
+    assert title in GOOD
+    lines = structure.violations(notebooks.parse("00-good", GOOD.replace(title, f"{title}\n{opening}\n")))
+    assert [line.split("has not ")[1] for line in lines] == found
+
+
 def test_questions_without_solutions_may_follow_the_exercises():
     text = GOOD.replace("## Further reading", "### Open questions\n\n- Why?\n\n## Further reading")
     assert structure.violations(notebooks.parse("00-good", text)) == []
