@@ -22,6 +22,8 @@ _PUBLIC = {
     "compare": "sparcl_ref.comparison",
     "load": "sparcl_ref.saved",
     "load_run": "sparcl_ref.run_results",
+    "preset": "sparcl_ref.presets",
+    "table": "sparcl_ref.comparison",
     "train": "sparcl_ref.experiment",
     "Dataset": "sparcl_ref.streams",
     "load_dataset": "sparcl_ref.streams",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -123,6 +123,30 @@ def compare(
         differences = {seed: a - b for seed, (a, b) in both.items() if a is not None and b is not None}
         entries.append(Compared(name, found, spread(found.values()), differences, spread(differences.values())))
     return Comparison(measure, reference, tuple(entries))
+
+
+def table(results: Sequence[Result], *, without: Collection[str] = ()) -> str:
+    """Results as the table that ``python -m sparcl_ref.run`` prints: a row for each entry, over its seeds.
+
+    Parameters
+    ----------
+    results : sequence of Result
+    without : collection of str
+        Columns to leave out, of `sparcl_ref.report.table.EXPENDABLE`, such as "seconds".
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> from sparcl_ref import preset, table, train
+    >>> print(table([train(config) for config in preset("tiny")]))  # doctest: +SKIP
+    """
+    from sparcl_ref.report import aggregate, format_table
+
+    return format_table(aggregate([result.record() for result in results]), without=without)
 
 
 def _grouped(results: Sequence[Result]) -> dict[str, list[Result]]:

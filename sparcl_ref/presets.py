@@ -11,6 +11,7 @@ from sparcl_ref.alignment import ALIGNMENTS
 from sparcl_ref.config import Config, flag
 from sparcl_ref.methods import METHODS
 from sparcl_ref.policies import POLICIES
+from sparcl_ref.text import did_you_mean
 
 Entry = dict[str, Any]
 
@@ -113,6 +114,21 @@ PRESETS: dict[str, Iterable[Entry]] = {
         {**_FASHION_DERPP, "sparsity": 0.95, "policy": "static"},
     ),
 }
+
+
+def preset(name: str, **settings: Any) -> list[Config]:
+    """The runs of a named comparison, in the order of its table, each with the settings given here.
+
+    Raises
+    ------
+    ValueError
+        If there is no preset of that name, or a setting is refused, or applies to none of the runs.
+    """
+    if name not in PRESETS:
+        raise ValueError(
+            f"there is no preset {name!r}{did_you_mean(name, PRESETS)}; choose one of {', '.join(PRESETS)}"
+        )
+    return configurations(PRESETS[name], settings)
 
 
 def configurations(entries: Iterable[Entry], overrides: dict[str, Any]) -> list[Config]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparcl_ref import Config, Result, compare, load_run
+from sparcl_ref import Config, Result, compare, load_run, table
 from sparcl_ref.history import History
 
 RESULTS = Path(__file__).parents[1] / "tutorials" / "results"
@@ -140,3 +140,19 @@ def test_a_measure_that_is_undefined_gives_no_difference() -> None:
     found = compare({"joint": [joint], "er": [result(0.5)]}, measure="forgetting")
     assert found["er"].differences == {}
     assert "None" not in str(found)
+
+
+def test_results_print_as_a_table_over_their_seeds() -> None:
+    results = load_run(RESULTS / "tiny")
+    lines = table(results, without=["seconds"]).splitlines()[3:11]
+    names = list(dict.fromkeys(each.name for each in results))
+    for line, name in zip(lines, names, strict=True):
+        found = [100 * each.class_il_accuracy for each in results if each.name == name]
+        assert line.startswith(f"{name} ")
+        assert line.removeprefix(name).split()[:2] == [
+            f"{statistics.fmean(found):.1f}", f"±{statistics.stdev(found):.1f}",
+        ]  # fmt: skip
+    assert " sec" in table(results[:8])
+    assert " sec" not in table(results[:8], without=["seconds"])
+    with pytest.raises(ValueError, match="there is no column 'time' to leave out; choose among"):
+        table(results, without=["time"])

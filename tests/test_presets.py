@@ -8,7 +8,7 @@ from sparcl_ref.methods import METHODS
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.policies.static import Static
-from sparcl_ref.presets import PRESETS, configurations
+from sparcl_ref.presets import PRESETS, configurations, preset
 
 COMMON = ("dataset", "classes_per_task", "model", "epochs", "batch_size", "lr", "delta_k", "buffer_size", "profile")
 
@@ -18,6 +18,28 @@ def test_entries_are_distinct_and_reach_all_that_they_ask_for(name) -> None:
     configs = configurations(PRESETS[name], {})
     assert len({config.title for config in configs}) == len(configs) == len(list(PRESETS[name]))
     assert [line for config in configs for line in config.warnings()] == []
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_is_its_configurations_with_the_settings_given(name) -> None:
+    assert preset(name) == configurations(PRESETS[name], {})
+    shorter = preset(name, epochs=3, seed=4)
+    assert [config.title for config in shorter] == [config.title for config in preset(name)]
+    assert {(config.epochs, config.seed) for config in shorter} == {(3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("Tiny", {}, "there is no preset 'Tiny'; did you mean 'tiny'"),
+        ("everything", {}, "there is no preset 'everything'; choose one of tiny, importance"),
+        ("tiny", {"epochs": 0}, "epochs"),
+        ("importance", {"er_weight": 2.0}, "--er-weight is a setting of"),
+    ],
+)
+def test_presets_and_settings_that_make_no_sense_are_refused(name, settings, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        preset(name, **settings)
 
 
 def test_fashion_mnist_is_compared_on_the_whole_of_it() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparcl_ref import load, load_run, run
+from sparcl_ref import load, load_run, run, table
 from sparcl_ref.report import aggregate, format_table, load_summary
 from sparcl_ref.streams import load_dataset
 
@@ -41,8 +41,7 @@ def test_everything_that_was_written_comes_back(folder) -> None:
             isinstance(row["loss_current"], float) and isinstance(row["task"], int) for row in result.history.epochs
         )
         assert result.mask_snapshots()["alive"].shape == (16, 64)
-    table = format_table(aggregate([result.record() for result in results]))
-    assert table == format_table(aggregate(summary["methods"]))
+    assert table(results) == format_table(aggregate(summary["methods"]))
 
 
 def test_the_weights_of_each_entry_predict_what_its_table_says(folder) -> None:

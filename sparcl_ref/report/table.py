@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,17 +164,25 @@ def fewer_cells(rows: Sequence[Row], reference: Row, convention: str, sign: str)
     return [numbers.UNKNOWN if value is None else numbers.ratio(value) + sign for value in found]
 
 
-def format_table(rows: Sequence[Row], *, width: int = 80) -> str:
+def format_table(rows: Sequence[Row], *, width: int = 80, without: Collection[str] = ()) -> str:
     """Rows as aligned text for a terminal, with a caption that says what the columns mean.
 
-    Columns are left out, the least needed first, until the rest fits into ``width`` characters; names are never cut.
-    Lines have no trailing blanks, and no newline ends the text.
+    Columns are left out, those ``without`` names and then the least needed first, until the rest fits into ``width``
+    characters; names are never cut. Lines have no trailing blanks, and no newline ends the text.
+
+    Raises
+    ------
+    ValueError
+        If ``without`` names what is none of `EXPENDABLE`.
     """
+    if unknown := [name for name in without if name not in EXPENDABLE]:
+        raise ValueError(f"there is no column {unknown[0]!r} to leave out; choose among {', '.join(EXPENDABLE)}")
     if not rows:
         return "no results"
     reference = dense_reference(rows)
     families = in_families(rows)
     columns = _columns([rows[index] for _, indices in families for index in indices], reference)
+    columns = {name: column for name, column in columns.items() if name not in without}
     if any(name for name, _ in families):
         columns["method"][2:] = [f"  {name}" for name in columns["method"][2:]]
     lines = _aligned(columns)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.tutorials import figures, formulas, notebooks, numbers, reading, structure, terms
+from tests.tutorials import figures, formulas, notation, notebooks, numbers, reading, structure, terms
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found += [*structure.violations(notebook), *numbers.violations(notebook), *figures.violations(notebook)]
         found += [*formulas.violations(notebook), *reading.violations(notebook)]
     names = {notebook.name for notebook in wanted}
-    found += [line for line in terms.violations(every) if line.split(":")[0] in names]
+    together = [*terms.violations(every), *notation.violations(every, notation.PAGE.read_text(encoding="utf-8"))]
+    found += [line for line in together if line.split(":")[0] in names]
     if not options.numbers:
         found += [*figures.orphans(every), *reading.orphans(every)]
     print("\n".join(found) or "nothing is wrong")

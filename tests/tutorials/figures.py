@@ -30,22 +30,26 @@ def drawn(notebook: Notebook) -> list[Drawing]:
 def violations(notebook: Notebook, folder: Path = FIGURES) -> list[str]:
     """Figures without committed files or description, images beside the cells that draw, and links to nowhere."""
     found = []
+    names = [figure.name for figure in drawn(notebook)]
     for cell in notebook.cells:
         if cell.kind == "code":
             if drawings(cell.source) and not ("hide-input" in cell.tags and cell.hidden):
                 found.append("a cell that draws needs :tags: [hide-input] and :jupyter: {source_hidden: true}")
             continue
         text = without_code(cell.source)
-        # Where a notebook is run, the figure would stand there twice.
-        found += [
-            f"image {image['target']}: figures are shown by the cells that draw them" for image in IMAGE.finditer(text)
-        ]
+        for image in IMAGE.finditer(text):
+            if Path(image["target"]).stem in names:
+                # Where a notebook is run, the figure would stand there twice.
+                found.append(f"image {image['target']}: figures are shown by the cells that draw them")
+            elif not (folder.parent / image["target"]).exists():
+                found.append(f"image {image['target']}, which does not exist")
+            elif len(image["alt"]) < LEAST_ALT:
+                found.append(f"image {image['target']} needs a description of what one sees, got {image['alt']!r}")
         for link in LINK.finditer(text):
             target = link["target"].split("#")[0]
             if target and "://" not in target and not (folder.parent / target).exists():
                 found.append(f"link to {target}, which does not exist")
     figures = drawn(notebook)
-    names = [figure.name for figure in figures]
     found += [f"figure {name} is drawn twice" for name in sorted({name for name in names if names.count(name) > 1})]
     for figure in figures:
         if figure.name == "?" or not figure.name.startswith(f"{notebook.number}-"):
@@ -67,6 +71,9 @@ def violations(notebook: Notebook, folder: Path = FIGURES) -> list[str]:
 def orphans(notebooks: Sequence[Notebook], folder: Path = FIGURES) -> list[str]:
     """Files in the folder of figures that belong to no tutorial."""
     names = {f"{figure.name}{ending}" for notebook in notebooks for figure in drawn(notebook) for ending in FILES}
+    for notebook in notebooks:
+        shown = [Path(image["target"]) for image in IMAGE.finditer(without_code(notebook.markdown))]
+        names |= {name for path in shown for name in (path.name, f"{path.stem}-dark{path.suffix}")}
     files = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     return [f"figures/{name} belongs to no tutorial" for name in files if name not in names]
 

@@ -51,8 +51,8 @@ class Notebook:
 
     @property
     def number(self) -> str:
-        """The two digits its name begins with."""
-        return self.name[:2]
+        """What its name begins with: two digits, and a letter where a subject has several parts."""
+        return self.name.split("-")[0]
 
     @property
     def markdown(self) -> str:
@@ -84,7 +84,7 @@ def parse(name: str, text: str) -> Notebook:
 
 def paths(folder: Path = TUTORIALS) -> list[Path]:
     """The files of the tutorials, in the order of the series."""
-    return sorted(folder.glob("[0-9][0-9]-*.md"))
+    return sorted(folder.glob("[0-9][0-9]*-*.md"))
 
 
 def load(path: Path) -> Notebook:
@@ -194,17 +194,16 @@ def _kernel_manager() -> type:
 
 
 def selected(notebooks: Sequence[Notebook], numbers: Sequence[str]) -> list[Notebook]:
-    """The tutorials of these numbers ("02" or "2"), all if none is given.
+    """The tutorials of these numbers ("02" or "2"; "01" for 01a and 01b), all if none is given.
 
     Raises
     ------
     ValueError
         If there is no tutorial of a number.
     """
-    wanted = {number.zfill(2) for number in numbers}
+    wanted = {re.sub(r"^\d(?!\d)", r"0\g<0>", number) for number in numbers}
     known = {notebook.number for notebook in notebooks}
-    if wanted - known:
-        raise ValueError(
-            f"there is no tutorial {', '.join(sorted(wanted - known))}; there are {', '.join(sorted(known))}"
-        )
-    return [notebook for notebook in notebooks if not wanted or notebook.number in wanted]
+    unknown = wanted - known - {number[:2] for number in known}
+    if unknown:
+        raise ValueError(f"there is no tutorial {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+    return [notebook for notebook in notebooks if not wanted or wanted & {notebook.number, notebook.number[:2]}]

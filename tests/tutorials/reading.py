@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.tutorials.drawings import Drawing, drawings, plain_code
+from tests.tutorials.drawings import WIDTH, Drawing, drawings, plain_code
 from tests.tutorials.figures import RELATIVE
-from tests.tutorials.notebooks import READ, Cell, Notebook
-from tests.tutorials.prose import ANOTHER, LINK, without_code
+from tests.tutorials.notebooks import READ, TUTORIALS, Cell, Notebook
+from tests.tutorials.prose import ANOTHER, IMAGE, LINK, without_code
 from tests.tutorials.structure import FOLD_ENDS, READERS, SOLUTION_CODE
 
 MADE = "<!-- Made from ../{name}.md by `python -m tests.tutorials --write`: change that, not this. -->"
@@ -91,12 +91,17 @@ def _trimmed(output: str) -> str:
 
 def _picture(figure: Drawing) -> str:
     """The figure for light and dark pages, no wider than it was drawn."""
+    return _shaded(f"figures/{figure.name}.png", figure.alt, round(PIXELS * figure.width))
+
+
+def _shaded(target: str, alt: str, width: int) -> str:
+    """A picture of which there is a dark version beside the light one."""
     return "\n".join(
         [
             "<picture>",
-            f'  <source media="(prefers-color-scheme: dark)" srcset="../figures/{figure.name}-dark.png">',
-            f'  <img src="../figures/{figure.name}.png" width="{round(PIXELS * figure.width)}"',
-            f'       alt="{html.escape(figure.alt)}">',
+            f'  <source media="(prefers-color-scheme: dark)" srcset="../{target.removesuffix(".png")}-dark.png">',
+            f'  <img src="../{target}" width="{width}"',
+            f'       alt="{html.escape(alt)}">',
             "</picture>",
         ]
     )
@@ -110,7 +115,15 @@ def _from_below(markdown: str) -> str:
         if "://" not in target and not target.startswith("#") and not ANOTHER.match(target):
             start, end = link.span("target")
             markdown = markdown[:start] + f"../{target}" + markdown[end:]
-    return markdown
+    return IMAGE.sub(_image_from_below, markdown)
+
+
+def _image_from_below(image: re.Match[str]) -> str:
+    """An image that no cell draws, in the dark version too if there is one."""
+    alt, target = image["alt"], image["target"]
+    if (TUTORIALS / f"{target.removesuffix('.png')}-dark.png").exists():
+        return _shaded(target, alt, round(PIXELS * WIDTH))
+    return f"![{alt}](../{target})"
 
 
 def parts(source: str) -> tuple[str, str]:

@@ -9,7 +9,18 @@ import sys
 
 from tests.tutorials.drawings import plain_code
 from tests.tutorials.notebooks import Cell, Notebook
-from tests.tutorials.prose import CODE, FENCE, HEADING, MATHS, blanked, count_words, section, without_code, words_only
+from tests.tutorials.prose import (
+    CODE,
+    FENCE,
+    HEADING,
+    IMAGE,
+    MATHS,
+    blanked,
+    count_words,
+    section,
+    without_code,
+    words_only,
+)
 
 HEAD = """\
 ---
@@ -25,8 +36,10 @@ kernelspec:
 """
 OPENING = ("What you'll do", "What you'll learn", "What you'll need")
 CLOSING = ("Exercises", "Further reading")
-WORDS = (1000, 2800)
+WORDS = (1000, 3000)
 EXERCISES = (2, 4)
+#: Heading after the exercises, of what has no solution.
+OPEN = "Open questions"
 FOLD_STARTS, FOLD_ENDS = "<details>\n<summary>Solution</summary>", "</details>"
 #: Tags of the cell that a reader writes an answer into, and of a solution's code below it.
 READERS, SOLUTION_CODE = "remove-cell", "hide-cell"
@@ -40,7 +53,14 @@ INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
 
 def violations(notebook: Notebook) -> list[str]:
     """What is missing from the form of a tutorial, or out of place."""
-    found = [*_head(notebook), *_sections(notebook), *_length(notebook), *_exercises(notebook), *_links(notebook)]
+    found = [
+        *_head(notebook),
+        *_opening(notebook),
+        *_sections(notebook),
+        *_length(notebook),
+        *_exercises(notebook),
+        *_links(notebook),
+    ]
     found += [*mathematics(notebook.markdown), *public_only(notebook), *wide(notebook), *drawn_only(notebook)]
     return [f"{notebook.name}: {line}" for line in found]
 
@@ -52,6 +72,16 @@ def _head(notebook: Notebook) -> list[str]:
     if not notebook.cells or not notebook.cells[0].source.startswith("# "):
         found.append("the first cell must begin with the title, '# ...'")
     return found
+
+
+def _opening(notebook: Notebook) -> list[str]:
+    """What stands between the title and the first section: a question, a picture, and something to guess."""
+    start, _ = section(notebook.markdown, OPENING[0])
+    opening = notebook.markdown[:start].partition("\n")[2]
+    if not opening.strip():
+        return []
+    wanted = {"a question": r"\?", "a picture": IMAGE, "something to guess": re.compile("guess", re.IGNORECASE)}
+    return [f"the opening has not {what}" for what, sign in wanted.items() if not re.search(sign, opening)]
 
 
 def _sections(notebook: Notebook) -> list[str]:
@@ -149,9 +179,14 @@ def _names(source: str) -> tuple[set[str], set[str]]:
 
 
 def _titles_of_exercises(markdown: str) -> list[str]:
-    """Numbers of the headings in the exercises, such as "1."; "?" for a heading without one or without a title."""
+    """Numbers of the headings in the exercises, such as "1."; "?" for a heading without one or without a title.
+
+    The last one may be that of the open questions, and is left out.
+    """
     start, end = section(markdown, "Exercises")
     titles = re.findall(r"^###\s+(.*?)\s*$", without_code(markdown)[start:end], re.MULTILINE)
+    if titles[-1:] == [OPEN]:
+        titles.pop()
     return [match.group(1) if (match := re.match(r"(\d+\.) \S", title)) else "?" for title in titles]
 
 

@@ -139,6 +139,18 @@ def test_tutorials_are_chosen_by_number():
         notebooks.selected(two, ["7"])
 
 
+def test_parts_of_a_tutorial_have_letters(tmp_path):
+    for name in ("10-d", "01b-c", "01a-b", "00-a", "2-e", "notes"):
+        (tmp_path / f"{name}.md").write_text("")
+    assert [path.stem for path in notebooks.paths(tmp_path)] == ["00-a", "01a-b", "01b-c", "10-d"]
+    parts = [small("# A", name=path.stem) for path in notebooks.paths(tmp_path)]
+    assert [part.number for part in parts] == ["00", "01a", "01b", "10"]
+    assert notebooks.selected(parts, ["1b"]) == notebooks.selected(parts, ["01b"]) == parts[2:3]
+    assert notebooks.selected(parts, ["1"]) == parts[1:3]
+    with pytest.raises(ValueError, match="no tutorial 01c; there are 00, 01a, 01b, 10"):
+        notebooks.selected(parts, ["1c"])
+
+
 # --- prose ------------------------------------------------------------------------------------------------------------
 
 
@@ -259,7 +271,7 @@ def test_a_good_tutorial_has_nothing_wrong():
         ("## 1. Add", "## Add", "sections must be"),
         ("## Further reading", "## See also", "sections must be"),
         (SENTENCE * 80, SENTENCE, "words of prose"),
-        (SENTENCE * 80, SENTENCE * 220, "words of prose"),
+        (SENTENCE * 80, SENTENCE * 240, "words of prose"),
         (SOLUTION, "", "0 solutions"),
         (":tags: [hide-cell]\n", "", "needs :tags: [hide-cell]"),
         (":jupyter: {source_hidden: true}\n", "", "source_hidden: true"),
@@ -274,6 +286,7 @@ def test_a_good_tutorial_has_nothing_wrong():
         ("### 1. Again", "**1. Again.**", "has a heading"),
         ("### 1. Again", "### Again", "has a heading"),
         ("### 1. Again", "### 1.", "has a heading"),
+        ("### 2. And", "### Open questions\n\n### 2. And", "has a heading"),
         ("<summary>Solution</summary>", "", "one Markdown cell"),
         ("A book of 1976 with 300 pages.", "", "nothing to read"),
         ("The sum", "```python\nx = 1\n```\n\nThe sum", "Python that is not run"),
@@ -291,6 +304,28 @@ def test_what_is_out_of_place_is_found(before, after, message):
     assert before in GOOD
     found = structure.violations(notebooks.parse("00-bad", GOOD.replace(before, after)))
     assert any(message in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("opening", "found"),
+    [
+        ("Why so? Guess first.\n\n![Two bars, one higher](figures/00-a.png)", []),
+        ("Why so?\n\n![Two bars, one higher](figures/00-a.png)", ["something to guess"]),
+        ("Why so? Guess first.", ["a picture"]),
+        ("*Guess first.*\n\n![Two bars, one higher](figures/00-a.png)", ["a question"]),
+        ("A sentence.", ["a question", "a picture", "something to guess"]),
+    ],
+)
+def test_an_opening_asks_shows_and_lets_guess(opening, found):
+    title = "# A small tutorial\n"
+    assert title in GOOD
+    lines = structure.violations(notebooks.parse("00-good", GOOD.replace(title, f"{title}\n{opening}\n")))
+    assert [line.split("has not ")[1] for line in lines] == found
+
+
+def test_questions_without_solutions_may_follow_the_exercises():
+    text = GOOD.replace("## Further reading", "### Open questions\n\n- Why?\n\n## Further reading")
+    assert structure.violations(notebooks.parse("00-good", text)) == []
 
 
 @pytest.mark.parametrize(
@@ -351,7 +386,7 @@ HIDDEN = ":tags: [hide-input]\n:jupyter: {source_hidden: true}\n"
 def folder(tmp_path):
     folder = tmp_path / "figures"
     folder.mkdir()
-    for name in ("00-a.png", "00-a-dark.png"):
+    for name in ("00-a.png", "00-a-dark.png", "still.png"):
         (folder / name).write_bytes(b"png")
     (folder / "00-a.json").write_text('{"within": 0.1, "data": {"x": [1, 2.5], "name": "n"}}')
     return folder
@@ -364,7 +399,16 @@ def drawing_then(markdown: str = "Text.", code: str = DRAWS, options: str = HIDD
 
 def test_a_committed_and_described_figure_is_fine(folder):
     assert figures.violations(drawing_then(), folder) == []
+    (folder / "still.png").unlink()
     assert figures.orphans([drawing_then()], folder) == []
+
+
+def test_a_picture_that_no_cell_draws_may_be_shown(folder):
+    notebook = drawing_then(f"![{ALT}](figures/still.png)")
+    (folder / "still-dark.png").write_bytes(b"png")
+    assert figures.violations(notebook, folder) == []
+    assert figures.orphans([notebook], folder) == []
+    assert len(figures.orphans([drawing_then()], folder)) == 2
 
 
 def test_figures_belong_to_the_text_in_words():
@@ -386,6 +430,8 @@ def test_figures_belong_to_the_text_in_words():
         ("Text.", DRAWS.replace("'00-a'", "name"), "written out"),
         ("Text.", f"{DRAWS}\n{DRAWS}", "drawn twice"),
         ("[gone](gone.md)", DRAWS, "link to gone.md"),
+        (f"![{ALT}](figures/gone.png)", DRAWS, "image figures/gone.png, which does not exist"),
+        ("![Bars](figures/still.png)", DRAWS, "image figures/still.png needs a description"),
     ],
 )
 def test_what_is_wrong_with_a_figure_is_found(markdown, code, message, folder):
@@ -400,7 +446,7 @@ def test_drawing_code_that_is_not_folded_everywhere_is_found(options, folder):
 
 def test_large_files_and_orphans_are_found(folder):
     (folder / "00-a-dark.png").write_bytes(bytes(figures.PICTURE_BYTES + 1))
-    (folder / "00-old.json").write_text("{}")
+    (folder / "still.png").rename(folder / "00-old.json")
     assert any("is the most" in line for line in figures.violations(drawing_then(), folder))
     assert figures.orphans([drawing_then()], folder) == ["figures/00-old.json belongs to no tutorial"]
 

@@ -25,6 +25,10 @@ each = pytest.mark.parametrize("place", range(len(STUBS)), ids=lambda place: f"{
 TRAINING = "job = work.train()"
 
 
+#: How links to steps begin.
+STEP = r"0\d[a-z]?, step"
+
+
 def answered() -> Notebook:
     """The workbook with the solutions typed in."""
     answers = solutions(NAMES, SOLUTIONS.read_text(encoding="utf-8"))
@@ -70,12 +74,12 @@ def test_a_stub_takes_what_the_protocol_gives_and_is_checked_in_its_cell(place):
 def test_an_exercise_is_introduced_briefly_with_a_link_to_its_step(place):
     text = STUBS[place].text.partition("<details>")[0]
     text = text[text.index("### ") :].partition("\n")[2]
-    told = [sentence for _, sentence in sentences(words_only(text)) if not re.match(r"\(\s*0\d, step|\W*$", sentence)]
+    told = [sentence for _, sentence in sentences(words_only(text)) if not re.match(rf"\(\s*{STEP}|\W*$", sentence)]
     assert 2 <= len(told) <= 6, told
-    (link, *_) = [match for match in LINK.finditer(text) if re.match(r"0\d, step\s\d+$", match["text"])]
+    (link, *_) = [match for match in LINK.finditer(text) if re.match(rf"{STEP}\s\d+$", match["text"])]
     page, _, anchor = link["target"].partition("#")
     assert anchor in anchors(page)
-    assert re.match(rf"{page[:2]}, step\s{anchor.split('-')[0]}$", link["text"])
+    assert re.match(rf"{page.split('-')[0]}, step\s{anchor.split('-')[0]}$", link["text"])
 
 
 def test_it_has_the_form_of_a_notebook_that_a_code_host_shows():

@@ -152,6 +152,23 @@ def test_the_copy_has_code_output_pictures_and_folds():
     assert reading.page(NOTEBOOK, PRINTED) == COPY
 
 
+def test_pictures_that_no_cell_draws_are_seen_from_the_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "TUTORIALS", tmp_path)
+    shown = notebooks.parse("00-small", f"{structure.HEAD}\n# A title\n\n![A <still> of it](figures/still.png)\n")
+    assert reading.page(shown, ()).endswith("\n\n![A <still> of it](../figures/still.png)\n")
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "still-dark.png").write_bytes(b"png")
+    assert reading.page(shown, ()).endswith(
+        """
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="../figures/still-dark.png">
+  <img src="../figures/still.png" width="650"
+       alt="A &lt;still&gt; of it">
+</picture>
+"""
+    )
+
+
 def test_words_are_renewed_around_what_was_printed(folder):
     assert reading.page(NOTEBOOK, reading.kept(NOTEBOOK, folder)) == COPY
     other = notebooks.parse("00-small", structure.HEAD + MARKDOWN.replace("Add.", "Add again."))
