@@ -14,6 +14,7 @@ PROGRAM = "sparcl-ref"
 #: Word to the module whose `main` it calls, and what that does.
 COMMANDS = {
     "run": ("sparcl_ref.run", "train and compare continual learners, and report"),
+    "sweep": ("sparcl_ref.sweep.__main__", "train a grid of settings over seeds, and show what came of it"),
     "flops": ("sparcl_ref.flops", "what a training costs in FLOPs and bytes, without training"),
     "bench": ("sparcl_ref.bench.__main__", "measure speed and memory beside PyTorch and SciPy"),
     "convert": ("sparcl_ref.convert", "make a data set of a folder of images"),
