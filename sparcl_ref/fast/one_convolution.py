@@ -116,8 +116,9 @@ class OneConvolution:
 
     def _enter(self, images: np.ndarray, buffer: np.ndarray, layout: Layout, what: str) -> None:
         expected = self._run.batch, *layout.shape
-        if np.shape(images) != expected:
-            raise ValueError(f"{self.layer.label}: {what} must have shape {expected}, got {np.shape(images)}")
+        _expect_array(self.layer, what, images)
+        if images.shape != expected:
+            raise ValueError(f"{self.layer.label}: {what} must have shape {expected}, got {images.shape}")
         expect_dtype(self.layer.label, images, self.layer.weight.value.dtype)
         enter(images, buffer, layout)
 
@@ -224,6 +225,7 @@ def conv2d_backward(
     layer = _layer(weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
     layer.weight.set_grad_mask(learning)
     if not _count(layer, x):
+        _expect_array(layer, "upstream gradient", dy)
         layer.forward(x, mode="train")
         return layer.backward(dy, need_dx=need_dx), layer.weight.grad
     one = OneConvolution(layer, x.shape)
@@ -251,8 +253,13 @@ def _layer(weight: np.ndarray, *, groups: int, **geometry: Any) -> Conv2d:
 
 def _count(layer: Conv2d, x: np.ndarray) -> int:
     """How many images there are, which have to fit the layer."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(f"{layer.label}: images must be an array of {layer.weight.value.dtype}, got {type(x).__name__}")
+    _expect_array(layer, "images", x)
     expect_shape(layer.label, x.shape[1:], layer.in_channels, "H", "W")
     expect_dtype(layer.label, x, layer.weight.value.dtype)
     return len(x)
+
+
+def _expect_array(layer: Conv2d, what: str, array: np.ndarray) -> None:
+    if not isinstance(array, np.ndarray):
+        dtype = layer.weight.value.dtype
+        raise TypeError(f"{layer.label}: {what} must be an array of {dtype}, got {type(array).__name__}")

@@ -155,6 +155,16 @@ def called(*arguments, **geometry):
             "Conv2d(4->6, 3x3): upstream gradient must have shape (2, 6, 3, 3), got (1, 6, 3, 3)",
         ),
         (
+            lambda: fast.conv2d_backward(OUT.tolist(), IMAGES, WEIGHT, groups=2),
+            TypeError,
+            "Conv2d(4->6, 3x3): upstream gradient must be an array of float64, got list",
+        ),
+        (
+            lambda: fast.conv2d_backward(None, IMAGES[:0], WEIGHT, groups=2),
+            TypeError,
+            "Conv2d(4->6, 3x3): upstream gradient must be an array of float64, got NoneType",
+        ),
+        (
             lambda: fast.conv2d_backward(OUT, IMAGES, WEIGHT * 0, learning=WEIGHT == 1, groups=2),
             ValueError,
             "the gradient mask must be a subset of the mask; it is set on dead entries",
