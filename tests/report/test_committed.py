@@ -28,6 +28,6 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "__file__", str(tmp_path / "site" / "sparcl_ref" / "report" / "committed.py"))
     with pytest.raises(
-        FileNotFoundError, match=r"^there is no tutorials/results/none.json in .*; start in a checkout$"
+        FileNotFoundError, match=r"^there is no tutorials/results/none.json in .*; start in"
     ):
         committed("none.json")
