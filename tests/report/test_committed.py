@@ -27,7 +27,5 @@ def test_those_above_the_working_directory_come_first(tmp_path, monkeypatch):
 def test_what_is_not_there_is_said_in_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "__file__", str(tmp_path / "site" / "sparcl_ref" / "report" / "committed.py"))
-    with pytest.raises(
-        FileNotFoundError, match=r"^there is no tutorials/results/none.json in .*; start in"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"^there is no tutorials/results/none.json in .*; start in"):
         committed("none.json")
