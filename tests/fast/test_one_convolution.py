@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +192,10 @@ def test_without_a_compiler_it_says_so(monkeypatch):
     monkeypatch.setitem(vars(fast.jit.config), "DISABLE_JIT", 1)
     with pytest.raises(RuntimeError, match="NUMBA_DISABLE_JIT=1 switches off"):
         fast.conv2d(IMAGES, WEIGHT, groups=2)
+
+
+def test_the_example_of_the_page_on_speed_runs(capsys):
+    page = Path(__file__).parents[2] / "tutorials" / "pages" / "speed.md"
+    (example,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out == "(32, 64, 16, 16) (32, 64, 16, 16) (64, 64, 3, 3)\n"

@@ -33,7 +33,7 @@ def main(path: Path = RECORD) -> int:
     record = function_of(notebook)(load_dataset("fashion-mnist"))
     entries = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in record.items())
     path.write_text(f"{{\n{entries}\n}}\n", encoding="utf-8")
-    print(f"{path.relative_to(notebooks.ROOT)}, {path.stat().st_size / 1000:.0f} kB")
+    print(f"{path}, {path.stat().st_size / 1000:.0f} kB")
     return 0
 
 
