@@ -5,6 +5,7 @@ It is what the tutorial's own `short_run` gives, so that there is one descriptio
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -20,10 +21,11 @@ NUMBER, NAME = "08", "short_run"
 def function_of(notebook: notebooks.Notebook) -> Any:
     """What the tutorial calls `short_run`, after the cells before it have run."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    for source in notebook.code:
-        exec(compile(source, notebook.name, "exec"), names)
-        if NAME in names:
-            return names[NAME]
+    with contextlib.chdir(notebooks.TUTORIALS):
+        for source in notebook.code:
+            exec(compile(source, notebook.name, "exec"), names)
+            if NAME in names:
+                return names[NAME]
     raise ValueError(f"{notebook.name} defines no {NAME}")
 
 
