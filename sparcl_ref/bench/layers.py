@@ -14,10 +14,7 @@ from sparcl_ref.bench.request import BASELINE, SPARSITIES, Request
 from sparcl_ref.bench.tables import comparison, text_table
 from sparcl_ref.bench.timing import Contender, compared, interleaved
 from sparcl_ref.bench.workload import ConvShape, build_layer, convolutions
-from sparcl_ref.fast.conv import SparseConv
-from sparcl_ref.fast.gradients import Packing
-from sparcl_ref.fast.layout import Layout, Pool
-from sparcl_ref.fast.nodes import Pass, Value, enter
+from sparcl_ref.fast import OneConvolution
 from sparcl_ref.fast.threads import single_threaded
 from sparcl_ref.layers import Conv2d
 
@@ -94,53 +91,37 @@ def _reference_step(layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarr
     return step
 
 
-class OneLayer:
-    """A compiled convolution; its input x and upstream gradient dy (N, C, H, W) lie as in a network beforehand."""
+class OneLayer(OneConvolution):
+    """A compiled convolution whose input x and upstream gradient dy (N, C, H, W) lie as in a network beforehand."""
 
     def __init__(self, layer: Conv2d, shape: ConvShape, x: np.ndarray, dy: np.ndarray):
-        pad, side, batch = (shape.kernel // 2,) * 2, shape.out_size, len(x)
-        read = Layout(shape.fan_in, shape.size, shape.size, pad, shape.stride)
-        written = Layout(shape.fan_out, side, side)
-        self._input, self._output = Value(read, read), Value(written, written)
-        self._packing = Packing(layer.weight)
+        super().__init__(layer, x.shape)
         self._need_dx = not shape.first
-        self.node = SparseConv([self._input], self._output, layer, self._packing)
-        halo = self.node.kernel.gradient_halo((shape.size,) * 2, (side, side))
-        self._output.gradient = Layout(shape.fan_out, side, side, halo)
-        self._pool = Pool(x.dtype)
-        self._run = Pass(batch, "train", x.dtype.type(0), self._pool)
-        self.x, self.y = self._pool.take(read, batch), self._pool.take(written, batch)
-        self.dy, self.dx = self._pool.take(self._output.gradient, batch), self._pool.take(read, batch)
-        enter(x, self.x, read)
-        enter(dy, self.dy, self._output.gradient)
+        self.read(x)
+        self.read_upstream(dy)
 
     def step(self) -> None:
-        """Forward and backward, gradients started at zero."""
-        run = self._run
-        self._packing.start()
-        run.arrays[self._input] = self.x
-        self.node.forward(run)
-        run.grads[self._output] = self.dy
-        self.node.backward(run, self._need_dx)
-        self._pool.give(run.arrays.pop(self._output), self._output.layout, run.batch)
-        if self._need_dx:
-            self._pool.give(run.grads.pop(self._input), self._input.gradient, run.batch)
+        """Forward and backward."""
+        self.forward()
+        self.backward(need_dx=self._need_dx)
 
     def ways(self, *, products: bool) -> dict[str, Callable[[], object]]:
         """Forward, dX and dW as three calls without arguments, by matrix products or by sums over living weights."""
-        node, weight, batch = self.node, self.node.layer.weight, self._run.batch
+        self.step()  # for its buffers
+        node, weight, run = self.node, self.layer.weight, self._run
         # The node chooses between the two by density; here both are wanted at every density.
-        forward, backward = (node.matrix_products if products else node.shifted_sums)(weight.mask, batch)
-        upstream = self._output.gradient.run_place(batch)
+        forward, backward = (node.matrix_products if products else node.shifted_sums)(weight.mask, run.batch)
+        x, y, dy = run.arrays[self._input], run.arrays[self._output], run.grads[self._output]
+        upstream = self._output.gradient.run_place(run.batch)
 
         def dx() -> None:
             for phase in backward:
-                phase.gather(self.dy, weight.value, self.dx, add=False)
+                phase.gather(dy, weight.value, run.grads[self._input], add=False)
 
         return {
-            "forward": lambda: forward.gather(self.x, weight.value, self.y, add=False),
+            "forward": lambda: forward.gather(x, weight.value, y, add=False),
             "dx": dx,
-            "dw": lambda: forward.dots(self.x, self.dy, **upstream),
+            "dw": lambda: forward.dots(x, dy, **upstream),
         }
 
 

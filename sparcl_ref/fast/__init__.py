@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from sparcl_ref.fast.network import FastNetwork
+from sparcl_ref.fast.one_convolution import OneConvolution, conv2d, conv2d_backward
 from sparcl_ref.fast.update import CompiledSGD
 from sparcl_ref.models import Network, build_model
 
-__all__ = ["CompiledSGD", "FastNetwork", "compile", "prepare"]
+__all__ = ["CompiledSGD", "FastNetwork", "OneConvolution", "compile", "conv2d", "conv2d_backward", "prepare"]
 
 #: Small networks that together hold every step the engine has; the last is wide enough for matrix products.
 MODELS = (("resnet18", (3, 8, 8), 4), ("convnet", (1, 8, 8), 8), ("mlp", (1, 8, 8), 64))

@@ -8,7 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import config, njit
+
+
+def expect_compiler() -> None:
+    """RuntimeError if Numba has been told not to compile: its own interpretation knows no vectors."""
+    if vars(config)["DISABLE_JIT"]:
+        raise RuntimeError(
+            "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
+            "the numpy engine"
+        )
 
 
 def compiled(**options: Any) -> Callable[[Callable], Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numba import config
 
 from sparcl_ref.fast.compiler import Compiler
 from sparcl_ref.fast.gradients import Packing, Part, TakenGradients, packed_gradient, set_sum
+from sparcl_ref.fast.jit import expect_compiler
 from sparcl_ref.fast.layout import Pool
 from sparcl_ref.fast.nodes import Pass, enter, leave
 from sparcl_ref.fast.threads import TURN, single_threaded
@@ -31,11 +31,7 @@ class FastNetwork(Network):
     """
 
     def __init__(self, model: Network):
-        if vars(config)["DISABLE_JIT"]:
-            raise RuntimeError(
-                "the compiled engine needs Numba's compiler, which NUMBA_DISABLE_JIT=1 switches off; unset it, or use "
-                "the numpy engine"
-            )
+        expect_compiler()
         if not isinstance(model, Network):
             raise TypeError(f"the compiled engine takes a Network, got {type(model).__name__}")
         if not model.parameters():

@@ -48,7 +48,7 @@ COLUMNS = 88
 #: Mathematics of several lines.
 LINES = re.compile(r"\\begin\{(aligned|cases|[bp]matrix)\}.*?\\end\{\1\}", re.DOTALL)
 #: What a reader has after installing the package.
-INSTALLED = {"numpy", "scipy", "matplotlib", "sparcl_ref"}
+INSTALLED = {"numpy", "scipy", "numba", "matplotlib", "threadpoolctl", "sparcl_ref"}
 
 
 def violations(notebook: Notebook) -> list[str]:
