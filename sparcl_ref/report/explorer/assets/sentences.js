@@ -1,0 +1,37 @@
+// Numbers and moments in words.
+
+const number = (value) => value.toLocaleString("en-GB");
+const percent = (share) => `${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)} %`;
+const classNames = (classes) => (classes.length > 3 ? `${classes[0]} … ${classes.at(-1)}` : classes.join(" "));
+const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
+
+function inWords(run, t) {
+  const [task, epoch] = run.moments[t];
+  return task ? `task ${task}, epoch ${epoch}` : "untrained";
+}
+
+function accuracies(run, t) {
+  const seen = run.classes.slice(0, run.moments[t][0]);
+  return seen.map((classes, task) => `classes ${classNames(classes)}: ${percent(run.accuracy[t][task])}`).join(", ");
+}
+
+// What has happened at a moment.
+function sentence(run, t, layer) {
+  if (t === 0) {
+    const weights = layer ? `${counted(layer.living[0], "weight", "weights")} of ${number(layer.size)} of ${layer.name} live. ` : "";
+    return `Before any training. ${weights}The buffer is empty.`;
+  }
+  const parts = [];
+  if (layer && (layer.left[t] || layer.came[t])) {
+    const moved = [];
+    if (layer.left[t]) moved.push(`${counted(layer.left[t], "weight", "weights")} of ${layer.name} left`);
+    if (layer.came[t]) moved.push(layer.left[t] ? `${number(layer.came[t])} joined` : `${counted(layer.came[t], "weight", "weights")} of ${layer.name} joined`);
+    parts.push(`Before this epoch ${moved.join(" and ")}.`);
+  }
+  const images = counted(run.removed[t], "training image was", "training images were");
+  if (run.removed[t]) parts.push(`${run.removesBefore ? "Before" : "After"} it ${images} removed.`);
+  const [now, before] = [run.buffer(t), run.buffer(t - 1)];
+  const changed = now.reduce((count, image, slot) => count + (image !== before[slot]), 0);
+  if (run.capacity) parts.push(`${number(changed)} of ${number(run.capacity)} slots of the buffer changed.`);
+  return `${inWords(run, t).replace("t", "T")}. ${parts.join(" ")} Accuracy: ${accuracies(run, t)}.`;
+}
