@@ -22,7 +22,7 @@ examples:
   python -m sparcl_ref.explore --out explorer.html
   python -m sparcl_ref.explore --out mine.html --method er --sparsity 0.75 --epochs 10 --delta-k 2
   python -m sparcl_ref.explore --out importance.html --preset importance
-  python -m sparcl_ref.explore {" | ".join(SMALL)} --out page.html
+  python -m sparcl_ref.explore --out reservoir.html --small reservoir
 
 Without settings the page has the runs of --preset {USUAL}: SparCL-DER++ at sparsity .90, with the full head, without
 data removal, and with a mask that never moves. With settings it has one run, as sparcl_ref.run would train it.
@@ -39,17 +39,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("page", nargs="?", choices=("run", *SMALL), default="run", help="what the page shows [run]")
     parser.add_argument("--out", required=True, metavar="FILE", help="the page to write, such as explorer.html")
     parser.add_argument("--overwrite", action="store_true", help="replace the file that is there already")
+    parser.add_argument("--small", choices=tuple(SMALL), help="instead of runs, a small page on one idea")
     parser.add_argument("--preset", choices=tuple(PRESETS), help=f"a named comparison [{USUAL}]")
     command_line.add_data_option(parser)
     command_line.add_plugin_option(parser)
     command_line.add_settings(parser)
     options = parser.parse_args(arguments)
-    settings = command_line.settings_from(options)
-    if options.page != "run" and (settings or options.preset):
-        parser.error(f"the page {options.page} shows no run; leave --preset and settings out")
+    if options.small and (options.preset or command_line.settings_from(options)):
+        parser.error(f"--small {options.small} shows no run; leave --preset and settings out")
     return options
 
 
@@ -68,8 +67,8 @@ def execute(arguments: Sequence[str]) -> int:
         raise Refused(f"{options.out} exists; choose another --out, or replace it with --overwrite")
     if not path.parent.is_dir():
         raise Refused(f"cannot write to {options.out}: there is no folder {path.parent}; choose another --out")
-    if options.page != "run":
-        size = writing(options.out, lambda: write_small(options.page, path), advice="choose another --out")
+    if options.small:
+        size = writing(options.out, lambda: write_small(options.small, path), advice="choose another --out")
     else:
         size = _record(options, path)
     print(f"{options.out}, {size:,} bytes")

@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
+from sparcl_ref.report.explorer.layer import LayerRecord
 from sparcl_ref.report.explorer.page import page, write
-from sparcl_ref.report.explorer.recording import LayerRecord, Recorder, Recording, record
+from sparcl_ref.report.explorer.recording import Recorder, Recording, record
 
 __all__ = ["LayerRecord", "Recorder", "Recording", "page", "record", "write"]

@@ -1,9 +1,9 @@
 """A recording as few bytes, and back; the page's script reads the same bytes (``assets/record.js``).
 
 One block, deflated: a number of 4 bytes (little-endian), that many bytes of JSON, and the sections that the JSON places
-by name under "sections", each as ``[start, length]`` counted from behind the JSON. What changes little from moment to
-moment is stored as what changes: each moment's bytes are combined by exclusive or with those of the moment before, which
-leaves zeros for the deflating to take away.
+by name under "sections", each as ``[start, length]`` counted from behind the JSON. What changes little over time is
+stored as what changes: each moment's bytes are combined by exclusive or with those of the moment before, which leaves
+zeros for the deflating to take away.
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ import numpy as np
 
 from sparcl_ref.durable import put
 from sparcl_ref.report.explorer import colours, moments, packing
+from sparcl_ref.report.explorer.as_table import as_table
 from sparcl_ref.report.explorer.assets import asset
-from sparcl_ref.report.explorer.recording import NOBODY, LayerRecord, Recording
+from sparcl_ref.report.explorer.layer import LayerRecord
+from sparcl_ref.report.explorer.recording import NOBODY, Recording
 from sparcl_ref.report.explorer.shown import samples_shown, thumbnails
-from sparcl_ref.report.page.markup import Markup, escaped, joined, table
+from sparcl_ref.report.page.markup import escaped, joined
 
 #: The page's script, in this order.
 SCRIPTS = ("record", "sentences", "state", "pictures", "weights", "samples", "accuracy", "explorer")
@@ -57,7 +59,7 @@ def page(recordings: Sequence[Recording]) -> str:
         style=f"{colours.stylesheet()}\n{asset('explorer.css')}",
         lead=escaped(_lead(first)),
         grid=escaped(_grid(first)),
-        table=joined(_table(each) for each in recordings),
+        table=joined(as_table(each) for each in recordings),
         record=base64.b64encode(pack(recordings)).decode("ascii"),
         script=f'(async () => {{\n"use strict";\n{script}\n}})();',
     )
@@ -165,34 +167,3 @@ def _grid(recording: Recording) -> str:
     cut = any(layer.grid.size < np.prod(layer.shape) for layer in recording.layers)
     some = "a block of the layer" if cut else "the layer"
     return f"Output channels go down, input channels across, and each kernel is a small square; one sees {some}."
-
-
-def _table(recording: Recording) -> Markup:
-    """The run in numbers, for those who do without script or picture."""
-    tasks = [" ".join(map(str, classes)) if len(classes) < 4 else f"{classes[0]} … {classes[-1]}"
-             for classes in recording.classes]  # fmt: skip
-    head = [
-        "task.epoch",
-        *(f"{classes}, %" for classes in tasks),
-        "living",
-        "left",
-        "joined",
-        "removed",
-        "new in buffer",
-    ]
-    counts = [np.sum([getattr(layer, name) for layer in recording.layers], axis=0, dtype=int)
-              if recording.layers else np.zeros(len(recording.moments), dtype=int)
-              for name in ("living", "left", "came")]  # fmt: skip
-    before = np.vstack([np.full((1, recording.slots.shape[1]), NOBODY), recording.slots[:-1]])
-    changed = np.count_nonzero(recording.slots != before, axis=1)
-    rows = [
-        [
-            moments.address(*moment),
-            *(f"{100 * value:.1f}" for value in recording.accuracy[index]),
-            *(int(count[index]) for count in counts),
-            recording.removed[index],
-            int(changed[index]),
-        ]
-        for index, moment in enumerate(recording.moments)
-    ]
-    return table(head, rows, caption=recording.title)

@@ -54,5 +54,5 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     h, w = max(1, height // factor), max(1, width // factor)
     cut = images[:, :, : h * factor, : w * factor].astype(np.float64)
     small = cut.reshape(*cut.shape[:2], h, cut.shape[2] // h, w, cut.shape[3] // w).mean(axis=(3, 5))
-    low, high = images.min(), images.max()
-    return np.rint((small - low) * (255 / max(high - low, np.finfo(np.float64).tiny))).astype(np.uint8)
+    low, high = float(images.min()), float(images.max())
+    return np.rint((small - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)

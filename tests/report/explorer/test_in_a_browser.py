@@ -1,0 +1,394 @@
+"""The explorer as a reader works it: by mouse, by keys, by address."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from sparcl_ref.report import explorer
+from tests.browser import overflow
+from tests.report.explorer import example
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("explorer") / "run.html"
+    explorer.write(example.recordings(), path)
+    return path.as_uri()
+
+
+@pytest.fixture
+def opened(open_page, address):
+    def opens(hash_="", **how):
+        page = open_page(address + hash_, **how)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    return opens
+
+
+def at(page) -> str:
+    """The hash of the page's address."""
+    return page.evaluate("location.hash")
+
+
+@pytest.mark.parametrize("number", range(len(example.RUNS)))
+def test_the_script_reads_what_was_recorded(opened, number):
+    page, recording = opened(), example.recordings()[number]
+    run = f"explorer.record.runs[{number}]"
+
+    def whole(name: str) -> list[int]:
+        return page.evaluate(f"Array.from({run}.{name})")
+
+    for name in ("slots", "wrong", "gone"):
+        assert whole(name) == getattr(recording, name).astype(int).reshape(-1).tolist(), name
+    for index, layer in enumerate(recording.layers):
+        for name in ("alive", "joined", "silenced", "importance", "gradient"):
+            found = whole(f"layers[{index}].get('{name}')")
+            assert found == getattr(layer, name).astype(int).reshape(-1).tolist(), name
+        birth = np.full(layer.alive.shape, -1)
+        for moment in range(len(layer.alive)):
+            for k in np.flatnonzero(layer.alive[moment]):
+                old = moment > 0 and layer.alive[moment - 1, k] and not layer.joined[moment, k]
+                birth[moment, k] = birth[moment - 1, k] if old else moment
+        assert whole(f"layers[{index}].get('birth')") == birth.reshape(-1).tolist()
+        lives = whole(f"layers[{index}].get('lives')")
+        assert sorted(lives) == np.flatnonzero(layer.alive.any(axis=0)).tolist()
+        first = layer.alive.argmax(axis=0)[lives]
+        assert first.tolist() == sorted(first.tolist())
+
+
+def test_mistakes_are_counted_by_stage_of_the_images_own_task(opened):
+    page, recording = opened(), example.recordings()[0]
+    for image in (0, 30, 119):
+        task = image // 24 + 1
+        for moment in (0, 3, 8, 20):
+            rows = {
+                epoch: recording.wrong[i, image]
+                for i, (t, epoch) in enumerate(recording.moments[: moment + 1])
+                if t == task
+            }
+            stages = [[rows[e] for e in pair if e in rows] for pair in ((1, 2), (3, 4))]
+            expected = [int(sum(stage)) for stage in stages if stage]
+            assert page.evaluate(f"explorer.record.runs[0].mistakes({moment}, {image})") == expected
+
+
+def test_keys_move_by_epoch_and_by_task(opened):
+    page = opened()
+    assert at(page) == "#t=0"
+    for key, expected in [
+        ("ArrowRight", "1.1"),
+        ("ArrowRight", "1.2"),
+        ("ArrowLeft", "1.1"),
+        ("Shift+ArrowRight", "2.1"),
+        ("Shift+ArrowRight", "3.1"),
+        ("ArrowRight", "3.2"),
+        ("Shift+ArrowLeft", "3.1"),
+        ("End", "5.4"),
+        ("ArrowRight", "5.4"),
+        ("Home", "0"),
+        ("ArrowLeft", "0"),
+    ]:
+        page.keyboard.press(key)
+        assert at(page) == f"#t={expected}", key
+
+
+def test_the_slider_moves_by_mouse_and_says_the_moment(opened):
+    page = opened()
+    box = page.locator("#time").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert at(page) == "#t=3.2"
+    assert page.locator("#now").inner_text() == "task 3, epoch 2"
+    slider = page.get_by_role("slider", name="Moment of the run")
+    assert slider.get_attribute("aria-valuetext") == "task 3, epoch 2"
+    # With the focus on it, its keys do what they do elsewhere.
+    page.keyboard.press("ArrowRight")
+    assert at(page) == "#t=3.3"
+    # Ticks stand under the knob's place.
+    page.keyboard.press("Home")
+    left = page.locator("#ticks i.removal").first.evaluate("e => e.getBoundingClientRect().left + 4")
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    ratio = page.evaluate("(t => t.value / t.max)(document.getElementById('time'))")
+    assert left == pytest.approx(box["x"] + 9 + (box["width"] - 18) * ratio, abs=1.5)
+
+
+def test_it_plays_to_the_end_and_again(opened):
+    page = opened("#t=5.2")
+    page.locator("#speed").select_option("fast")
+    page.locator("body").click(position={"x": 2, "y": 2})
+    page.keyboard.press("Space")
+    assert page.locator("#play").inner_text() == "Pause"
+    assert page.locator("#sentence").get_attribute("aria-live") == "off"
+    page.wait_for_function("location.hash === '#t=5.4'")
+    assert page.locator("#play").inner_text() == "Play"
+    assert page.locator("#sentence").get_attribute("aria-live") == "polite"
+    page.locator("#play").click()
+    page.wait_for_function("explorer.state.t === 2")
+    page.locator("#play").click()
+    stopped = page.evaluate("explorer.state.t")
+    assert stopped < 6
+    page.wait_for_timeout(400)
+    assert page.evaluate("explorer.state.t") == stopped
+
+
+def test_jumps_lead_to_what_they_name(opened):
+    page, recording = opened(), example.recordings()[0]
+    exchange, removal = (
+        page.get_by_role("button", name="Next exchange"),
+        page.get_by_role("button", name="Next removal"),
+    )
+    exchange.click()
+    assert at(page) == "#t=1.2"
+    exchange.click()
+    assert at(page) == "#t=1.4"
+    removal.click()
+    assert at(page) == "#t=2.2"
+    page.get_by_role("button", name="First forgetting").click()
+    task, epoch = map(int, at(page).removeprefix("#t=").split("."))
+    before = recording.moments.index((task, epoch))
+    earlier = recording.accuracy[: before + 1, : task - 1]
+    assert (earlier.max(axis=0) - earlier[-1]).max() >= 0.05 - 1e-9
+    page.keyboard.press("End")
+    assert exchange.is_disabled()
+    assert removal.is_disabled()
+    # The static run exchanges nothing.
+    page.locator("#run").select_option(index=1)
+    page.keyboard.press("Home")
+    assert exchange.is_disabled()
+
+
+def test_the_sentence_says_what_happened(opened):
+    page, recording = opened("#t=2.2"), example.recordings()[0]
+    moment, layer = recording.moments.index((2, 2)), recording.layers[-1]
+    changed = int((recording.slots[moment] != recording.slots[moment - 1]).sum())
+    said = page.locator("#sentence").inner_text()
+    parts = [
+        f"Task 2, epoch 2. Before this epoch {layer.left[moment]} weights of conv3 left and {layer.came[moment]} joined.",
+        f"After it {recording.removed[moment]} training images were removed.",
+        f"{changed} of 20 slots of the buffer changed.",
+        "Accuracy: classes 0 1: ",
+    ]
+    assert said.startswith(" ".join(parts))
+    stated = [float(number) for number in re.findall(r"classes \d \d: ([\d.]+) %", said)]
+    assert stated == pytest.approx((100 * recording.accuracy[moment, :2]).tolist(), abs=0.05)
+    page.keyboard.press("Home")
+    assert page.locator("#sentence").inner_text() == (
+        f"Before any training. {layer.living[0]} weights of 324 of conv3 live. The buffer is empty."
+    )
+
+
+HASHES = [
+    "#t=0",
+    "#t=3.2&run=derpp-75-no-tdm",
+    "#t=3.2&beside=derpp-75-no-tdm",
+    "#t=2.4&layer=conv2&colour=importance&order=birth&images=mistakes&w=7",
+    "#t=5.4&colour=gradient&w=100",
+]
+
+
+@pytest.mark.parametrize("given", HASHES)
+def test_an_address_is_a_state_and_a_state_an_address(opened, given):
+    keys = opened().evaluate("explorer.record.runs.map(run => run.key)")
+    given = given.replace("derpp-75-no-tdm", keys[1])
+    page = opened(given)
+    assert at(page) == given
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    assert at(page) == (given if "t=0" not in given and "t=5.4" not in given else given.replace("5.4", "5.3"))
+
+
+@pytest.mark.parametrize("given", ["#nonsense", "#t=x", "#t=-1", "#run=nobody&layer=none&colour=red&w=99999&w=1e9"])
+def test_an_address_that_says_nothing_opens_the_beginning(opened, given):
+    assert at(opened(given)) == "#t=0"
+
+
+def test_a_moment_that_a_run_lacks_is_the_last_one_before_it(opened):
+    assert at(opened("#t=2.9")) == "#t=2.4"
+    assert at(opened("#t=9.9")) == "#t=5.4"
+
+
+def test_a_link_on_the_page_moves_it(opened):
+    page = opened()
+    page.evaluate("location.hash = '#t=4.1&colour=gradient'")
+    page.wait_for_function("explorer.state.colour === 'gradient'")
+    assert page.locator("#now").inner_text() == "task 4, epoch 1"
+    assert page.locator("#colour").input_value() == "gradient"
+
+
+def test_choices_are_kept_in_the_address(opened):
+    page = opened("#t=3.3")
+    keys = page.evaluate("explorer.record.runs.map(run => run.key)")
+    page.get_by_label("Colour by").select_option("importance")
+    page.get_by_label("Weights by").select_option("birth")
+    page.get_by_label("Images by").select_option("mistakes")
+    page.get_by_label("Layer").select_option("conv2")
+    page.get_by_label("beside").select_option(keys[2])
+    assert at(page) == f"#t=3.3&beside={keys[2]}&layer=conv2&colour=importance&order=birth&images=mistakes"
+    assert page.locator(".run").count() == 2
+    assert page.locator(".run .name").all_inner_texts() == [
+        "SparCL-DER++ .75",
+        "SGD",
+    ]
+    page.get_by_label("Run").select_option(keys[2])
+    assert page.locator(".run").count() == 1
+    assert at(page).startswith(f"#t=3.3&run={keys[2]}&")
+    assert page.title() == "SGD, epoch by epoch"
+    assert page.locator(".buffer h3").inner_text() == "Buffer none"
+
+
+def test_beside_a_run_of_fewer_epochs_both_stand_in_the_same_task(opened):
+    key = opened().evaluate("explorer.record.runs[1].key")
+    page = opened(f"#t=2.4&beside={key}")
+    # Its third epoch was its last.
+    assert page.evaluate("explorer.record.runs[1].moments[explorer.record.runs[1].momentNamed('2.4')]") == [2, 3]
+    assert page.locator(".accuracy .cursor").count() == 2
+
+
+def test_a_weight_is_picked_by_mouse_and_kept(opened):
+    page, layer = opened("#t=3.2"), example.recordings()[0].layers[-1]
+    canvas = page.locator(".weights canvas")
+    box = canvas.bounding_box()
+    rows, columns = layer.grid.shape
+    row, column = 4, 10  # output 1, row 1 of its kernel; input 3, column 1
+    place = {"x": box["width"] * (column + 0.5) / columns, "y": box["height"] * (row + 0.5) / rows}
+    canvas.hover(position=place)
+    told = page.locator(".weights .pick")
+    assert told.inner_text().startswith("Output 1, input 3, row 1, column 1: ")
+    assert page.locator(".weights .life i").count() == 21
+    canvas.click(position=place)
+    assert at(page) == f"#t=3.2&w={row * columns + column}"
+    page.mouse.move(2, 2)
+    assert told.inner_text().startswith("Output 1, input 3, row 1, column 1: ")
+    canvas.click(position=place)
+    assert at(page) == "#t=3.2"
+
+
+def test_what_is_said_of_a_weight_is_what_was_recorded(opened):
+    page, layer, t = opened("#t=3.2"), example.recordings()[0].layers[-1], 10
+    since_start = int(
+        np.flatnonzero(layer.alive[: t + 1].all(axis=0) & ~layer.joined.any(axis=0) & ~layer.silenced[t])[0]
+    )
+    dead, silenced = int(np.flatnonzero(~layer.alive[t])[0]), int(np.flatnonzero(layer.silenced[t])[0])
+    new = int(np.flatnonzero(layer.joined[t])[0])
+    for k, words in [
+        (since_start, "lives since the start"),
+        (dead, "dead"),
+        (silenced, "silenced"),
+        (new, "lives since task 3, epoch 2"),
+    ]:
+        page.evaluate(f"location.hash = '#t=3.2&w={k}'")
+        page.wait_for_function(f"explorer.state.weight === {k}")
+        assert words in page.locator(".weights .pick").inner_text()
+
+
+def test_pictures_are_worked_by_keys(opened):
+    page, recording = opened("#t=3.2"), example.recordings()[0]
+    canvas = page.locator(".weights canvas")
+    canvas.focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    columns = recording.layers[-1].grid.shape[1]
+    page.keyboard.press("Enter")
+    assert at(page) == f"#t=3.2&w={columns + 1}"  # the first key enters the picture
+    page.keyboard.press("Escape")
+    assert at(page) == "#t=3.2"
+    page.locator(".buffer canvas").focus()
+    page.keyboard.press("ArrowRight")
+    slots = recording.slots[10]
+    slot = min(np.flatnonzero(slots >= 0), key=lambda s: (example.dataset().train_y[slots[s]], s))
+    label = example.dataset().train_y[slots[slot]]
+    assert (
+        page.locator(".buffer .pick")
+        .inner_text()
+        .startswith(f"Slot {slot}: a {label}, image {slots[slot]} of the file: ")
+    )
+    page.locator(".images canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".images .pick").inner_text().startswith("A 4, image 48 of the file: wrong ")
+
+
+def colours_on(page, selector: str) -> set[str]:
+    """Colours of a canvas, as "#rrggbb"."""
+    return set(page.evaluate(
+        """selector => {
+          const canvas = document.querySelector(selector);
+          const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+          const found = new Set();
+          const hex = value => value.toString(16).padStart(2, "0");
+          for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] === 255) found.add("#" + [0, 1, 2].map(c => hex(data[i + c])).join(""));
+          return [...found];
+        }""",
+        selector,
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(
+    ("way", "names"),
+    [
+        ("birth", {"dead", "start", "earlier", "now", "silenced"}),
+        ("importance", {"dead", "heat1", "heat2", "heat3", "heat4"}),
+        ("gradient", {"dead", "warm1", "warm2", "warm3", "warm4", "silenced"}),
+    ],
+)
+def test_weights_have_the_colours_of_the_key(opened, dark, way, names):
+    from sparcl_ref.report.explorer.colours import colours
+    from sparcl_ref.report.style import DARK, LIGHT
+
+    page = opened(f"#t=3.2&colour={way}", dark=dark)
+    palette = colours(DARK if dark else LIGHT)
+    assert colours_on(page, ".weights canvas") == {palette[name] for name in names}
+
+
+def test_in_the_raster_the_future_is_open(opened):
+    page = opened("#t=1.1&order=birth")
+    canvas = page.locator(".weights canvas")
+    assert canvas.evaluate("c => c.width") == 21
+    drawn = "c => Array.from(c.getContext('2d').getImageData(0, 0, 21, 1).data).filter((_, i) => i % 4 === 3)"
+    assert canvas.evaluate(drawn) == [255] * 2 + [0] * 19
+    page.keyboard.press("End")
+    assert canvas.evaluate(drawn) == [255] * 21
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("beside", ["", "&beside=2"])
+def test_no_window_is_too_narrow(opened, width, dark, beside):
+    key = opened().evaluate("explorer.record.runs[2].key")
+    page = opened("#t=5.4" + beside.replace("2", key), width=width, dark=dark)
+    assert overflow(page) == 0
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.panel, .bar, select, button')].map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(boxes) <= width
+
+
+def test_changed_colours_are_taken_up_at_once(opened):
+    page = opened("#t=2.1")
+    light = colours_on(page, ".weights canvas")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(100)
+    assert not light & colours_on(page, ".weights canvas")
+
+
+def test_without_script_the_table_remains(open_page, address):
+    page = open_page(address, script=False)
+    assert page.locator("table").first.is_visible()
+    assert not page.locator("#time").is_visible()
+    assert page.locator("table").count() == len(example.RUNS)
+
+
+def test_with_script_the_table_is_folded_and_every_control_has_a_name(opened):
+    page = opened()
+    assert not page.locator("table").first.is_visible()
+    page.get_by_text("The same as a table").click()
+    assert page.locator("table").first.is_visible()
+    nameless = page.evaluate(
+        """[...document.querySelectorAll('button, select, input, canvas, [role=img]')].filter(
+          e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length"""
+    )
+    assert nameless == 0
