@@ -12,22 +12,10 @@ from sparcl_ref.explore import chosen, main, parse
 from sparcl_ref.report.explorer import packing
 from sparcl_ref.report.explorer.small import SMALL, small_page
 
-QUICK = [
-    "--width",
-    "4",
-    "--epochs",
-    "3",
-    "--batch-size",
-    "64",
-    "--buffer-size",
-    "20",
-    "--delta-k",
-    "2",
-    "--sparsity",
-    "0.75",
-    "--ddr-cutoff",
-    "1",
-]
+QUICK = (
+    *("--width", "4", "--epochs", "3", "--batch-size", "64", "--buffer-size", "20"),
+    *("--delta-k", "2", "--sparsity", "0.75", "--ddr-cutoff", "1"),
+)
 
 
 def command(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -92,7 +80,7 @@ def test_what_is_there_stays_unless_told_otherwise(tmp_path, capsys):
         ("", "the following arguments are required: --out"),
         (
             "--small reservoir --out {tmp}/x --epochs 3",
-            "--small reservoir shows no run; leave --preset and settings out",
+            "shows no run; leave --preset and settings out",
         ),
         ("--small convolution --out {tmp}/x --preset tiny", "--small convolution shows no run"),
         ("--small resevoir --out {tmp}/x", "did you mean 'reservoir'?"),
