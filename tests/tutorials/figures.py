@@ -18,6 +18,8 @@ LEAST_ALT = 20
 WIDEST = 6.5
 #: Of the files of a figure: for light pages, for dark ones, and its data.
 FILES = {".png": PICTURE_BYTES, "-dark.png": PICTURE_BYTES, ".json": RECORD_BYTES}
+#: Pictures of other pages, which `python -m tests.report.explorer` takes.
+STILLS = ("explorer.png", "explorer-dark.png")
 #: Numbers are kept to seven digits, and float32 sums in another order differ in the last of them.
 RELATIVE = 1e-5
 
@@ -67,6 +69,7 @@ def violations(notebook: Notebook, folder: Path = FIGURES) -> list[str]:
 def orphans(notebooks: Sequence[Notebook], folder: Path = FIGURES) -> list[str]:
     """Files in the folder of figures that belong to no tutorial."""
     names = {f"{figure.name}{ending}" for notebook in notebooks for figure in drawn(notebook) for ending in FILES}
+    names |= set(STILLS)
     files = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     return [f"figures/{name} belongs to no tutorial" for name in files if name not in names]
 

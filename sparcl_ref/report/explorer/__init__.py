@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from sparcl_ref.report.explorer.layer import LayerRecord
-from sparcl_ref.report.explorer.page import page, write
+from sparcl_ref.report.explorer.page import render, write
 from sparcl_ref.report.explorer.recording import Recorder, Recording, record
 
-__all__ = ["LayerRecord", "Recorder", "Recording", "page", "record", "write"]
+__all__ = ["LayerRecord", "Recorder", "Recording", "record", "render", "write"]

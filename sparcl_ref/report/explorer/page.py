@@ -33,16 +33,16 @@ def write(recordings: Sequence[Recording], path: str | Path) -> int:
     Raises
     ------
     ValueError
-        As `page` does.
+        As `render` does.
     OSError
         Naming the file.
     """
-    content = page(recordings).encode("utf-8")
+    content = render(recordings).encode("utf-8")
     put(Path(path), content)
     return len(content)
 
 
-def page(recordings: Sequence[Recording]) -> str:
+def render(recordings: Sequence[Recording]) -> str:
     """The page of these runs, the first of which it opens with: a whole HTML document.
 
     Raises
@@ -105,6 +105,7 @@ def _run(recording: Recording, kept: np.ndarray) -> tuple[dict[str, Any], dict[s
         tasks[members] = min(task, 255)
     about = {
         "title": recording.title,
+        "settings": recording.settings,
         "moments": recording.moments,
         "classes": recording.classes,
         "samples": [len(members) for members in recording.members],

@@ -170,7 +170,7 @@ def test_the_sentence_says_what_happened(opened):
     page, recording = opened("#t=2.2"), example.recordings()[0]
     moment, layer = recording.moments.index((2, 2)), recording.layers[-1]
     changed = int((recording.slots[moment] != recording.slots[moment - 1]).sum())
-    said = page.locator("#sentence").inner_text()
+    said = page.locator("#sentence").inner_text().replace("\xa0", " ")
     parts = [
         "Task 2, epoch 2. Before this epoch",
         f"{layer.left[moment]} weights of conv3 left and {layer.came[moment]} joined.",
@@ -369,10 +369,24 @@ def test_no_window_is_too_narrow(opened, dark):
     edges = "[...document.querySelectorAll('.panel, .bar, select, button')].map(e => e.getBoundingClientRect().right)"
     for beside in ("", page.evaluate("explorer.record.runs[2].key")):
         page.locator("#beside").select_option(beside)
-        for width in (360, 390, 768, 1280):
+        for width in (1280, 768, 390, 360):
             page.set_viewport_size({"width": width, "height": 800})
+            if width == 390:
+                page.locator("#more").click()
             assert overflow(page) == 0, width
             assert max(page.evaluate(edges)) <= width
+        page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_on_a_phone_choices_are_folded_until_asked_for(opened):
+    page = opened(width=390)
+    more, run = page.get_by_role("button", name="Choose run, layer and view"), page.locator("#run")
+    assert not run.is_visible()
+    more.click()
+    assert run.is_visible()
+    assert more.get_attribute("aria-expanded") == "true"
+    more.click()
+    assert not run.is_visible()
 
 
 def test_changed_colours_are_taken_up_at_once(opened):

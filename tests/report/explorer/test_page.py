@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 
-from sparcl_ref import Dataset
+from sparcl_ref import Config, Dataset
 from sparcl_ref.report import explorer
 from sparcl_ref.report.explorer import packing
 from sparcl_ref.report.explorer.colours import colours
@@ -23,7 +23,7 @@ from tests.report.page_reader import Page
 
 @pytest.fixture(scope="module")
 def text():
-    return explorer.page(example.recordings())
+    return explorer.render(example.recordings())
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def test_what_is_packed_is_what_was_recorded(packed, number):
     header, sections = packed
     about, recording = header["runs"][number], example.recordings()[number]
     kept, moments = np.array(header["images"]["index"]), len(recording.moments)
+    assert about["settings"] == Config(**example.RUNS[number]).to_json()
     assert [tuple(moment) for moment in about["moments"]] == recording.moments
     assert np.allclose(about["accuracy"], recording.accuracy, atol=5e-5, rtol=0)
     slots = packing.to_numbers(sections[f"{number}/slots"], moments, about["capacity"])
@@ -89,7 +90,7 @@ def test_how_many_images_are_left_and_the_moments_to_jump_to(packed):
 
 def test_the_same_runs_give_the_same_bytes(text):
     again = [explorer.record(example.trainer(**settings)) for settings in example.RUNS]
-    assert explorer.page(again) == text
+    assert explorer.render(again) == text
 
 
 def test_nothing_is_loaded_from_anywhere(text):
@@ -115,7 +116,7 @@ def test_without_script_there_is_a_table_of_each_run(text):
 
 def test_text_of_a_run_is_escaped():
     odd = dataclasses.replace(example.recordings()[0], title='<b>&"')
-    page = explorer.page([odd])
+    page = explorer.render([odd])
     assert "<b>&" not in page
     assert "&lt;b&gt;&amp;&quot;, epoch by epoch</title>" in page
 
@@ -124,9 +125,9 @@ def test_runs_of_different_data_and_no_runs_are_refused():
     first, data = example.recordings()[0], example.dataset()
     other = Dataset(data.train_x[::-1].copy(), data.train_y[::-1].copy(), data.test_x, data.test_y, name="turned")
     with pytest.raises(ValueError, match="one data set, got dozens and another, turned"):
-        explorer.page([first, dataclasses.replace(first, dataset=other)])
+        explorer.render([first, dataclasses.replace(first, dataset=other)])
     with pytest.raises(ValueError, match="at least one recording"):
-        explorer.page([])
+        explorer.render([])
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path, text):

@@ -179,6 +179,7 @@ $("beside").onchange = (event) => {
 };
 $("layer").onchange = (event) => change({ layer: runs[state.run].layers.findIndex((layer) => layer.name === event.target.value), weight: -1 });
 for (const key of Object.keys(CHOICES)) $(key).onchange = (event) => change({ [key]: event.target.value });
+$("more").onclick = () => $("more").setAttribute("aria-expanded", $("choices").classList.toggle("all"));
 $("speed").onchange = () => timer && play(true);
 for (const button of document.querySelectorAll("[data-jump]")) button.onclick = () => change({ t: nextMark(button.dataset.jump) });
 

@@ -1,8 +1,10 @@
 // Numbers and moments in words.
 
 const number = (value) => value.toLocaleString("en-GB");
-const percent = (share) => `${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)} %`;
-const classNames = (classes) => (classes.length > 3 ? `${classes[0]} … ${classes.at(-1)}` : classes.join(" "));
+// What belongs together stays on one line.
+const kept = (text) => text.replaceAll(" ", "\u00a0");
+const percent = (share) => kept(`${(100 * share).toFixed(share === 1 || share === 0 ? 0 : 1)} %`);
+const classNames = (classes) => kept(classes.length > 3 ? `${classes[0]} … ${classes.at(-1)}` : classes.join(" "));
 const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 
 function inWords(run, t) {
