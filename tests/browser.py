@@ -13,6 +13,7 @@ the machine. Where there is no browser the test skips and says so; with ``CI=tru
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
@@ -64,18 +65,24 @@ def overflow(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for a module; no longer, because its driver keeps an event loop that others would trip over."""
-    path = executable()
-    if path is None:
-        (pytest.fail if runs_in_ci() else pytest.skip)(f"needs playwright and one of {', '.join(COMMANDS)}")
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """The browser, running, where `executable` finds one."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=SWITCHES)
+        browser = driver.chromium.launch(executable_path=executable(), args=SWITCHES)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for a module; no longer, because its driver keeps an event loop that others would trip over."""
+    if executable() is None:
+        (pytest.fail if runs_in_ci() else pytest.skip)(f"needs playwright and one of {', '.join(COMMANDS)}")
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -8,8 +8,12 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.browser import SWITCHES, executable
+from tests.browser import executable, launched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TUTORIALS = Path(__file__).resolve().parents[3] / "tutorials"
 PAGE = TUTORIALS / "explorer.html"
@@ -31,27 +35,23 @@ main { padding-bottom: .5rem }
 """
 
 
-def take(page: Path, folder: Path) -> list[Path]:
+def take(browser: Browser, page: Path, folder: Path) -> list[Path]:
     """Write explorer.png and explorer-dark.png; returns where they are."""
     from PIL import Image
-    from playwright.sync_api import sync_playwright
 
     written = []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable(), args=SWITCHES)
-        for scheme, ending in (("light", ""), ("dark", "-dark")):
-            size = {"width": WIDTH, "height": 600}
-            shown = browser.new_page(viewport=size, device_scale_factor=SHARPNESS, color_scheme=scheme)
-            shown.goto(page.resolve().as_uri() + MOMENT)
-            shown.wait_for_selector("html[data-ready]")
-            shown.add_style_tag(content=STYLE)
-            shown.wait_for_timeout(300)  # until the pictures have their new size
-            taken = Image.open(io.BytesIO(shown.locator("main").screenshot())).convert("RGB")
-            path = folder / f"explorer{ending}.png"
-            taken.quantize(SHADES, dither=Image.Dither.NONE).save(path, optimize=True)
-            written.append(path)
-            shown.close()
-        browser.close()
+    for scheme, ending in (("light", ""), ("dark", "-dark")):
+        size = {"width": WIDTH, "height": 600}
+        shown = browser.new_page(viewport=size, device_scale_factor=SHARPNESS, color_scheme=scheme)
+        shown.goto(page.resolve().as_uri() + MOMENT)
+        shown.wait_for_selector("html[data-ready]")
+        shown.add_style_tag(content=STYLE)
+        shown.wait_for_timeout(300)  # until the pictures have their new size
+        taken = Image.open(io.BytesIO(shown.locator("main").screenshot())).convert("RGB")
+        shown.close()
+        path = folder / f"explorer{ending}.png"
+        taken.quantize(SHADES, dither=Image.Dither.NONE).save(path, optimize=True)
+        written.append(path)
     return written
 
 
@@ -59,8 +59,9 @@ def main() -> int:
     if executable() is None:
         print("a still is taken in a browser: install Debian's chromium, and pip install '.[test]'", file=sys.stderr)
         return 2
-    for path in take(PAGE, TUTORIALS / "figures"):
-        print(f"{path}, {path.stat().st_size:,} bytes")
+    with launched() as browser:
+        for path in take(browser, PAGE, TUTORIALS / "figures"):
+            print(f"{path}, {path.stat().st_size:,} bytes")
     return 0
 
 
