@@ -14,7 +14,7 @@ FEW = 3
 
 def as_table(recording: Recording) -> Markup:
     """A row for each moment: the accuracy of each task, and what has moved; weights of all layers that are shown."""
-    head = ["task.epoch", *(f"{_named(classes)}, %" for classes in recording.classes)]
+    head = ["task.epoch", *(f"{name}, %" for name in _names(recording.classes))]
     head += ["living", "left", "joined", "removed", "new in buffer"]
     counts = [_over_layers(recording, name) for name in ("living", "left", "came")]
     counts += [np.array(recording.removed), _new_in_buffer(recording.slots)]
@@ -25,8 +25,11 @@ def as_table(recording: Recording) -> Markup:
     return table(head, rows, caption=recording.title)
 
 
-def _named(classes: list[int]) -> str:
-    return " ".join(map(str, classes)) if len(classes) <= FEW else f"{classes[0]} … {classes[-1]}"
+def _names(tasks: list[list[int]]) -> list[str]:
+    """What tasks are called: by their classes, or by their numbers where these do not tell them apart."""
+    if len(set(map(tuple, tasks))) < len(tasks):
+        return [f"task {number}" for number, _ in enumerate(tasks, start=1)]
+    return [" ".join(map(str, each)) if len(each) <= FEW else f"{each[0]} … {each[-1]}" for each in tasks]
 
 
 def _over_layers(recording: Recording, name: str) -> np.ndarray:

@@ -28,18 +28,20 @@ def removals(removed: Sequence[int]) -> list[int]:
     return [moment for moment, count in enumerate(removed) if count]
 
 
-def first_forgetting(accuracy: np.ndarray, moments: Sequence[tuple[int, int]]) -> int | None:
+def first_forgetting(accuracy: np.ndarray, moments: Sequence[tuple[int, int]], learned: Sequence[int]) -> int | None:
     """The first moment at which an earlier task is `FORGOTTEN` or more below the best it had since it was learned.
 
     Parameters
     ----------
     accuracy : ndarray, shape (T, tasks)
     moments : sequence of (task, epoch)
+    learned : sequence of int
+        The training task in which each column's task is learned.
     """
     tasks = np.array([task for task, _ in moments])
     for moment, now in enumerate(tasks):
-        for task in range(1, min(now, accuracy.shape[1] + 1)):
-            since = accuracy[: moment + 1, task - 1][tasks[: moment + 1] >= task]
+        for column in (column for column, when in enumerate(learned) if when < now):
+            since = accuracy[: moment + 1, column][tasks[: moment + 1] >= learned[column]]
             # A hair less, as the fractions of 100 images are not exact in binary.
             if since.max() - since[-1] >= FORGOTTEN - 1e-9:
                 return moment

@@ -108,6 +108,7 @@ def _run(recording: Recording, kept: np.ndarray) -> tuple[dict[str, Any], dict[s
         "settings": recording.settings,
         "moments": recording.moments,
         "classes": recording.classes,
+        "learned": recording.learned,
         "samples": [len(members) for members in recording.members],
         "left": _left(recording),
         "accuracy": [[round(float(value), DIGITS) for value in row] for row in recording.accuracy],
@@ -145,7 +146,7 @@ def marks(recording: Recording) -> dict[str, Any]:
         "adjustments": moments.adjustments(came, left),
         "exchanges": moments.exchanges(came, left),
         "removals": moments.removals(recording.removed),
-        "forgetting": moments.first_forgetting(recording.accuracy, recording.moments),
+        "forgetting": moments.first_forgetting(recording.accuracy, recording.moments, recording.learned),
     }
 
 
@@ -158,8 +159,9 @@ def _left(recording: Recording) -> list[int]:
 def _lead(recording: Recording) -> str:
     sparsity = recording.settings["sparsity"]
     dead = f" At any moment {100 * sparsity:g} % of its weights are dead." if sparsity else ""
-    tasks, classes = len(recording.classes), recording.dataset.classes
-    learns = f"A network learns the {classes} classes of {recording.dataset.name} in {tasks} tasks."
+    tasks, classes = len(recording.members), recording.dataset.classes
+    parts = f"{tasks} tasks" if tasks > 1 else "one task"
+    learns = f"A network learns the {classes} classes of {recording.dataset.name} in {parts}."
     return f"{learns}{dead} Watch which weights live, what is remembered, and what becomes of each task."
 
 

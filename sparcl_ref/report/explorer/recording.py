@@ -38,9 +38,11 @@ class Recording:
         Of the configuration, as JSON values.
     dataset : Dataset
     classes : list of list of int
-        Of each task.
+        Of each task that is evaluated.
+    learned : list of int
+        The training task, from 1, in which each of these is learned: its own, but where all are learned at once.
     members : list of ndarray of int
-        Training indices of each task.
+        Training indices of each training task.
     moments : list of (int, int)
         Task and epoch, (0, 0) before training.
     accuracy : ndarray, shape (T, tasks)
@@ -62,6 +64,7 @@ class Recording:
     settings: dict[str, Any]
     dataset: Dataset
     classes: list[list[int]]
+    learned: list[int]
     members: list[np.ndarray]
     moments: list[tuple[int, int]]
     accuracy: np.ndarray
@@ -168,7 +171,8 @@ class Recorder:
             title=trainer.config.title,
             settings=trainer.config.to_json(),
             dataset=trainer.dataset,
-            classes=[list(task.classes) for task in trainer.stream.training],
+            classes=[list(task.classes) for task in trainer.stream.tasks],
+            learned=[min(task.number, len(trainer.stream.training)) for task in trainer.stream.tasks],
             members=[task.train_index for task in trainer.stream.training],
             moments=rows["moments"],
             accuracy=np.array(rows["accuracy"]),

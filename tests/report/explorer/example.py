@@ -53,3 +53,20 @@ def trainer(**settings: Any) -> Trainer:
 def recordings() -> tuple[Recording, ...]:
     """Of `RUNS`."""
     return tuple(explorer.record(trainer(**settings)) for settings in RUNS)
+
+
+@functools.cache
+def unusual() -> tuple[Recording, ...]:
+    """In colour: tasks that share their classes, all at once, and a buffer that is filled at the ends of tasks."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(48) % 4
+    images = rng.integers(0, 120, (48, 3, 20, 20)) + 30 * labels[:, None, None, None]
+    images = images.astype(np.uint8)
+    colourful = Dataset(images, labels, images[:12], labels[:12], name="squares")
+    small = {"width": 6, "epochs": 1, "batch_size": 16, "buffer_size": 8}
+    runs = (
+        {"method": "er", "stream": "permuted", "domains": 3, "sparsity": 0.5, "policy": "static"},
+        {"method": "joint"},
+        {"method": "icarl", "sparsity": 0.5, "policy": "static"},
+    )
+    return tuple(explorer.record(build(Config(**small, **run), colourful)) for run in runs)

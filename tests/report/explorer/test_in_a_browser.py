@@ -410,7 +410,39 @@ def test_with_script_the_table_is_folded_and_every_control_has_a_name(opened):
     page.get_by_text("The same as a table").click()
     assert page.locator("table").first.is_visible()
     nameless = page.evaluate(
-        """[...document.querySelectorAll('button, select, input, canvas, [role=img]')].filter(
+        """[...document.querySelectorAll('button, select, input, canvas, [role=img], [role=application]')].filter(
           e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length)).length"""
     )
     assert nameless == 0
+
+
+def test_runs_of_other_kinds_are_shown_as_well(open_page, tmp_path):
+    permuted, *others = example.unusual()
+    explorer.write([permuted], tmp_path / "run.html")  # a stream of images of its own
+    page = open_page(tmp_path / "run.html")
+    page.wait_for_selector("html[data-ready]")
+    page.keyboard.press("End")
+    # Tasks that share their classes go by their numbers.
+    said = page.locator("#sentence").inner_text().replace("\xa0", " ")
+    assert re.search(r"Accuracy: task 1: [\d.]+ %, task 2: [\d.]+ %, task 3: [\d.]+ %\.$", said)
+    # Images in colour stay so.
+    red, green, blue = page.evaluate(
+        """() => {
+          const canvas = document.querySelector(".images canvas");
+          const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+          const sums = [0, 0, 0];
+          for (let i = 0; i < data.length; i += 4)
+            for (let c = 0; c < 3; c++) sums[c] += Math.abs(data[i + c] - data[i]);
+          return sums;
+        }"""
+    )
+    assert red == 0
+    assert min(green, blue) > 0
+    explorer.write(others, tmp_path / "run.html")
+    page = open_page((tmp_path / "run.html").as_uri() + "#t=9.9")
+    page.wait_for_selector("html[data-ready]")
+    for index in range(2):
+        page.locator("#run").select_option(index=index)
+        page.keyboard.press("End")
+        assert "Accuracy: classes 0 1: " in page.locator("#sentence").inner_text().replace("\xa0", " ")
+        assert page.locator(".accuracy polyline").count() == 2

@@ -55,14 +55,20 @@ def test_the_first_forgetting_is_the_first_fall_of_a_task_that_was_learned(data,
             earlier = task < now - 1  # the one being learned may go up and down
             if expected is None and earlier and best[task] - percent[moment, task] >= 5:
                 expected = moment
-    assert moments.first_forgetting(percent / 100, when) == expected
+    assert moments.first_forgetting(percent / 100, when, range(1, tasks + 1)) == expected
 
 
 @given(matrix=accuracy_matrices())
 def test_what_never_falls_is_never_forgotten(matrix):
     risen = np.maximum.accumulate(np.asarray(matrix), axis=0)
     when = [(min(row, risen.shape[1]), 1) for row in range(len(risen))]
-    assert moments.first_forgetting(risen, when) is None
+    assert moments.first_forgetting(risen, when, range(1, risen.shape[1] + 1)) is None
+
+
+def test_what_is_learned_at_once_is_never_forgotten():
+    accuracy = np.array([[0.1, 0.1], [0.9, 0.9], [0.2, 0.2]])
+    assert moments.first_forgetting(accuracy, [(0, 0), (1, 1), (1, 2)], [1, 1]) is None
+    assert moments.first_forgetting(accuracy, [(0, 0), (1, 1), (2, 1)], [1, 2]) == 2
 
 
 @pytest.mark.parametrize(("moment", "name"), [((0, 0), "0"), ((3, 2), "3.2"), ((12, 10), "12.10")])

@@ -165,3 +165,22 @@ def test_a_run_that_has_begun_is_refused():
     trainer.advance()
     with pytest.raises(ValueError, match="from its beginning"):
         explorer.record(trainer)
+
+
+def test_of_all_tasks_at_once_each_is_measured_and_learned_in_the_first():
+    _, at_once, _ = example.unusual()
+    assert at_once.moments == [(0, 0), (1, 1)]
+    assert (at_once.classes, at_once.learned) == ([[0, 1], [2, 3]], [1, 1])
+    assert at_once.accuracy.shape == (2, 2)
+    assert [len(members) for members in at_once.members] == [48]
+
+
+def test_a_buffer_that_the_method_fills_is_seen_too():
+    filled = example.unusual()[2]
+    assert filled.slots.shape[0] == 3
+    assert (filled.slots[0] == NOBODY).all()
+    for moment in (1, 2):
+        inside = filled.slots[moment][filled.slots[moment] != NOBODY]
+        assert len(inside) == len(set(inside.tolist())) > 0
+        seen = np.concatenate(filled.members[:moment])
+        assert set(inside.tolist()) <= set(seen.tolist())

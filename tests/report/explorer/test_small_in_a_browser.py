@@ -145,6 +145,7 @@ def made_of(page, grid: str, row: int, column: int, used: dict[str, int]) -> Non
     large, small = numbers_of(page, grid)
     assert total == (large if grid == "y" else small)[0, 0, row, column]
     # By keys, and by its address.
+    page.evaluate("document.activeElement.blur()")
     page.locator("#y button").first.focus()
     assert page.evaluate("location.hash") == "#y=0.0"
     page.evaluate(f"location.hash = '#{grid}={row}.{column}'")

@@ -20,23 +20,22 @@ function drawAccuracy(panel, run, t) {
     parts.push(written(x(start - 1) + 3, height - 6, width < 330 ? `${task}` : `task ${task}`, "start"));
   }
   parts.push(shape("line", { x1: x(t), x2: x(t), y1: edge.top, y2: y(0), class: "cursor" }));
-  const seen = run.moments[t][0];
+  const seen = seenTasks(run, t);
   const labels = [];
-  run.classes.forEach((classes, task) => {
-    const start = startsOf(run).get(task + 1) - 1;
-    if (task + 1 > seen) return;
+  seen.forEach((task) => {
+    const start = startsOf(run).get(run.learned[task]) - 1;
     const points = [];
     for (let moment = start; moment <= t; moment++) points.push(`${x(moment).toFixed(1)},${y(run.accuracy[moment][task]).toFixed(1)}`);
     const look = `stroke: var(--${LINES[task % LINES.length]}); stroke-dasharray: ${DASHES[task % DASHES.length]}`;
-    parts.push(shape("polyline", { points: points.join(" "), style: look, class: task + 1 === seen ? "line newest" : "line" }));
-    labels.push({ at: y(run.accuracy[t][task]), text: classNames(classes), task });
+    parts.push(shape("polyline", { points: points.join(" "), style: look, class: run.learned[task] === run.moments[t][0] ? "line newest" : "line" }));
+    labels.push({ at: y(run.accuracy[t][task]), text: taskName(run, task), task });
   });
   for (const label of apart(labels, 13)) parts.push(written(x(t) + 5, label.at + 4, label.text, "start", "label"));
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   svg.append(...parts);
   chart.replaceChildren(svg);
-  const mean = seen ? `mean so far ${percent(meanSeen(run, t))}` : "";
-  panel.querySelector("h3").replaceChildren("Accuracy of each task ", element("small", {}, mean));
+  const mean = seen.reduce((sum, task) => sum + run.accuracy[t][task], 0) / seen.length;
+  panel.querySelector("h3").replaceChildren("Accuracy of each task ", element("small", {}, seen.length ? `mean so far ${percent(mean)}` : ""));
   chart.setAttribute("aria-label", accuracies(run, t));
 }
 
@@ -52,11 +51,6 @@ function startsOf(run) {
   const starts = new Map();
   run.moments.forEach(([task], moment) => task && !starts.has(task) && starts.set(task, moment));
   return starts;
-}
-
-function meanSeen(run, t) {
-  const row = run.accuracy[t].slice(0, Math.max(1, run.moments[t][0]));
-  return row.reduce((a, b) => a + b, 0) / row.length;
 }
 
 function shape(name, attributes) {

@@ -126,8 +126,9 @@ function drawTicks(run) {
   const ticks = run.marks.adjustments.map((t) => element("i", { class: "adjustment", style: at(t) }));
   ticks.push(...run.marks.removals.map((t) => element("i", { class: "removal", style: at(t) })));
   for (const [task, start] of startsOf(run)) {
-    const about = run.classes[task - 1];
-    const label = element("span", { style: at(start - 0.5) }, element("b", {}, `task ${task}`), ` ${classNames(about)}`);
+    const own = [...run.classes.keys()].filter((each) => run.learned[each] === task);
+    const classes = [...new Set(own.flatMap((each) => run.classes[each]))];
+    const label = element("span", { style: at(start - 0.5) }, element("b", {}, `task ${task}`), ` ${classNames(classes)}`);
     ticks.push(element("i", { class: "task", style: at(start - 0.5) }), label);
   }
   $("ticks").replaceChildren(...ticks);

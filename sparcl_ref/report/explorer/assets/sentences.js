@@ -12,9 +12,18 @@ function inWords(run, t) {
   return task ? `task ${task}, epoch ${epoch}` : "untrained";
 }
 
+// What a task is called: by its classes, or by its number where these do not tell tasks apart.
+function taskName(run, task) {
+  const names = run.classes.map(classNames);
+  return new Set(names).size < names.length ? kept(`task ${task + 1}`) : names[task];
+}
+
+// The tasks of which training has begun.
+const seenTasks = (run, t) => [...run.classes.keys()].filter((task) => run.learned[task] <= run.moments[t][0]);
+
 function accuracies(run, t) {
-  const seen = run.classes.slice(0, run.moments[t][0]);
-  return seen.map((classes, task) => `classes ${classNames(classes)}: ${percent(run.accuracy[t][task])}`).join(", ");
+  const name = (task) => taskName(run, task).replace(/^(?=\d)/, "classes ");
+  return seenTasks(run, t).map((task) => `${name(task)}: ${percent(run.accuracy[t][task])}`).join(", ");
 }
 
 // What has happened at a moment.
