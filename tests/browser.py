@@ -97,13 +97,13 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         height: int = 900,
         dark: bool = False,
         script: bool = True,
-        reduced_motion: bool = False,
+        touch: bool = False,
     ) -> Page:
         """Open `target`: a path, or an address with its scheme (so that it can have a ``#hash``)."""
         context = chromium.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if dark else "light",
-            reduced_motion="reduce" if reduced_motion else "no-preference",
+            has_touch=touch,
             java_script_enabled=script,
         )
         page = context.new_page()

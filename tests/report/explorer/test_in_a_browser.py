@@ -322,6 +322,15 @@ def test_pictures_are_worked_by_keys(opened):
     assert page.locator(".images .pick").inner_text().startswith(words)
 
 
+def test_pictures_are_worked_by_fingers(opened):
+    page = opened("#t=3.2", width=390, touch=True)
+    for name, said in (("buffer", "Slot "), ("images", "A ")):
+        page.locator(f".{name} canvas").tap(position={"x": 8, "y": 8})
+        assert page.locator(f".{name} .pick").inner_text().startswith(said)
+    page.locator(".weights canvas").tap(position={"x": 2, "y": 2})
+    assert at(page) == "#t=3.2&w=0"
+
+
 def colours_on(page, selector: str) -> set[str]:
     """Colours of a canvas, as "#rrggbb"."""
     return set(page.evaluate(

@@ -117,12 +117,15 @@ def test_the_convolution_is_the_layers(opened):
     assert weight.grad.tolist() == dw.tolist()
 
 
+SIDES = {"x": 4, "w": 3, "y": 2}
+#: A number, and the places of the numbers that it is made of.
+KERNEL = [(i, j) for i in range(3) for j in range(3)]
 MADE_OF = [
-    ("y", 1, 0, {"x": 9, "w": 9, "y": 0}),
-    ("x", 0, 0, {"x": 0, "w": 1, "y": 1}),
-    ("x", 1, 2, {"x": 0, "w": 4, "y": 4}),
-    ("x", 0, 1, {"x": 0, "w": 2, "y": 2}),
-    ("w", 2, 2, {"x": 4, "w": 0, "y": 4}),
+    ("y", 1, 0, {"x": [(1 + i, j) for i, j in KERNEL], "w": KERNEL, "y": []}),
+    ("x", 0, 0, {"x": [], "w": [(0, 0)], "y": [(0, 0)]}),
+    ("x", 1, 2, {"x": [], "w": [(0, 1), (0, 2), (1, 1), (1, 2)], "y": [(0, 0), (0, 1), (1, 0), (1, 1)]}),
+    ("x", 3, 2, {"x": [], "w": [(2, 1), (2, 2)], "y": [(1, 0), (1, 1)]}),
+    ("w", 2, 1, {"x": [(2, 1), (2, 2), (3, 1), (3, 2)], "w": [], "y": [(0, 0), (0, 1), (1, 0), (1, 1)]}),
 ]
 
 
@@ -132,12 +135,18 @@ def test_what_a_number_is_made_of_lights_up_and_sums_to_it(opened):
         made_of(page, grid, row, column, used)
 
 
-def made_of(page, grid: str, row: int, column: int, used: dict[str, int]) -> None:
-    side = {"x": 4, "w": 3, "y": 2}[grid]
+def lit(page, grid: str) -> list[tuple[int, int]]:
+    """Places of a grid that are lit up as parts."""
+    used = page.evaluate(f"[...document.querySelectorAll('#{grid} button')].map(e => e.className === 'used')")
+    return [divmod(cell, SIDES[grid]) for cell, is_used in enumerate(used) if is_used]
+
+
+def made_of(page, grid: str, row: int, column: int, used: dict[str, list[tuple[int, int]]]) -> None:
+    side = SIDES[grid]
     button = page.locator(f"#{grid} button").nth(row * side + column)
     button.hover()
     assert page.evaluate("location.hash") == f"#{grid}={row}.{column}"
-    assert {other: page.locator(f"#{other} button.used").count() for other in "xwy"} == used
+    assert {other: lit(page, other) for other in "xwy"} == used
     said = page.locator("#sentence").inner_text().replace("−", "-")
     products = [int(a) * int(b) for a, b in re.findall(r"\(?(-?\d+)\)?·\(?(-?\d+)\)?", said)]
     total = int(re.search(r"= (-?\d+)\.$", said)[1])

@@ -60,7 +60,11 @@ function pickable(canvas, shape, look, keep = () => {}) {
   };
   canvas.addEventListener("pointermove", (event) => to(under(event)));
   canvas.addEventListener("pointerleave", () => to(-1));
-  canvas.addEventListener("click", (event) => keep(under(event)));
+  // A finger leaves before it clicks.
+  canvas.addEventListener("click", (event) => {
+    to(under(event));
+    keep(at);
+  });
   canvas.addEventListener("blur", () => to(-1));
   canvas.addEventListener("keydown", (event) => {
     const [columns, , cells] = shape();

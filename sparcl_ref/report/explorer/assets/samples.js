@@ -12,6 +12,9 @@ function drawBuffer(panel, run, t, sprite) {
   const columns = Math.max(1, Math.ceil(Math.sqrt(run.capacity)));
   const canvas = panel.querySelector("canvas");
   const [context, side] = tiled(canvas, columns, Math.max(1, Math.ceil(run.capacity / columns)));
+  context.strokeStyle = colour("faint");
+  for (let cell = order.length; cell < run.capacity; cell++)
+    context.strokeRect((cell % columns) * side + 1.5, Math.floor(cell / columns) * side + 1.5, side - 3, side - 3);
   let removed = 0;
   order.forEach(([slot, image], cell) => {
     const [x, y] = [(cell % columns) * side, Math.floor(cell / columns) * side];
