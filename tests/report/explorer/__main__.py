@@ -1,15 +1,20 @@
-"""``python -m tests.report.explorer``: take the explorer's still, light and dark, for tutorials and landing page.
+"""``python -m tests.report.explorer``: renew the committed pages, and take the explorer's still, light and dark.
 
-It opens the committed page, so that whoever follows the picture finds what it shows.
+The explorer's page keeps its recording, of which tutorials tell; what may have changed is how it is shown. The still is
+taken from that page, so that whoever follows the picture finds what it shows.
 """
 
 from __future__ import annotations
 
+import base64
 import io
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparcl_ref.report.explorer.page import page_of
+from sparcl_ref.report.explorer.small import SMALL, write_small
 from tests.browser import executable, launched
 
 if TYPE_CHECKING:
@@ -55,7 +60,16 @@ def take(browser: Browser, page: Path, folder: Path) -> list[Path]:
     return written
 
 
+def kept(page: Path) -> bytes:
+    """The block in an explorer's page."""
+    (block,) = re.findall(r'<script type="application/octet-stream" id="record">([^<]+)<', page.read_text("utf-8"))
+    return base64.b64decode(block)
+
+
 def main() -> int:
+    PAGE.write_text(page_of(kept(PAGE)), encoding="utf-8")
+    for name in SMALL:
+        write_small(name, TUTORIALS / f"{name}.html")
     if executable() is None:
         print("a still is taken in a browser: install Debian's chromium, and pip install '.[test]'", file=sys.stderr)
         return 2

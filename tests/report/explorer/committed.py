@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from typing import Any
 
 import numpy as np
 
 from sparcl_ref.report.explorer import packing
-from tests.report.explorer.__main__ import PAGE
+from tests.report.explorer.__main__ import PAGE, kept
 
 
 class Run:
@@ -44,6 +42,5 @@ class Run:
 
 
 def committed() -> dict[str, Run]:
-    (block,) = re.findall(r'id="record">([^<]+)<', PAGE.read_text(encoding="utf-8"))
-    header, sections = packing.unpack(base64.b64decode(block))
+    header, sections = packing.unpack(kept(PAGE))
     return {run["key"]: Run(header, sections, number) for number, run in enumerate(header["runs"])}
