@@ -128,7 +128,7 @@ function drawTicks(run) {
   for (const [task, start] of startsOf(run)) {
     const own = [...run.classes.keys()].filter((each) => run.learned[each] === task);
     const classes = [...new Set(own.flatMap((each) => run.classes[each]))];
-    const label = element("span", { style: at(start - 0.5) }, element("b", {}, `task ${task}`), ` ${classNames(classes)}`);
+    const label = element("span", { style: at(start - 0.5) }, element("b", {}, `task ${task}: `), classNames(classes));
     ticks.push(element("i", { class: "task", style: at(start - 0.5) }), label);
   }
   $("ticks").replaceChildren(...ticks);
