@@ -65,6 +65,17 @@ def overflow(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
 
+def follow(page: Page, hash_: str) -> None:
+    """Go to a place of the same page, such as ``#t=3.2``, and come back when the page's script has heard of it."""
+    page.evaluate(
+        """hash => location.hash === hash || new Promise(heard => {
+          addEventListener("hashchange", () => heard(true), { once: true });  // after the page's own listeners
+          location.hash = hash;
+        })""",
+        hash_,
+    )
+
+
 @contextlib.contextmanager
 def launched() -> Iterator[Browser]:
     """The browser, running, where `executable` finds one."""

@@ -77,6 +77,13 @@ def test_how_much_a_page_is_too_wide(written, open_page, width, more):
     assert browser.overflow(page) == more
 
 
+def test_a_place_is_gone_to_when_the_page_has_heard_of_it(written, open_page):
+    page = open_page(written("<script>onhashchange = () => { document.title += location.hash }</script>"))
+    for hash_ in ("#a", "#b", "#b", "#a"):
+        browser.follow(page, hash_)
+    assert page.title() == "Quiet#a#b#a"
+
+
 def test_modes(written, open_page):
     path = written("<script>document.title = matchMedia('(prefers-color-scheme: dark)').matches</script>")
     assert open_page(path, dark=True).title() == "true"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sparcl_ref.report import explorer
 from sparcl_ref.report.explorer.colours import colours
 from sparcl_ref.report.style import LIGHT
+from tests.browser import follow
 from tests.report.explorer import example
 
 COLOURS = colours(LIGHT)
@@ -24,9 +28,7 @@ def opened(open_page, tmp_path):
     page.wait_for_selector("html[data-ready]")
 
     def at(hash_: str):
-        page.evaluate(f"location.hash = '{hash_}'")
-        page.wait_for_function(f"location.hash === '{hash_}' && document.getElementById('now').textContent !== ''")
-        page.wait_for_timeout(50)
+        follow(page, hash_)
         return page
 
     return at
@@ -34,15 +36,9 @@ def opened(open_page, tmp_path):
 
 def pixels(page, selector: str) -> np.ndarray:
     """A canvas as (rows, columns, 4) of uint8."""
-    width, height, data = page.evaluate(
-        """selector => {
-          const canvas = document.querySelector(selector);
-          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-          return [canvas.width, canvas.height, Array.from(data)];
-        }""",
-        selector,
-    )
-    return np.array(data, dtype=np.uint8).reshape(height, width, 4)
+    address = page.evaluate("selector => document.querySelector(selector).toDataURL('image/png')", selector)
+    picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    return np.asarray(picture.convert("RGBA"))
 
 
 def coloured(picture: np.ndarray, name: str) -> np.ndarray:
@@ -57,8 +53,12 @@ def tiles(picture: np.ndarray, columns: int, count: int) -> list[np.ndarray]:
     return [picture[y : y + side, x : x + side] for y, x in places]
 
 
-@pytest.mark.parametrize(("way", "order"), [("birth", "position"), ("importance", "position"), ("gradient", "birth")])
-def test_each_weight_has_its_own_colour_in_its_own_place(opened, way, order):
+def test_each_weight_has_its_own_colour_in_its_own_place(opened):
+    for way, order in (("birth", "position"), ("importance", "position"), ("gradient", "birth")):
+        weights_are_right(opened, way, order)
+
+
+def weights_are_right(opened, way: str, order: str) -> None:
     layer, t = example.recordings()[0].layers[-1], 10
     page = opened(f"#t=3.2&colour={way}&order={order}".replace("&colour=birth", "").replace("&order=position", ""))
     picture = pixels(page, ".weights canvas")
@@ -89,8 +89,12 @@ def test_each_weight_has_its_own_colour_in_its_own_place(opened, way, order):
         assert coloured(picture[row : row + 1, column : column + 1], expected)[0, 0], (row, column, expected)
 
 
-@pytest.mark.parametrize("moment", [(1, 1), (2, 2), (5, 4)])
-def test_new_images_in_the_buffer_are_framed_and_removed_ones_crossed(opened, moment):
+def test_new_images_in_the_buffer_are_framed_and_removed_ones_crossed(opened):
+    for moment in ((1, 1), (2, 2), (5, 4)):
+        buffer_is_right(opened, moment)
+
+
+def buffer_is_right(opened, moment: tuple[int, int]) -> None:
     recording = example.recordings()[0]
     t = recording.moments.index(moment)
     slots, before = recording.slots[t], recording.slots[t - 1]
@@ -103,8 +107,12 @@ def test_new_images_in_the_buffer_are_framed_and_removed_ones_crossed(opened, mo
         assert (tile[..., 3] > 100).sum() > 20
 
 
-@pytest.mark.parametrize("moment", [(1, 1), (1, 2), (1, 3)])
-def test_images_that_go_are_framed_and_those_that_went_are_pale(opened, moment):
+def test_images_that_go_are_framed_and_those_that_went_are_pale(opened):
+    for moment in ((1, 1), (1, 2), (1, 3)):
+        images_are_right(opened, moment)
+
+
+def images_are_right(opened, moment: tuple[int, int]) -> None:
     recording = example.recordings()[0]
     t = recording.moments.index(moment)
     members = recording.members[moment[0] - 1]

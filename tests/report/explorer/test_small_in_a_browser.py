@@ -12,7 +12,7 @@ import pytest
 from sparcl_ref.layers import Conv2d
 from sparcl_ref.replay import reservoir_slot
 from sparcl_ref.report.explorer.small import SMALL, write_small
-from tests.browser import overflow
+from tests.browser import follow, overflow
 
 
 @pytest.fixture
@@ -55,10 +55,7 @@ def test_bars_are_the_probabilities_of_all_histories(opened):
 
 
 def bars_are_right(page, samples: int, capacity: int, *, off: bool) -> None:
-    page.evaluate(f"location.hash = '#n={samples}&k={capacity}&seed=1{'&off=1' if off else ''}'")
-    page.wait_for_function(f"document.querySelectorAll('#bars i').length === {samples}")
-    page.wait_for_function(f"document.querySelectorAll('#slots b').length === {capacity}")
-    page.wait_for_function(f"document.getElementById('off').checked === {str(off).lower()}")
+    follow(page, f"#n={samples}&k={capacity}&seed=1{'&off=1' if off else ''}")
     heights = page.evaluate("[...document.querySelectorAll('#bars i')].map(e => parseFloat(e.style.height))")
     top = float(page.locator("#top").inner_text().removesuffix(" %"))
     expected = [100 * float(share) for share in counted_out(samples, capacity, off=off)]
@@ -157,6 +154,5 @@ def made_of(page, grid: str, row: int, column: int, used: dict[str, list[tuple[i
     page.evaluate("document.activeElement.blur()")
     page.locator("#y button").first.focus()
     assert page.evaluate("location.hash") == "#y=0.0"
-    page.evaluate(f"location.hash = '#{grid}={row}.{column}'")
-    page.wait_for_function(f"document.querySelectorAll('#{grid} button')[{row * side + column}].className === 'asked'")
+    follow(page, f"#{grid}={row}.{column}")
     assert page.locator("#sentence").inner_text().replace("−", "-") == said
