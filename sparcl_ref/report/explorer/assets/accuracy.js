@@ -39,6 +39,10 @@ function drawAccuracy(panel, run, t) {
   chart.setAttribute("aria-label", accuracies(run, t));
 }
 
+function accuracyPanel(panel, run, page) {
+  return { draw: () => drawAccuracy(panel, run, page.momentOf(run)) };
+}
+
 // Moves labels that would lie on each other apart, from the top to the bottom.
 function apart(labels, least) {
   const sorted = [...labels].sort((a, b) => a.at - b.at || a.task - b.task);

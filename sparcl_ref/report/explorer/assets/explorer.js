@@ -4,13 +4,14 @@ const $ = (id) => document.getElementById(id);
 const record = await readRecord($("record").textContent);
 const runs = record.runs;
 let state = stateOf(location.hash, runs);
-let sprite = spriteOf(record.images);
 let timer = null;
 let panels = [];
 
 const layerOf = (run) => run.layers[Math.min(state.layer, run.layers.length - 1)];
 // The same moment of the other run, which may have fewer epochs.
 const momentOf = (run) => run.momentNamed(runs[state.run].nameOf(state.t));
+// What panels need to know, and may do.
+const page = { layerOf, momentOf, change, sprite: spriteOf(record.images), get state() { return state; } };
 const shownRuns = () => [state.run, ...(state.beside >= 0 && state.beside !== state.run ? [state.beside] : [])].map((i) => runs[i]);
 
 function show() {
@@ -48,76 +49,17 @@ function build() {
   const shown = shownRuns();
   $("runs").replaceChildren();
   $("runs").classList.toggle("two", shown.length > 1);
-  panels = shown.map((each) => panelsOf(each));
+  panels = shown.flatMap(panelsOf);
   show();
 }
 
+// The panels of a run; each draws itself as the page's state says.
 function panelsOf(run) {
   $("runs").append($("panels").content.cloneNode(true));
   const root = $("runs").lastElementChild;
   root.querySelector(".name").textContent = run.title;
-  const part = (name) => root.querySelector(`.${name}`);
-  const looked = { weight: -1, slot: -1, image: -1 };
-  const draw = () => {
-    const [t, layer] = [momentOf(run), layerOf(run)];
-    if (layer) drawWeights(part("weights"), run, layer, t, state);
-    part("weights").hidden = !layer;
-    drawBuffer(part("buffer"), run, t, sprite);
-    drawAccuracy(part("accuracy"), run, t);
-    drawImages(part("images"), run, t, sprite, state.images);
-    tell();
-  };
-  const tell = () => {
-    const [t, layer] = [momentOf(run), layerOf(run)];
-    if (layer) tellPicked(t, layer);
-    const order = bufferOrder(run, t);
-    const columns = Math.max(1, Math.ceil(Math.sqrt(run.capacity)));
-    tellIn(part("buffer"), looked.slot, columns, Math.ceil(run.capacity / columns), order[looked.slot]?.[1] ?? -1, `Slot ${order[looked.slot]?.[0]}: a`);
-    const images = imageOrder(run, t, state.images);
-    const across = imageColumns(run, t);
-    tellIn(part("images"), looked.image, across, Math.ceil(images.length / across), images[looked.image] ?? -1, "A");
-  };
-  const tellPicked = (t, layer) => {
-    const over = state.order === "birth";
-    const rows = over ? rasterRows(layer) : [];
-    const kept = over ? rows.indexOf(state.weight) : state.weight;
-    const cell = looked.weight >= 0 ? looked.weight : over ? (kept < 0 ? -1 : kept * run.length + t) : kept;
-    const k = looked.weight < 0 ? state.weight : over ? rows[Math.floor(cell / run.length)] : cell;
-    markCell(part("weights").querySelector(".mark"), cell, over ? run.length : layer.columns, over ? rows.length : layer.rows);
-    tellWeight(part("weights"), run, layer, t, k, state.colour);
-  };
-  const tellIn = (panel, cell, columns, rows, image, first) => {
-    markCell(panel.querySelector(".mark"), image < 0 ? -1 : cell, columns, rows);
-    const words = panel.querySelector(".pick");
-    words.classList.toggle("told", image >= 0);
-    words.textContent = image < 0 ? "Point at an image to see its mistakes." : tellSample(run, momentOf(run), image, first);
-  };
-  const look = (key) => (cell) => {
-    looked[key] = cell;
-    tell();
-  };
-  const weightShape = () => {
-    const layer = layerOf(run);
-    const over = state.order === "birth";
-    const [columns, rows] = over ? [run.length, rasterRows(layer).length] : [layer.columns, layer.rows];
-    return [columns, rows, columns * rows];
-  };
-  const keepWeight = (cell) => {
-    const weight = cell < 0 ? -1 : state.order === "birth" ? rasterRows(layerOf(run))[Math.floor(cell / run.length)] : cell;
-    change({ weight: weight === state.weight ? -1 : weight });
-  };
-  pickable(part("weights").querySelector("canvas"), weightShape, look("weight"), keepWeight);
-  const bufferShape = () => {
-    const columns = Math.max(1, Math.ceil(Math.sqrt(run.capacity)));
-    return [columns, Math.ceil(run.capacity / columns), bufferOrder(run, momentOf(run)).length];
-  };
-  pickable(part("buffer").querySelector("canvas"), bufferShape, look("slot"));
-  const imageShape = () => {
-    const [columns, count] = [imageColumns(run, momentOf(run)), run.members(momentOf(run)).length];
-    return [columns, Math.ceil(count / columns), count];
-  };
-  pickable(part("images").querySelector("canvas"), imageShape, look("image"));
-  return { draw };
+  const kinds = { weights: weightsPanel, buffer: bufferPanel, accuracy: accuracyPanel, images: imagesPanel };
+  return Object.entries(kinds).map(([name, panel]) => panel(root.querySelector(`.${name}`), run, page));
 }
 
 // Ticks stand where the slider's knob stands, whose centre keeps half its width from the ends.
@@ -200,7 +142,7 @@ addEventListener("hashchange", () => {
   build();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  sprite = spriteOf(record.images);
+  page.sprite = spriteOf(record.images);
   show();
 });
 new ResizeObserver(() => show()).observe($("runs"));

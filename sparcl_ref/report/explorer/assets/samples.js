@@ -6,10 +6,12 @@ function bufferOrder(run, t) {
   return slots.sort(([a, p], [b, q]) => labels[p] - labels[q] || a - b);
 }
 
+const bufferColumns = (run) => Math.max(1, Math.ceil(Math.sqrt(run.capacity)));
+
 function drawBuffer(panel, run, t, sprite) {
   const order = bufferOrder(run, t);
   const before = t > 0 ? run.buffer(t - 1) : [];
-  const columns = Math.max(1, Math.ceil(Math.sqrt(run.capacity)));
+  const columns = bufferColumns(run);
   const canvas = panel.querySelector("canvas");
   const [context, side] = tiled(canvas, columns, Math.max(1, Math.ceil(run.capacity / columns)));
   context.strokeStyle = colour("faint");
@@ -40,14 +42,11 @@ function imageOrder(run, t, by) {
   return members.sort((a, b) => counts.get(b) - counts.get(a) || a - b);
 }
 
-function imageColumns(run, t) {
-  const members = run.members(t).length;
-  return Math.max(1, Math.ceil(Math.sqrt(members * 2)));
-}
+const imageColumns = (count) => Math.max(1, Math.ceil(Math.sqrt(count * 2)));
 
 function drawImages(panel, run, t, sprite, by) {
   const order = imageOrder(run, t, by);
-  const columns = imageColumns(run, t);
+  const columns = imageColumns(order.length);
   const canvas = panel.querySelector("canvas");
   const [context, side] = tiled(canvas, columns, Math.max(1, Math.ceil(order.length / columns)));
   order.forEach((image, cell) => {
@@ -92,4 +91,45 @@ function crossed(context, x, y, side) {
   context.moveTo(right, bottom - size);
   context.lineTo(right - size, bottom);
   context.stroke();
+}
+
+// A panel of samples: `order(t)` lists what is in its cells, as [image, how words on it begin].
+function samplesPanel(panel, run, page, columnsOf, order, drawPictures) {
+  let looked = -1;
+  const shape = () => {
+    const count = order(page.momentOf(run)).length;
+    const columns = columnsOf(count);
+    return [columns, Math.ceil(count / columns), count];
+  };
+  const tell = () => {
+    const t = page.momentOf(run);
+    const [image, first] = order(t)[looked] ?? [-1];
+    const canvas = panel.querySelector("canvas");
+    const columns = shape()[0];
+    // The picture may have more rows than are filled.
+    markCell(panel.querySelector(".mark"), image < 0 ? -1 : looked, columns, Math.round((canvas.height * columns) / canvas.width));
+    const words = panel.querySelector(".pick");
+    words.classList.toggle("told", image >= 0);
+    words.textContent = image < 0 ? "Point at an image to see its mistakes." : tellSample(run, t, image, first);
+  };
+  pickable(panel.querySelector("canvas"), shape, (cell) => {
+    looked = cell;
+    tell();
+  });
+  const draw = () => {
+    drawPictures(page.momentOf(run));
+    tell();
+  };
+  return { draw };
+}
+
+function bufferPanel(panel, run, page) {
+  const order = (t) => bufferOrder(run, t).map(([slot, image]) => [image, `Slot ${slot}: a`]);
+  return samplesPanel(panel, run, page, () => bufferColumns(run), order, (t) => drawBuffer(panel, run, t, page.sprite));
+}
+
+function imagesPanel(panel, run, page) {
+  const order = (t) => imageOrder(run, t, page.state.images).map((image) => [image, "A"]);
+  const drawPictures = (t) => drawImages(panel, run, t, page.sprite, page.state.images);
+  return samplesPanel(panel, run, page, imageColumns, order, drawPictures);
 }

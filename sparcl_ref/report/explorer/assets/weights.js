@@ -92,3 +92,43 @@ function tellWeight(panel, run, layer, t, k, way) {
     strip.append(element("i", { style: `background: var(--${name})`, ...(when === t ? { class: "here" } : {}) }));
   }
 }
+
+function weightsPanel(panel, run, page) {
+  let looked = -1;
+  const canvas = panel.querySelector("canvas");
+  const overTime = () => page.state.order === "birth";
+  const shape = () => {
+    const layer = page.layerOf(run);
+    const [columns, rows] = overTime() ? [run.length, rasterRows(layer).length] : [layer.columns, layer.rows];
+    return [columns, rows, columns * rows];
+  };
+  // The weight in a cell, and the cell in which a weight is to be seen now; -1 for none.
+  const weightAt = (cell) => (cell < 0 || !overTime() ? cell : rasterRows(page.layerOf(run))[Math.floor(cell / run.length)]);
+  const cellOf = (weight, t) => {
+    if (weight < 0 || !overTime()) return weight;
+    const row = rasterRows(page.layerOf(run)).indexOf(weight);
+    return row < 0 ? -1 : row * run.length + t;
+  };
+  const tell = () => {
+    const [layer, t, kept] = [page.layerOf(run), page.momentOf(run), page.state.weight];
+    const [columns, rows] = shape();
+    markCell(panel.querySelector(".mark"), looked < 0 ? cellOf(kept, t) : looked, columns, rows);
+    tellWeight(panel, run, layer, t, looked < 0 ? kept : weightAt(looked), page.state.colour);
+  };
+  const look = (cell) => {
+    looked = cell;
+    tell();
+  };
+  const keep = (cell) => {
+    const weight = weightAt(cell);
+    page.change({ weight: weight === page.state.weight ? -1 : weight });
+  };
+  panel.hidden = !page.layerOf(run);
+  if (!panel.hidden) pickable(canvas, shape, look, keep);
+  const draw = () => {
+    if (panel.hidden) return;
+    drawWeights(panel, run, page.layerOf(run), page.momentOf(run), page.state);
+    tell();
+  };
+  return { draw };
+}
