@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import numpy as np
@@ -211,6 +212,29 @@ def test_an_address_is_a_state_and_a_state_an_address(opened, address):
             assert at(page) == given
 
 
+def test_every_address_is_understood(opened):
+    page, draw = opened(), random.Random(0)
+    first, *others = page.evaluate("explorer.record.runs.map(run => run.key)")
+    parts = {
+        "run": [None, *others],
+        "beside": [None, first, *others],
+        "layer": [None, "conv2"],
+        "colour": [None, "importance", "gradient"],
+        "order": [None, "birth"],
+        "images": [None, "mistakes"],
+        "w": [None, "0", "161"],
+    }
+    for _ in range(40):
+        chosen = {key: draw.choice(values) for key, values in parts.items()}
+        if chosen["beside"] == (chosen["run"] or first):
+            chosen["beside"] = None
+        # The second run has three epochs.
+        moment = draw.choice(["0", *(f"{task}.{epoch}" for task in range(1, 6) for epoch in range(1, 4))])
+        given = "#t=" + "&".join([moment, *(f"{key}={value}" for key, value in chosen.items() if value)])
+        follow(page, given)
+        assert at(page) == given
+
+
 @pytest.mark.parametrize("given", ["#nonsense", "#t=-1&run=nobody&layer=none&colour=red&w=99999&w=1e9"])
 def test_an_address_that_says_nothing_opens_the_beginning(opened, given):
     assert at(opened(given)) == "#t=0"
@@ -413,6 +437,16 @@ def test_without_script_the_table_remains(open_page, address):
     assert page.locator("table").first.is_visible()
     assert not page.locator("#time").is_visible()
     assert page.locator("table").count() == len(example.RUNS)
+
+
+def test_a_browser_that_cannot_unpack_shows_the_table(open_page, address):
+    page = open_page(address)
+    assert not page.locator(".unable").is_visible()
+    page.add_init_script("delete window.DecompressionStream")
+    page.reload()
+    assert page.locator("table").first.is_visible()
+    assert page.locator(".unable").is_visible()
+    assert not page.locator("#time").is_visible()
 
 
 def test_with_script_the_table_is_folded_and_every_control_has_a_name(opened):

@@ -1,6 +1,12 @@
 // Wires the page: one state, drawn by `show`, changed by controls, keys and the address.
 
 const $ = (id) => document.getElementById(id);
+
+// Browsers of before 2023 cannot unpack the recording; they have the table.
+if (!("DecompressionStream" in window)) {
+  document.documentElement.classList.add("still");
+  return;
+}
 const record = await readRecord($("record").textContent);
 const runs = record.runs;
 let state = stateOf(location.hash, runs);
