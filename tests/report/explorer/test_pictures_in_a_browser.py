@@ -169,6 +169,17 @@ def test_lines_go_through_the_accuracies(opened):
     assert f"mean so far {mean:.1f} %" in page.locator(".accuracy h3").inner_text().replace("\xa0", " ")
 
 
+def test_labels_of_lines_do_not_lie_on_each_other_nor_below_the_chart(opened):
+    # At the end, where all lines are seen; the dense run has forgotten four of its five tasks.
+    page = opened("#t=5.4&run=" + opened("#t=0").evaluate("explorer.record.runs[2].key"))
+    assert sorted(example.recordings()[2].accuracy[-1])[:2] == [0, 0]
+    heights = sorted(float(label.get_attribute("y")) for label in page.locator(".accuracy text.label").all())
+    bottom = max(float(line.get_attribute("y1")) for line in page.locator(".accuracy line.grid").all()[:3])
+    assert len(heights) == 5
+    assert min(np.diff(heights)) >= 13 - 1e-6
+    assert heights[-1] <= bottom + 4 + 1e-6
+
+
 def test_a_kept_weight_is_framed_where_it_is(opened):
     layer = example.recordings()[0].layers[-1]
     k = int(np.flatnonzero(layer.alive[10])[40])

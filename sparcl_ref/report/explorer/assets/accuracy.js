@@ -30,7 +30,7 @@ function drawAccuracy(panel, run, t) {
     parts.push(shape("polyline", { points: points.join(" "), style: look, class: run.learned[task] === run.moments[t][0] ? "line newest" : "line" }));
     labels.push({ at: y(run.accuracy[t][task]), text: taskName(run, task), task });
   });
-  for (const label of apart(labels, 13)) parts.push(written(x(t) + 5, label.at + 4, label.text, "start", "label"));
+  for (const label of apart(labels, 13, y(0))) parts.push(written(x(t) + 5, label.at + 4, label.text, "start", "label"));
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, width, height });
   svg.append(...parts);
   chart.replaceChildren(svg);
@@ -43,10 +43,11 @@ function accuracyPanel(panel, run, page) {
   return { draw: () => drawAccuracy(panel, run, page.momentOf(run)) };
 }
 
-// Moves labels that would lie on each other apart, from the top to the bottom.
-function apart(labels, least) {
+// Moves labels that would lie on each other apart, downwards, and up again where they would leave the chart.
+function apart(labels, least, lowest) {
   const sorted = [...labels].sort((a, b) => a.at - b.at || a.task - b.task);
   for (let i = 1; i < sorted.length; i++) sorted[i].at = Math.max(sorted[i].at, sorted[i - 1].at + least);
+  for (let i = sorted.length - 1, most = lowest; i >= 0; i--, most -= least) sorted[i].at = Math.min(sorted[i].at, most);
   return sorted;
 }
 
