@@ -70,7 +70,7 @@ function show() {
   $("names").replaceChildren(...likely.map((_, j) => part("span", j, n <= 24 || j % 10 === 0 ? j : "")));
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const [least, most] = [Math.min(...likely), Math.max(...likely)];
-  const odds = n === 0 ? "" : most - least < 1e-9 ? `Every sample so far is inside with ${percent(most)}.` : `From ${percent(least)} to ${percent(most)}: not fair.`;
+  const odds = n === 0 ? "" : most - least < 1e-9 ? `Every sample so far is inside with a probability of ${percent(most)}.` : `Probabilities go from ${percent(least)} to ${percent(most)}: not fair.`;
   $("bars").setAttribute("aria-label", odds || "No samples yet");
   const last = n - 1;
   const drawn = last < k ? `fills slot ${last}` : draw < k ? `draws ${draw} of 0 to ${off ? last - 1 : last} and takes slot ${draw} from sample ${before[draw]}` : `draws ${draw} of 0 to ${off ? last - 1 : last}, which is no slot: it is not kept`;
