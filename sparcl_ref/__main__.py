@@ -17,6 +17,7 @@ COMMANDS = {
     "sweep": ("sparcl_ref.sweep.__main__", "train a grid of settings over seeds, and show what came of it"),
     "flops": ("sparcl_ref.flops", "what a training costs in FLOPs and bytes, without training"),
     "bench": ("sparcl_ref.bench.__main__", "measure speed and memory beside PyTorch and SciPy"),
+    "explore": ("sparcl_ref.explore", "make a page on which a run is gone through by hand"),
     "convert": ("sparcl_ref.convert", "make a data set of a folder of images"),
     "verify": ("sparcl_ref.verify.__main__", "hold another implementation against the reference"),
 }

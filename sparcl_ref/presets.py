@@ -39,7 +39,7 @@ _TINY: Entry = {
 }
 
 _DERPP = {**_TINY, "method": "derpp"}
-_SPARSE_75, _SPARSE_95 = {**_DERPP, "sparsity": 0.75}, {**_DERPP, "sparsity": 0.95}
+_SPARSE_75, _SPARSE_90, _SPARSE_95 = ({**_DERPP, "sparsity": sparsity} for sparsity in (0.75, 0.9, 0.95))
 
 #: The whole of Split Fashion-MNIST: on two cores, hours.
 _FASHION: Entry = {
@@ -63,7 +63,7 @@ def _rivals() -> Iterator[Entry]:
         yield from ({**_TINY, "method": name, **entry} for entry in method.entries())
     yield from ({**_TINY, "method": "er", "align": name} for name in ALIGNMENTS if name != "none")
     yield {**_DERPP, "head": "single"}
-    yield from ({**_DERPP, "sparsity": 0.9}, _SPARSE_95, {**_SPARSE_95, "policy": "static"})
+    yield from (_SPARSE_90, _SPARSE_95, {**_SPARSE_95, "policy": "static"})
 
 
 def _sparse_trainers() -> Iterator[Entry]:
@@ -82,7 +82,7 @@ PRESETS: dict[str, Iterable[Entry]] = {
         {**_DERPP, "head": "single"},
         {**_TINY, "method": "er", "sparsity": 0.75},
         _SPARSE_75,
-        {**_DERPP, "sparsity": 0.9},
+        _SPARSE_90,
         _SPARSE_95,
     ),
     # Does choosing weights by importance earn its place?
@@ -101,6 +101,13 @@ PRESETS: dict[str, Iterable[Entry]] = {
         {**_SPARSE_75, "ddr": False},
         {**_SPARSE_75, "dgm": False},
         {**_SPARSE_75, "policy": "static", "ddr": False, "dgm": False},
+    ),
+    # The runs of the explorer's page: what the head, data removal and the moving of the mask change in one run.
+    "explorer": (
+        _SPARSE_90,
+        {**_SPARSE_90, "head": "full"},
+        {**_SPARSE_90, "ddr": False},
+        {**_SPARSE_90, "policy": "static"},
     ),
     "rivals": Gathered(_rivals),
     "sparse-trainers": Gathered(_sparse_trainers),

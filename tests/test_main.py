@@ -56,7 +56,7 @@ def test_a_wrong_word_is_refused_in_one_line(arguments, wrong, capsys):
     assert out == ""
     assert err.count("\n") == 1
     assert wrong in err
-    assert "run, sweep, flops, bench, convert, verify" in err
+    assert "run, sweep, flops, bench, explore, convert, verify" in err
 
 
 def test_from_a_shell_it_is_the_command_and_loads_no_other():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"img", "source", "meta", "br"}
+VOID = {"img", "source", "meta", "br", "input"}
 
 
 class Page(HTMLParser):

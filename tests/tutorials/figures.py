@@ -18,6 +18,8 @@ LEAST_ALT = 20
 WIDEST = 6.5
 #: Of the files of a figure: for light pages, for dark ones, and its data.
 FILES = {".png": PICTURE_BYTES, "-dark.png": PICTURE_BYTES, ".json": RECORD_BYTES}
+#: Pictures of other pages, which `python -m tests.report.explorer` takes.
+STILLS = ("explorer.png", "explorer-dark.png")
 #: Numbers are kept to seven digits, and float32 sums in another order differ in the last of them.
 RELATIVE = 1e-5
 
@@ -74,6 +76,7 @@ def orphans(notebooks: Sequence[Notebook], folder: Path = FIGURES) -> list[str]:
     for notebook in notebooks:
         shown = [Path(image["target"]) for image in IMAGE.finditer(without_code(notebook.markdown))]
         names |= {name for path in shown for name in (path.name, f"{path.stem}-dark{path.suffix}")}
+    names |= set(STILLS)
     files = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     return [f"figures/{name} belongs to no tutorial" for name in files if name not in names]
 

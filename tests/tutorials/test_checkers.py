@@ -447,6 +447,7 @@ def test_drawing_code_that_is_not_folded_everywhere_is_found(options, folder):
 def test_large_files_and_orphans_are_found(folder):
     (folder / "00-a-dark.png").write_bytes(bytes(figures.PICTURE_BYTES + 1))
     (folder / "still.png").rename(folder / "00-old.json")
+    (folder / "explorer.png").write_bytes(b"a still")
     assert any("is the most" in line for line in figures.violations(drawing_then(), folder))
     assert figures.orphans([drawing_then()], folder) == ["figures/00-old.json belongs to no tutorial"]
 
