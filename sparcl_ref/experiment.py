@@ -15,6 +15,7 @@ from sparcl_ref.draws import Draws
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
 from sparcl_ref.keeper import Keeper
+from sparcl_ref.living_weights import check_living
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.pass_sizes import check_pass_sizes
@@ -48,6 +49,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     stream = build_stream(config, dataset, generators["classes"])
     spec = spec_of(config, dataset)
     sizes = [len(task.train_index) for task in stream.training]
+    check_living(spec, config)
     check_pass_sizes(spec, config, sizes)
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
@@ -108,7 +110,7 @@ def train(
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
     earlier = 0.0 if keeper is None else keeper.take_up(trainer)
-    for line in config.warnings():
+    for line in (*config.warnings(), *expected.remarks):
         warnings.warn(line, stacklevel=2)
 
     def seconds() -> float:

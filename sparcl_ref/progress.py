@@ -31,6 +31,8 @@ class Progress:
         Of the runs that have ended.
     rows : dict of int to list
         Of metrics.csv, by run.
+    own_epochs : dict of int to int
+        Epochs of the method's own at ends of tasks, of each run that goes on from a checkpoint.
     remarks : list of str
         What was found damaged, and what serves instead.
     """
@@ -39,6 +41,7 @@ class Progress:
         self.directory, self.plan = directory, plan
         self.results: dict[int, Result] = {}
         self.rows: dict[int, list[dict[str, Any]]] = {number: [] for number in self.numbers}
+        self.own_epochs: dict[int, int] = {}
         self.remarks: list[str] = []
         self._force = force
 
@@ -141,7 +144,9 @@ class Progress:
         instead = "the run starts anew" if found is None else f"checkpoint {found[0]} is used"
         self.remarks += [f"{line}; {instead}" for line in (*damaged, *more)]
         if found is not None:
-            self.rows[number] = [self._named(number, row) for row in found[1]["trainer"]["history"]["epochs"]]
+            trainer = found[1]["trainer"]
+            self.rows[number] = [self._named(number, row) for row in trainer["history"]["epochs"]]
+            self.own_epochs[number] = trainer["cursor"].get("own_epochs", 0)
 
     def _named(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
         config = self.plan.configs[number - 1]
