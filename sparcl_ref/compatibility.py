@@ -62,6 +62,13 @@ def check_together(config: Any) -> None:
         )
 
 
+def why_dense(config: Any) -> str:
+    """Why the method of a run goes with no mask policy, so that --sparsity is refused; "" if it does with one."""
+    if config.method_class.joint:
+        return "which learns all tasks at once"
+    return "which says itself which weights live" if config.method_class.own_masks else ""
+
+
 def check_shared_classes(config: Any) -> None:
     """Refuse what tells old classes from new ones where every task has all of them."""
     every = f"every task of --stream {config.stream} has all classes"

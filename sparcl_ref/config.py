@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparcl_ref.alignment import ALIGNMENTS
-from sparcl_ref.compatibility import check_together
+from sparcl_ref.compatibility import check_together, why_dense
 from sparcl_ref.masks import BUDGETS
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import MODELS
@@ -219,7 +219,13 @@ class Config:
         """Why a setting does not matter in this run, such as "without --sparsity"; "" if it does."""
         needs = {item.name: item.metadata.get("needs", ()) for item in dataclasses.fields(self)}
         needs |= dict.fromkeys(vars(self.policy_settings), _SPARSE)
-        return next((_LACKING[need] for need in needs.get(name, ()) if not getattr(self, need)), "")
+        lacking = [need for need in needs.get(name, ()) if not getattr(self, need)]
+        if "sparse" in lacking and (why := why_dense(self)):
+            return f"for the method {self.method}, {why}"
+        if lacking:
+            return _LACKING[lacking[0]]
+        off = {**dict(self.method_settings.idle()), **dict(self.policy_settings.idle())}
+        return f"with {off[name]}" if name in off else ""
 
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant, one line each."""

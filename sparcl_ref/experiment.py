@@ -12,6 +12,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.cost.sizes import policy_of
 from sparcl_ref.draws import Draws
+from sparcl_ref.finite import told_once
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
 from sparcl_ref.keeper import Keeper
@@ -117,10 +118,11 @@ def train(
         return earlier + time.perf_counter() - start
 
     # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
-    while not trainer.done:
-        on_event(trainer.advance())
-        if keeper is not None:
-            keeper.after_event(trainer, seconds())
+    with told_once():
+        while not trainer.done:
+            on_event(trainer.advance())
+            if keeper is not None:
+                keeper.after_event(trainer, seconds())
     return finish(trainer, expected, wall_seconds=seconds())
 
 

@@ -79,5 +79,5 @@ def test_steps_that_are_all_spent_on_masks_are_a_warning(policy) -> None:
 
 
 def test_dense_runs_and_policies_that_spend_nothing_have_no_remark() -> None:
-    assert forecast(Config(method="sgd"), DATASET).remarks == ()
-    assert forecast(dataclasses.replace(SPARSE, batch_size=30), DATASET).remarks == ()
+    assert forecast(Config(method="sgd", batch_size=8), DATASET).remarks == ()
+    assert forecast(dataclasses.replace(SPARSE, batch_size=15), DATASET).remarks == ()

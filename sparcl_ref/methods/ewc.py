@@ -52,6 +52,10 @@ class EWC(Method):
         strength: float = setting(10.0, "lambda, how strongly weights are held", at_least=0)
         fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.strength == 0:
+                yield "fisher", "--strength 0"
+
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
         self.anchors: list[Anchor] = []

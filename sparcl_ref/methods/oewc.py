@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,12 @@ class OnlineEWC(EWC):
         gamma: float = setting(1.0, "share of the Fisher information kept at each task", at_least=0, at_most=1)
         fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
+
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.strength == 0:
+                yield from ((name, "--strength 0") for name in ("gamma", "fisher"))
+            elif self.form == "mammoth":
+                yield "fisher", "--form mammoth"
 
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)

@@ -39,6 +39,10 @@ class PackNet(IsolationMethod):
         ties: str = setting("exact", "of equal weights: an exact number goes, or all", choices=("exact", "source"))
         prune_last: bool = setting(True, "whether the last task gives weights back, too")
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.post_prune_epochs == 0:
+                yield "post_prune_lr", "--post-prune-epochs 0"
+
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:
         return [] if settings.ties == "exact" else ["ties as source"]
