@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import groupby
 
 from sparcl_ref.config import Config
@@ -48,7 +49,7 @@ def _largest(shapes: list[tuple[int, ...]], kind: str) -> str:
     good, bad = 0, STEPS
     while bad - good > 1:
         middle = (good + bad) // 2
-        if all(budgets(shapes, f"{middle}/{STEPS}", kind)):
+        if all(budgets(shapes, Fraction(middle, STEPS), kind)):
             good = middle
         else:
             bad = middle

@@ -18,7 +18,7 @@ DATASET = small_dataset()
 def test_scores_that_cannot_be_ranked_are_a_divergence_that_names_them() -> None:
     good, bad = np.arange(3.0), np.array([1.0, np.nan, -np.inf])
     check_scores({"a": good}, "scores")
-    with pytest.raises(FloatingPointError, match="^b: 2 of 3 scores are NaN or infinite; the training diverged: lower"):
+    with pytest.raises(FloatingPointError, match=r"^b: 2 of 3 scores are NaN or infinite; the training diverged: "):
         check_scores({"a": good, "b": bad}, "scores")
 
 

@@ -87,7 +87,7 @@ def held_memory(
         space = {"working_space": (prunable + 2 * largest) * item}
         moments["masks"] = always | {"gradients": numbers * (parts + 1) + beside} | space
     if own := config.method_class.phase_bytes(config.method_settings, extent_of(spec, config, task_sizes)):
-        moments["phase"] = always | passing | {"gradients": numbers + beside} | own
+        moments["phase"] = always | passing | {"gradients": numbers + beside} | dict(own)
     return _fullest(moments)
 
 
