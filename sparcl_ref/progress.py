@@ -13,6 +13,7 @@ from sparcl_ref.keeper import CHECKPOINT_SECONDS, Keeper, newest_checkpoint, sto
 from sparcl_ref.report import RESULTS, metrics_csv
 from sparcl_ref.result import Result
 from sparcl_ref.run_plan import PLAN, Plan, differences, read_plan
+from sparcl_ref.text import told_apart
 
 #: What belongs to a run in progress, and goes when it has ended: the plan first, as it says that there is more to do.
 KEPT = (PLAN, "checkpoint-*.npz", "result-*.npz")
@@ -138,7 +139,7 @@ class Progress:
         result, damaged = stored_result(self.directory, number)
         if result is not None:
             self.results[number] = result
-            self.rows[number] = result.epoch_rows()
+            self.rows[number] = [self._named(number, row) for row in result.history.epochs]
             return
         found, more = newest_checkpoint(self.directory, number)
         instead = "the run starts anew" if found is None else f"checkpoint {found[0]} is used"
@@ -149,8 +150,8 @@ class Progress:
             self.own_epochs[number] = trainer["cursor"].get("own_epochs", 0)
 
     def _named(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-        config = self.plan.configs[number - 1]
-        return {"name": config.title, "seed": config.seed, **row}
+        label = told_apart((config.title, config.seed) for config in self.plan.configs)[number - 1]
+        return {"name": label, "seed": self.plan.configs[number - 1].seed, **row}
 
     def _write_metrics(self) -> None:
         rows = [row for number in self.numbers for row in self.rows[number]]

@@ -202,3 +202,12 @@ def test_a_single_word_names_what_to_check():
     assert [case.id for case, _ in word] == [case.id for case, _ in listed] != []
     with pytest.raises(ValueError, match=r"^'rivalls' is no area"):
         check({}, only="rivalls")
+
+
+def test_a_process_that_cannot_start_is_not_stopped_beside(monkeypatch):
+    def refuses(self):
+        raise RuntimeError("no main guard")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", refuses)
+    with pytest.raises(RuntimeError, match=r"^no main guard$"):
+        check("reference", only="relu_forward")
