@@ -144,4 +144,4 @@ class EWC(Method):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.anchors = [Anchor(*([np.array(a) for a in part] for part in anchor)) for anchor in state["anchors"]]
-        self.totals = [np.array(total) for total in state["totals"]]
+        self.totals = [np.array(total) for total in state.get("totals", ())]  # states of earlier versions have none
