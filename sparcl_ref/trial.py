@@ -138,9 +138,8 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         visit_batch_sizes(trainer)
         state_bytes = len(checkpoint.encode(trainer.state()))  # saving one is part of a run, and of its memory
     phases = phase_seconds(trainer, clock) if work.phases else {}
-    state_bytes = max(state_bytes, *(size for _, size in phases.values()), 0)
     peak = peak_bytes()
-    snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
+    snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * config.epochs * len(trainer.stream.training)
     return Trial(
         start=built + max(0.0, first - step),
         step=step,
@@ -152,7 +151,7 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         phases=tuple(phases[kind][0] for kind, _ in work.phases),
         peak_memory_bytes=peak,
         weights_bytes=len(learner_of(trainer).content()),
-        state_bytes=state_bytes + snapshots * len(trainer.stream.training),
+        state_bytes=max([state_bytes, *(size for _, size in phases.values())]) + snapshots,
     )
 
 
