@@ -49,6 +49,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **options: Any):
         super().__init__(*args, **{"allow_abbrev": False, **options})
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse has it, but what cannot be written is an error, as it is of all else that is printed."""
+        stream = sys.stderr if file is None else file
+        stream.write(message)
+        stream.flush()
+
     def error(self, message: str) -> NoReturn:
         self.exit(REFUSED, f"{self.prog}: {shortened(message)} (see --help)\n")
 

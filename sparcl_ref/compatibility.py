@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from sparcl_ref.masks import exact
 from sparcl_ref.settings import require
+
+#: What a run is that lacks an attribute which a setting needs to matter.
+_LACKING = {
+    "sparse": "without --sparsity",
+    "ddr": "with --no-ddr",
+    "dgm": "with --no-dgm",
+    "rehearses": "for a method without a rehearsal buffer",
+}
 
 
 def check_together(config: Any) -> None:
@@ -60,6 +69,29 @@ def check_together(config: Any) -> None:
             f"--budgets {config.budgets} needs rules that count: use --structure irregular and the paper's "
             "initial_mask, shrink and grow, or choose --budgets uniform"
         )
+
+
+def why_dense(config: Any) -> str:
+    """Why the method of a run goes with no mask policy, so that --sparsity is refused; "" if it does with one."""
+    if config.method_class.joint:
+        return "which learns all tasks at once"
+    return "which says itself which weights live" if config.method_class.own_masks else ""
+
+
+def why_idle(config: Any, name: str) -> str:
+    """Why a setting does not matter in a run: what it needs is lacking, or another one switches it off; "" if it does.
+
+    What it needs is in its field; what switches it off says the method or policy whose setting it is.
+    """
+    needs = {item.name: item.metadata.get("needs", ()) for item in dataclasses.fields(config)}
+    needs |= dict.fromkeys(vars(config.policy_settings), ("sparse",))
+    lacking = [need for need in needs.get(name, ()) if not getattr(config, need)]
+    if "sparse" in lacking and (why := why_dense(config)):
+        return f"for the method {config.method}, {why}"
+    if lacking:
+        return _LACKING[lacking[0]]
+    off = dict([*config.method_settings.idle(), *config.policy_settings.idle()])
+    return f"with {off[name]}" if name in off else ""
 
 
 def check_shared_classes(config: Any) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparcl_ref.alignment import ALIGNMENTS
-from sparcl_ref.compatibility import check_together
+from sparcl_ref.compatibility import check_together, why_idle
 from sparcl_ref.masks import BUDGETS
 from sparcl_ref.methods import METHODS, Method
 from sparcl_ref.models import MODELS
@@ -27,14 +27,8 @@ from sparcl_ref.text import did_you_mean
 
 __all__ = ["Config", "flag", "own_settings"]
 
-#: What settings need to matter: attributes of `Config`, and what a run is that lacks one.
+#: What settings need to matter: attributes of `Config`.
 _SPARSE, _DDR, _DGM, _BUFFER = ("sparse",), ("sparse", "ddr"), ("sparse", "dgm"), ("rehearses",)
-_LACKING = {
-    "sparse": "without --sparsity",
-    "ddr": "with --no-ddr",
-    "dgm": "with --no-dgm",
-    "rehearses": "for a method without a rehearsal buffer",
-}
 #: Epochs of a task, and stages of data removal: what a run does in each is counted one by one before it starts.
 _MOST_EPOCHS, _MOST_STAGES = 100_000, 1000
 
@@ -217,9 +211,7 @@ class Config:
 
     def why_idle(self, name: str) -> str:
         """Why a setting does not matter in this run, such as "without --sparsity"; "" if it does."""
-        needs = {item.name: item.metadata.get("needs", ()) for item in dataclasses.fields(self)}
-        needs |= dict.fromkeys(vars(self.policy_settings), _SPARSE)
-        return next((_LACKING[need] for need in needs.get(name, ()) if not getattr(self, need)), "")
+        return why_idle(self, name)
 
     def warnings(self) -> list[str]:
         """What is allowed but probably not meant, one line each."""

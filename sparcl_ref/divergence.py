@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
 from sparcl_ref.layers import Composite, Layer
 from sparcl_ref.layers.base import dotted
+from sparcl_ref.methods import Batch, Observation
 from sparcl_ref.models import Network
+from sparcl_ref.replay import ReservoirBuffer
 
 
 class _NotFinite(Exception):  # noqa: N818 - a find, not an error
     """Names the place that was looked for."""
 
 
-def check_losses(losses: Mapping[str, float], model: Network, seen: Callable[[], np.ndarray]) -> None:
-    """Raise a FloatingPointError if a loss is NaN or infinite, naming it and what was so first on what was ``seen``."""
-    for term, loss in losses.items():
+def check_losses(
+    step: Observation,
+    model: Network,
+    batch: Batch,
+    buffer: ReservoirBuffer | None,
+    prepare: Callable[[np.ndarray], np.ndarray],
+) -> None:
+    """Raise a FloatingPointError if a loss of a step is NaN or infinite, naming it and what was so first.
+
+    That is looked for on the batch and, as ``prepare`` makes input of them, on the images that were replayed.
+    """
+    for term, loss in step.losses.items():
         if not np.isfinite(loss):
-            first = first_not_finite(model, seen())
+            held = [] if buffer is None else [buffer.get(slots).images for slots in step.draws]
+            first = first_not_finite(model, np.concatenate([batch.x, *map(prepare, held)]))
             advice = "try a lower learning rate or check the data"
             raise FloatingPointError(f"the {term} loss is {loss}; not finite first: {first}; {advice}")
 

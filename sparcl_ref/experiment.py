@@ -12,9 +12,11 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.cost.sizes import policy_of
 from sparcl_ref.draws import Draws
+from sparcl_ref.finite import told_once
 from sparcl_ref.forecast import Forecast, forecast
 from sparcl_ref.history import Event
 from sparcl_ref.keeper import Keeper
+from sparcl_ref.living_weights import check_living
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.pass_sizes import check_pass_sizes
@@ -48,6 +50,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     stream = build_stream(config, dataset, generators["classes"])
     spec = spec_of(config, dataset)
     sizes = [len(task.train_index) for task in stream.training]
+    check_living(spec, config)
     check_pass_sizes(spec, config, sizes)
     model = build_network(config, dataset, generators["init"], dropout=generators["dropout"])
     if draws.weights is not None:
@@ -108,17 +111,18 @@ def train(
     expected = forecast(config, dataset) if expected is None else expected
     trainer = build(config, dataset)
     earlier = 0.0 if keeper is None else keeper.take_up(trainer)
-    for line in config.warnings():
+    for line in (*config.warnings(), *expected.remarks):
         warnings.warn(line, stacklevel=2)
 
     def seconds() -> float:
         return earlier + time.perf_counter() - start
 
     # Not a loop over events(): a loop's variable would keep one step's gradients alive through the next step.
-    while not trainer.done:
-        on_event(trainer.advance())
-        if keeper is not None:
-            keeper.after_event(trainer, seconds())
+    with told_once():
+        while not trainer.done:
+            on_event(trainer.advance())
+            if keeper is not None:
+                keeper.after_event(trainer, seconds())
     return finish(trainer, expected, wall_seconds=seconds())
 
 

@@ -15,6 +15,7 @@ from sparcl_ref.assembly import build_stream, chosen_engine, spec_of
 from sparcl_ref.config import Config
 from sparcl_ref.cost import ModelSpec, cost_record, predict
 from sparcl_ref.cost.work import Work, work_of
+from sparcl_ref.living_weights import check_living, idle_tasks
 from sparcl_ref.memory import peak_bytes
 from sparcl_ref.pass_sizes import check_pass_sizes
 from sparcl_ref.randomness import named_streams
@@ -44,6 +45,8 @@ class Forecast:
         How often the run does what takes time.
     disk_bytes : dict of str to int
         What is written, by part; weights and checkpoints are known after a trial.
+    remarks : tuple of str
+        What is allowed with these data but probably not meant, a line each.
     seconds : float or None
         In a worker process of this machine, from loading the data to the last evaluation; None before a trial.
     peak_memory_bytes : int or None
@@ -62,6 +65,7 @@ class Forecast:
     removals: list[dict[str, Any]]
     work: Work
     disk_bytes: dict[str, int]
+    remarks: tuple[str, ...] = ()
     seconds: float | None = None
     peak_memory_bytes: int | None = None
 
@@ -79,7 +83,9 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
     spec = spec_of(config, dataset)
     if config.sparse and not spec.unknown and not spec.sparsifiable:
         raise ValueError(f"--sparsity needs sparsifiable weights, and {config.model} has none; choose another --model")
+    check_living(spec, config)
     check_pass_sizes(spec, config, sizes)
+    prediction = predict(spec, config, sizes)
     record = cost_record(spec, config, sizes, image_item_bytes=dataset.train_x.dtype.itemsize)
     return Forecast(
         name=config.title,
@@ -94,8 +100,9 @@ def forecast(config: Config, dataset: Dataset) -> Forecast:
         nominal=record["nominal"],
         savings=record["savings"],
         removals=record["removals"],
-        work=work_of(config, predict(spec, config, sizes), tasks=len(sizes)),
+        work=work_of(config, prediction, tasks=len(sizes)),
         disk_bytes=_written(spec, config, tasks=len(stream.tasks), epochs=config.epochs * len(sizes)),
+        remarks=tuple(filter(None, [idle_tasks(config, prediction)])),
     )
 
 

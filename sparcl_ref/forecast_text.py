@@ -8,7 +8,7 @@ from typing import Any
 from sparcl_ref.forecast import Forecast, InAll
 from sparcl_ref.report.numbers import significant
 from sparcl_ref.report.table import group_by_entry
-from sparcl_ref.text import columns
+from sparcl_ref.text import columns, folded
 
 
 def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int, width: int | None = None) -> str:
@@ -19,13 +19,16 @@ def forecast_text(items: Sequence[Forecast], whole: InAll, *, jobs: int, width: 
     rows = []
     for name, alike in by_name.items():
         most = max(alike, key=lambda item: item.seconds or 0)
-        flops = ("about " if most.nominal else "") + in_units(most.train_flops["exact"], 1e9, 2)
+        flops = _flops(most.train_flops["exact"], most.nominal)
         disk = None if most.seconds is None else sum(most.disk_bytes.values())
         rows.append((name, f"{len(alike)}", flops, *_machine(most.seconds, most.peak_memory_bytes, disk)))
     sums = _machine(whole.seconds, whole.peak_memory_bytes, whole.disk_bytes)
-    rows.append(("in all", f"{len(items)}", in_units(whole.train_flops, 1e9, 2), *sums))
+    nominal = any(item.nominal for item in items)
+    rows.append(("in all", f"{len(items)}", _flops(whole.train_flops, nominal), *sums))
     table = columns(("a run of", "runs", "train GFLOPs", "seconds", "memory, MB", "disk, MB"), rows, width=width)
-    return f"{table}\nin all: {jobs} at a time. GFLOPs are exact; seconds and memory from a short trial.\n"
+    exact = "exact but for those marked about, which hang on values or chance" if nominal else "exact"
+    said = f"in all: {jobs} at a time. GFLOPs are {exact}; seconds and memory from a short trial."
+    return f"{table}\n{folded(said, width or 80)}\n"
 
 
 def outcome_text(records: Sequence[Mapping[str, Any]]) -> str:
@@ -53,6 +56,10 @@ def outcome_text(records: Sequence[Mapping[str, Any]]) -> str:
 def in_units(number: float | None, unit: float, digits: int) -> str:
     """A cost in a unit; "unknown" where some layer has not said what it costs."""
     return "unknown" if number is None else f"{number / unit:,.{digits}f}"
+
+
+def _flops(number: int | None, nominal: bool) -> str:
+    return ("about " if nominal and number is not None else "") + in_units(number, 1e9, 2)
 
 
 def _machine(seconds: float | None, memory: float | None, disk: float | None) -> tuple[str, str, str]:

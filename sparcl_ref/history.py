@@ -1,13 +1,16 @@
-"""What a run has been through: events, where it stands, what it has measured. Plain records without behaviour."""
+"""What a run has been through: events, where it stands, what it has measured. Records that only add to themselves."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from sparcl_ref.groups import mask_of
+from sparcl_ref.layers import Parameter
 from sparcl_ref.methods import Observation
 from sparcl_ref.regime import MaskChange
 
@@ -19,7 +22,8 @@ class Event:
     Attributes
     ----------
     kind : str
-        "untrained", "begin_task", "begin_epoch", "step", "end_epoch" or "end_task".
+        "untrained", "begin_task", "begin_epoch", "step", "end_epoch", "own_step" (of the method's own phases, after
+        a task's last epoch) or "end_task".
     task, epoch, step : int
         Task and epoch from 1 (0 before the first), step within the epoch from 0.
     mask_changes : list of MaskChange
@@ -33,6 +37,8 @@ class Event:
         Of "end_epoch": what was measured, as in metrics.csv.
     removed : ndarray of int or None
         Training indices that data removal took: of "end_epoch", or of "begin_epoch" where the rules say so.
+    ends_own_epoch : bool
+        Whether an "own_step" was the last of its epoch.
     """
 
     kind: str
@@ -46,17 +52,26 @@ class Event:
     observation: Observation | None = None
     row: dict[str, Any] | None = None
     removed: np.ndarray | None = None
+    ends_own_epoch: bool = False
 
 
 @dataclass
 class Cursor:
-    """Where a run stands. ``due`` is the event that comes next, ``updates`` counts steps over all epochs."""
+    """Where a run stands. ``due`` is the event that comes next, ``updates`` counts steps over all epochs.
+
+    At the end of a task ``phase`` is that of the method's own phases which is due, from 0, and ``own_epoch`` the epoch
+    in it, 0 before it is begun; ``own_epochs`` counts those that have ended, over all tasks.
+    """
 
     due: str = "untrained"
     task: int = 0
     epoch: int = 0
     step: int = 0
     updates: int = 0
+    phase: int = 0
+    own_epoch: int = 0
+    own_step: int = 0
+    own_epochs: int = 0
     remaining: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     permutation: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
@@ -77,6 +92,36 @@ class History:
     mask_labels: list[tuple[int, int]] = field(default_factory=list)
     #: Packed bits (uint8) of the largest sparsifiable layer's mask.
     mask_alive: list[np.ndarray] = field(default_factory=list)
+
+    def keep_mask(self, cursor: Cursor, parameters: Sequence[Parameter]) -> None:
+        """A snapshot of the largest parameter's mask, if there is one."""
+        if parameters:
+            largest = max(parameters, key=lambda parameter: parameter.value.size)
+            self.mask_labels.append((cursor.task, cursor.epoch))
+            self.mask_alive.append(np.packbits(mask_of([largest])))
+
+    def add_epoch(
+        self,
+        cursor: Cursor,
+        totals: EpochTotals,
+        sparsifiable: Sequence[Parameter],
+        *,
+        learning_rate: float,
+        train_flops: int | None,
+    ) -> dict[str, Any]:
+        """The row of an epoch, which is kept."""
+        active = sum(parameter.active for parameter in sparsifiable)
+        row = {
+            "task": cursor.task,
+            "epoch": cursor.epoch,
+            **totals.means(),
+            "samples": len(cursor.remaining),
+            "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
+            "learning_rate": learning_rate,
+            "train_flops_exact": train_flops,
+        }
+        self.epochs.append(row)
+        return row
 
 
 @dataclass

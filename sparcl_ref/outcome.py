@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.run_plan import Plan, versions
-from sparcl_ref.text import folded, one_line, terminal_width
+from sparcl_ref.text import folded, one_line, terminal_width, told_apart
 
 if TYPE_CHECKING:
     from sparcl_ref.config import Config
@@ -60,8 +60,10 @@ def report(
     from sparcl_ref.forecast_text import outcome_text
     from sparcl_ref.report import aggregate, files_of_run, format_table, write_run
 
-    rows = [row for result in results for row in result.epoch_rows()]
-    masks = {f"{result.name}#{result.config.seed}": found for result in results if (found := result.mask_snapshots())}
+    labels = told_apart((result.name, result.config.seed) for result in results)
+    labelled = list(zip(labels, results, strict=True))
+    rows = [row | {"name": label} for label, result in labelled for row in result.epoch_rows()]
+    masks = {f"{label}#{one.config.seed}": found for label, one in labelled if (found := one.mask_snapshots())}
     # Written before anything is printed, and printed whatever was not written: neither may take the other with it.
     failure, directory = None, progress.directory
     try:

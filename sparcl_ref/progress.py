@@ -13,6 +13,7 @@ from sparcl_ref.keeper import CHECKPOINT_SECONDS, Keeper, newest_checkpoint, sto
 from sparcl_ref.report import RESULTS, metrics_csv
 from sparcl_ref.result import Result
 from sparcl_ref.run_plan import PLAN, Plan, differences, read_plan
+from sparcl_ref.text import told_apart
 
 #: What belongs to a run in progress, and goes when it has ended: the plan first, as it says that there is more to do.
 KEPT = (PLAN, "checkpoint-*.npz", "result-*.npz")
@@ -31,6 +32,8 @@ class Progress:
         Of the runs that have ended.
     rows : dict of int to list
         Of metrics.csv, by run.
+    own_epochs : dict of int to int
+        Epochs of the method's own at ends of tasks, of each run that goes on from a checkpoint.
     remarks : list of str
         What was found damaged, and what serves instead.
     """
@@ -39,6 +42,7 @@ class Progress:
         self.directory, self.plan = directory, plan
         self.results: dict[int, Result] = {}
         self.rows: dict[int, list[dict[str, Any]]] = {number: [] for number in self.numbers}
+        self.own_epochs: dict[int, int] = {}
         self.remarks: list[str] = []
         self._force = force
 
@@ -135,17 +139,19 @@ class Progress:
         result, damaged = stored_result(self.directory, number)
         if result is not None:
             self.results[number] = result
-            self.rows[number] = result.epoch_rows()
+            self.rows[number] = [self._named(number, row) for row in result.history.epochs]
             return
         found, more = newest_checkpoint(self.directory, number)
         instead = "the run starts anew" if found is None else f"checkpoint {found[0]} is used"
         self.remarks += [f"{line}; {instead}" for line in (*damaged, *more)]
         if found is not None:
-            self.rows[number] = [self._named(number, row) for row in found[1]["trainer"]["history"]["epochs"]]
+            trainer = found[1]["trainer"]
+            self.rows[number] = [self._named(number, row) for row in trainer["history"]["epochs"]]
+            self.own_epochs[number] = trainer["cursor"].get("own_epochs", 0)
 
     def _named(self, number: int, row: Mapping[str, Any]) -> dict[str, Any]:
-        config = self.plan.configs[number - 1]
-        return {"name": config.title, "seed": config.seed, **row}
+        label = told_apart((config.title, config.seed) for config in self.plan.configs)[number - 1]
+        return {"name": label, "seed": self.plan.configs[number - 1].seed, **row}
 
     def _write_metrics(self) -> None:
         rows = [row for number in self.numbers for row in self.rows[number]]

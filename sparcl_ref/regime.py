@@ -13,6 +13,7 @@ import numpy as np
 
 from sparcl_ref.config import Config
 from sparcl_ref.draws import Draws, Place
+from sparcl_ref.finite import check_scores
 from sparcl_ref.groups import frozen_of, joined, mask_of, parts, with_joining
 from sparcl_ref.layers import Parameter
 from sparcl_ref.masks import budgets
@@ -149,6 +150,8 @@ class SparCL:
         leave = joins = None
         if action.kind != "expand":
             leave = self._by_parameter(self.policy.scores(self.parameters, probe, self.rng))
+            living = {p.name: leave[p.name][mask_of([p])] for p in self.parameters}
+            check_scores(living, "scores by which weights leave")
         if action.kind != "shrink" and self.draws.growth is None:
             joins = self.policy.growth_scores(self.parameters, probe, self.rng)
         moved: dict[str, np.ndarray] = {}

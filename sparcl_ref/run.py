@@ -219,6 +219,7 @@ def execute(arguments: Sequence[str]) -> int:
                 *progress.remarks,
                 drawing_problem(),
                 *(line for config in configs for line in config.warnings()),
+                *(line for item in forecasts for line in item.remarks),
                 *idle(configs, command_line.settings_from(options)),
                 *(remark(name, dataset) for name, dataset in datasets.items()),
             ]

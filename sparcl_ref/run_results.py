@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.report import load_masks, load_summary
 from sparcl_ref.streams.files import user_path
-from sparcl_ref.text import one_line
+from sparcl_ref.text import one_line, told_apart
 
 if TYPE_CHECKING:
     from sparcl_ref.result import Result
@@ -33,20 +33,21 @@ def load_run(directory: str | Path) -> list[Result]:
     folder = user_path(directory)
     summary = load_summary(folder / "summary.json")
     epochs, masks = epoch_rows(folder / "metrics.csv"), _masks(folder / "masks.npz")
-    names = Counter((record["name"], record["seed"]) for record in summary["methods"])
+    entries = [(record["name"], record["seed"]) for record in summary["methods"]]
+    names, there = Counter(entries), {row["name"] for row in epochs}
     results = []
-    for record in summary["methods"]:
-        name, seed = key = record["name"], record["seed"]
-        # Two entries that differ in a setting which is no part of the name cannot be told apart there.
-        alone = names[key] == 1
-        mine = [row for row in epochs if alone and (row["name"], row["seed"]) == key]
+    for record, label in zip(summary["methods"], told_apart(entries), strict=True):
+        name, seed = record["name"], record["seed"]
+        # Earlier versions did not tell entries apart that differ in a setting which is no part of the name.
+        known = names[name, seed] == 1 or f"{name} (2)" in there
+        mine = [{**row, "name": name} for row in epochs if known and (row["name"], row["seed"]) == (label, seed)]
         try:
-            result = Result.from_record(record, epochs=mine, mask=masks.get(f"{name}#{seed}") if alone else None)
+            result = Result.from_record(record, epochs=mine, mask=masks.get(f"{label}#{seed}") if known else None)
         except ValueError as error:
             raise ValueError(f"{folder / 'summary.json'}: {name}: {one_line(error)}") from error
         weights = None if result.weights is None else folder / result.weights
-        there = weights is not None and weights.is_file()
-        results.append(dataclasses.replace(result, weights=str(weights) if there else None))
+        kept = weights is not None and weights.is_file()
+        results.append(dataclasses.replace(result, weights=str(weights) if kept else None))
     return results
 
 

@@ -34,10 +34,11 @@ class Learner:
     Attributes
     ----------
     about : mapping
-        JSON values: ``name``, ``seed``, ``method``, ``sparsity``, ``head`` (of the loss); ``model``, ``width``,
-        ``dtype``, ``input_shape``, ``classes``; ``class_order``, and ``tasks``, the labels of each; ``dataset`` with
-        ``image_dtype``, ``scale``, ``mean`` and ``std``; ``own_predict``, whether the method answers otherwise than by
-        the logits; ``config``, all settings of the run.
+        JSON values: ``name``, ``seed``, ``method``, ``sparsity``, ``head`` (of the loss: "full", "single", or "own"
+        where the method says itself over which classes it goes); ``model``, ``width``, ``dtype``, ``input_shape``,
+        ``classes``; ``class_order``, and ``tasks``, the labels of each; ``dataset`` with ``image_dtype``, ``scale``,
+        ``mean`` and ``std``; ``own_predict``, whether the method answers otherwise than by the logits; ``config``, all
+        settings of the run.
     network : Network
         With its masks.
     archive : Archive or None
@@ -177,7 +178,7 @@ def learner_of(trainer: Trainer) -> Learner:
         "seed": config.seed,
         "method": config.method,
         "sparsity": config.sparsity,
-        "head": config.effective_head,
+        "head": "own" if config.method_class.own_head else config.effective_head,
         "model": config.model,
         "width": config.width,
         "dtype": config.dtype,

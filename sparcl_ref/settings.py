@@ -10,7 +10,7 @@ import operator
 import os
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,10 @@ class OwnSettings:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Names of settings that another one switches off, and its flag with the value that does: "--drop 0"."""
+        return iter(())
 
 
 def flag(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 #: Characters of a message that are shown; what somebody pasted may have thousands.
@@ -81,6 +82,22 @@ def folded(text: str, width: int) -> str:
         )
         or [""]
     )
+
+
+def told_apart(entries: Iterable[tuple[str, int]]) -> list[str]:
+    """A label for each (name, seed): its name, with a number behind it where an earlier entry has the same two.
+
+    Examples
+    --------
+    >>> told_apart([("SGD", 0), ("ER", 0), ("SGD", 0), ("SGD", 1)])
+    ['SGD', 'ER', 'SGD (2)', 'SGD']
+    """
+    seen: Counter[tuple[str, int]] = Counter()
+    labels = []
+    for entry in entries:
+        seen[entry] += 1
+        labels.append(entry[0] if seen[entry] == 1 else f"{entry[0]} ({seen[entry]})")
+    return labels
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

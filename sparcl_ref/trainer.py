@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparcl_ref import own_training
 from sparcl_ref.alignment import align
 from sparcl_ref.config import Config
 from sparcl_ref.divergence import check_losses
 from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.evaluation import accuracy_rows
-from sparcl_ref.groups import mask_of
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
 from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import cross_entropy
@@ -41,8 +41,9 @@ class Trainer:
     actions of a policy that moves by steps, then `observe`, the method's `after_backward`, DGM, the update, the
     method's `after_update` and a second update if it asks for one (or after `after_backward` mask actions and no
     update, where the policy spends the step), the buffer, the misclassification counts; after an
-    epoch data removal; at the end the method's `end_task`, the classifier's alignment, and the evaluation of all tasks
-    by the method's `predict`. Every pass over data is told to `on_pass`, which enters it in the ledger.
+    epoch data removal; at the end the steps of the method's own phases, its `end_task`, the classifier's alignment, and
+    the evaluation of all tasks by its `predict`. Every pass over data is told to `on_pass`, which enters it in the
+    ledger.
 
     `sparcl_ref.experiment.build` makes one. ``stream`` has the tasks to learn and to be evaluated on, ``generators``
     the named streams and the method's own as "method", ``draws`` the decisions to take instead of drawing them.
@@ -109,6 +110,7 @@ class Trainer:
             "begin_epoch": self._begin_epoch,
             "step": self._step,
             "end_epoch": self._end_epoch,
+            "own_step": self._own_step,
             "end_task": self._end_task,
         }
         if self.done:
@@ -118,8 +120,8 @@ class Trainer:
             with np.errstate(under="ignore"):
                 return handlers[self.cursor.due]()
         except FloatingPointError as error:
-            where = f"task {self.cursor.task}, epoch {self.cursor.epoch}, step {self.cursor.step}"
-            raise FloatingPointError(f"{where}: {error}") from error
+            where, rate = own_training.place(self.cursor, self.method, self.task_data)
+            raise FloatingPointError(f"{where}: {error}{rate}") from error
 
     def on_pass(self, kind: str, samples: int, *, backward: bool = True, head: bool = False) -> None:
         """Enter a pass in the ledger, of the classifier alone if told so, with the masks as they are now.
@@ -150,14 +152,15 @@ class Trainer:
         return dataclasses.replace(task, train_index=np.union1d(task.train_index, self.method.merged()))
 
     @property
-    def _task_data(self) -> TaskData:
+    def task_data(self) -> TaskData:
+        """The task as the method's hooks see it."""
         sizes = {"batch_size": self.config.batch_size, "epochs": self.config.epochs}
         return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training), **sizes)
 
     def _untrained(self) -> Event:
         event = self._event()
         self._evaluate()
-        self._snapshot_mask()
+        self.history.keep_mask(self.cursor, self._sparse)
         self.cursor.due = "begin_task"
         return event
 
@@ -167,7 +170,7 @@ class Trainer:
         self.cursor.remaining = self._task.train_index
         if self.regime is not None:
             self.regime.begin_task(len(self._task.train_index))
-        self.method.begin_task(self._task_data)
+        self.method.begin_task(self.task_data)
         event = self._event()
         self.cursor.due = "begin_epoch"
         return event
@@ -181,7 +184,7 @@ class Trainer:
             event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self.probe)
             if self.rules.remove_after_mask_update and cursor.epoch > 1:
                 event.removed = self._end_stage(self.regime, cursor.epoch - 1)
-        self._snapshot_mask()
+        self.history.keep_mask(cursor, self._sparse)
         cursor.permutation = self.decisions.order(self.place, len(cursor.remaining))
         self._epoch_totals = EpochTotals()
         cursor.due = "step"
@@ -250,10 +253,17 @@ class Trainer:
     def _end_epoch(self) -> Event:
         cursor = self.cursor
         event = self._event()
-        event.row = self._record_epoch()
+        measured: dict[str, Any] = {"learning_rate": self._lr(), "train_flops": self.ledger.train_flops}
+        event.row = self.history.add_epoch(cursor, self._epoch_totals, self.model.sparsifiable(), **measured)
         if self.regime is not None and not self.rules.remove_after_mask_update:
             event.removed = self._end_stage(self.regime, cursor.epoch)
-        cursor.due = "end_task" if cursor.epoch == self.config.epochs else "begin_epoch"
+        over = cursor.epoch == self.config.epochs
+        cursor.due = own_training.due_after_epochs(self.method, self.task_data) if over else "begin_epoch"
+        return event
+
+    def _own_step(self) -> Event:
+        event = Event("own_step", self.cursor.task, max(1, self.cursor.own_epoch), self.cursor.own_step)
+        event.ends_own_epoch = own_training.take_step(self.cursor, self.method, self.task_data)
         return event
 
     def _end_stage(self, regime: SparCL, epoch: int) -> np.ndarray:
@@ -268,7 +278,7 @@ class Trainer:
 
     def _end_task(self) -> Event:
         event = self._event()
-        self.method.end_task(self._task_data)
+        self.method.end_task(self.task_data)
         past = [label for task in self.stream.training[: self.cursor.task - 1] for label in task.classes]
         align(self.model, self.config.align, old=past, new=self._task.classes)
         self._evaluate()
@@ -297,11 +307,7 @@ class Trainer:
         return learning_rate(config.lr_schedule, config.lr, epoch=self.cursor.epoch, epochs=config.epochs)
 
     def _check_finite(self, step: Observation, batch: Batch) -> None:
-        def seen() -> np.ndarray:
-            held = [] if self.buffer is None else [self.buffer.get(slots).images for slots in step.draws]
-            return np.concatenate([batch.x, *map(self.decisions.prepare, held)])
-
-        check_losses(step.losses, self.model, seen)
+        check_losses(step, self.model, batch, self.buffer, self.decisions.prepare)
 
     def _evaluate(self) -> None:
         class_il, task_il = accuracy_rows(self.method, self.stream, self.decisions.dtype)
@@ -309,26 +315,10 @@ class Trainer:
         if task_il is not None:
             self.history.task_il_matrix.append(task_il)
 
-    def _snapshot_mask(self) -> None:
-        if self.regime is not None:
-            largest = max(self.model.sparsifiable(), key=lambda parameter: parameter.value.size)
-            self.history.mask_labels.append((self.cursor.task, self.cursor.epoch))
-            self.history.mask_alive.append(np.packbits(mask_of([largest])))
-
-    def _record_epoch(self) -> dict[str, Any]:
-        sparsifiable = self.model.sparsifiable()
-        active = sum(parameter.active for parameter in sparsifiable)
-        row = {
-            "task": self.cursor.task,
-            "epoch": self.cursor.epoch,
-            **self._epoch_totals.means(),
-            "samples": len(self.cursor.remaining),
-            "active_fraction": active / max(1, sum(parameter.value.size for parameter in sparsifiable)),
-            "learning_rate": self._lr(),
-            "train_flops_exact": self.ledger.train_flops,
-        }
-        self.history.epochs.append(row)
-        return row
+    @property
+    def _sparse(self) -> Sequence[Parameter]:
+        """The weights that the regime prunes."""
+        return [] if self.regime is None else self.model.sparsifiable()
 
     def state(self) -> dict[str, Any]:
         """Everything the run consists of, as plain arrays and JSON values; nothing in it is shared with the run."""

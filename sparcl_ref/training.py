@@ -33,7 +33,9 @@ def trained(
     configs = [progress.plan.configs[number - 1] for number in left]
     names = file_names((config.title, config.seed) for config in progress.plan.configs)
     weights = [progress.directory / "weights" / names[number - 1] for number in left]
-    done, epochs = sum(map(len, progress.rows.values())), sum(item.epochs for item in forecasts)
+    own = {number: forecasts[number - 1].work.own_epochs for number in progress.results} | progress.own_epochs
+    done = sum(map(len, progress.rows.values())) + sum(own.values())
+    epochs = sum(item.epochs + item.work.own_epochs for item in forecasts)
     with tqdm(total=epochs, initial=done, unit="epoch", desc="training", file=sys.stderr, mininterval=pause) as bar:
 
         def entered(index: int, row: dict[str, Any]) -> None:
@@ -48,7 +50,8 @@ def trained(
 
         ended = train_all(
             configs, [forecasts[number - 1] for number in left], keepers=keepers,
-            weights=weights, jobs=jobs, threads=progress.plan.threads, on_epoch=entered, asked_to_stop=asked_to_stop,
+            weights=weights, jobs=jobs, threads=progress.plan.threads, on_epoch=entered, on_own_epoch=bar.update,
+            asked_to_stop=asked_to_stop,
         )  # fmt: skip
     failed = []
     for number, config, outcome in zip(left, configs, ended, strict=True):

@@ -28,6 +28,7 @@ from sparcl_ref.saved import learner_of
 from sparcl_ref.streams import Dataset, Task, load_dataset
 from sparcl_ref.text import one_line
 from sparcl_ref.trainer import Trainer
+from sparcl_ref.trial_phases import phase_seconds
 from sparcl_ref.worker import prepare_process
 from sparcl_ref.workers import CONTEXT, WorkerDiedError, begin, why_it_died
 
@@ -59,6 +60,8 @@ class Trial:
         A sample of a method's own passes with gradients, in the order of the work's.
     own_forward : float
         A sample of such a pass without gradients.
+    phases : tuple of float
+        A sample in the steps of each kind of phase, with their updates, in the order of the work's.
     peak_memory_bytes : int or None
         The most memory that the process held meanwhile; None where the system does not say.
     weights_bytes, state_bytes : int
@@ -72,6 +75,7 @@ class Trial:
     adjustments: tuple[float, ...] = ()
     own_samples: tuple[float, ...] = ()
     own_forward: float = 0.0
+    phases: tuple[float, ...] = ()
     peak_memory_bytes: int | None = None
     weights_bytes: int = 0
     state_bytes: int = 0
@@ -89,6 +93,7 @@ class Trial:
             work.own_forwards * self.own_forward,
             *(count * took for (_, count), took in zip(work.adjustments, self.adjustments, strict=True)),
             *(count * took for (_, count), took in zip(work.own_samples, self.own_samples, strict=True)),
+            *(count * took for (_, count), took in zip(work.phases, self.phases, strict=True)),
         ]
         return sum(parts)
 
@@ -132,8 +137,9 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
     for _ in trainer.stream.training[:TASKS]:
         visit_batch_sizes(trainer)
         state_bytes = len(checkpoint.encode(trainer.state()))  # saving one is part of a run, and of its memory
+    phases = phase_seconds(trainer, clock) if work.phases else {}
     peak = peak_bytes()
-    snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * trainer.config.epochs
+    snapshots = sum(bits.nbytes for bits in trainer.history.mask_alive) * config.epochs * len(trainer.stream.training)
     return Trial(
         start=built + max(0.0, first - step),
         step=step,
@@ -142,9 +148,10 @@ def tried(config: Config, work: Work, dataset: Dataset, *, clock: Clock = time.p
         adjustments=adjustments,
         own_samples=own,
         own_forward=evaluated,
+        phases=tuple(phases[kind][0] for kind, _ in work.phases),
         peak_memory_bytes=peak,
         weights_bytes=len(learner_of(trainer).content()),
-        state_bytes=state_bytes + snapshots * len(trainer.stream.training),
+        state_bytes=max([state_bytes, *(size for _, size in phases.values())]) + snapshots,
     )
 
 

@@ -88,10 +88,14 @@ def _networks(about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> tup
     parts: dict[str, dict[str, np.ndarray]] = {"weights": {}, "masks": {}, "tasks": {}}
     for key, array in arrays.items():
         part, _, name = key.partition("/")
+        if part not in parts:
+            raise ValueError(f"it has an array {key}, which no run writes")
         parts[part][name] = array
     network.load_state_dict(parts["weights"])
     parameters = {parameter.name: parameter for parameter in network.parameters()}
     for name, bits in parts["masks"].items():
+        if name not in parameters:
+            raise ValueError(f"it has a mask of {name}, and {network.name} has no such parameter")
         parameter = parameters[name]
         size = parameter.value.size
         if bits.dtype != np.uint8 or bits.shape != (-(-size // 8),):

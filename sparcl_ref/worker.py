@@ -96,6 +96,8 @@ def _train(pipe: Connection, task: Task) -> Result:
     def report(event: Event) -> None:
         if event.kind == "end_epoch":
             pipe.send(("row", event.row))
+        elif event.ends_own_epoch:
+            pipe.send(("own_epoch", None))
         if keeper is None and asked_to_stop():
             raise Stopped
 

@@ -42,13 +42,15 @@ def train_all(
     keepers: Sequence[Keeper] | None = None,
     weights: Sequence[Path] | None = None,
     on_epoch: Callable[[int, dict[str, Any]], None] = lambda index, row: None,
+    on_own_epoch: Callable[[], object] = lambda: None,
     asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> list[Result | Exception]:
     """Train every configuration in spawned worker processes; ``forecasts`` say what each will cost, if that is known.
 
     Each of the ``jobs`` processes has so many ``threads`` of BLAS and of the numba engine. ``keepers`` keep the runs in
     a folder; what each has trained is written to its path of ``weights`` as soon as it has ended. ``on_epoch`` is
-    called after each epoch, with the run's index and the epoch's row. Results are in the order of ``configs``.
+    called after each epoch, with the run's index and the epoch's row, ``on_own_epoch`` after each of a method's own at
+    the end of a task. Results are in the order of ``configs``.
 
     A run that fails, because a number is no longer finite or its settings do not fit, gives its exception in place of a
     result; the others go on.
@@ -68,7 +70,7 @@ def train_all(
     paths: Sequence[Path | None] = [None] * len(configs) if weights is None else weights
     priced: Sequence[Forecast | None] = [None] * len(configs) if forecasts is None else forecasts
     tasks = [Task(*parts) for parts in zip(range(len(configs)), configs, priced, each, paths, strict=True)]
-    pool = _Pool(tasks, on_epoch)
+    pool = _Pool(tasks, on_epoch, on_own_epoch)
     try:
         pool.start(min(jobs, len(configs)), threads)
         while pool.unfinished:
@@ -102,6 +104,7 @@ class _Pool:
 
     tasks: list[Task]
     on_epoch: Callable[[int, dict[str, Any]], None]
+    on_own_epoch: Callable[[], object]
     outcomes: dict[int, Result | Exception] = field(default_factory=dict)
     workers: list[_Worker] = field(default_factory=list)
 
@@ -147,6 +150,9 @@ class _Pool:
         assert worker.task is not None, "whoever has no run has nothing to say"
         if kind == "row":
             self.on_epoch(worker.task.index, content)
+            return
+        if kind == "own_epoch":
+            self.on_own_epoch()
             return
         task, worker.task = worker.task, None
         if kind == "outcome":

@@ -68,3 +68,11 @@ def test_a_path_that_is_no_text_is_printed_and_shown_on_the_page(tmp_path):
     assert b"warning" not in done.stderr
     assert b"report.html" in done.stdout
     assert os.path.exists(folder + b"/report.html")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize("module", ["run", "flops", "verify"])
+def test_help_that_cannot_be_written_is_a_failure(module):
+    done = shell(f"$P -m sparcl_ref.{module} --help >/dev/full")
+    assert done.returncode == 1
+    assert done.stderr == f"sparcl_ref.{module}: failed: [Errno 28] No space left on device\n"

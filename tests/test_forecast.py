@@ -117,6 +117,20 @@ def test_text_has_a_row_for_each_name_and_says_what_is_unknown(digits) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_what_is_known_nearly_is_not_called_exact(digits) -> None:
+    exact = priced(digits, 3.0)
+    nearly = dataclasses.replace(exact, name="nearly", nominal=True)
+    text = {
+        which: forecast_text(items, in_all(items, jobs=2, start_seconds=0.0), jobs=2)
+        for which, items in {"exact": [exact], "both": [exact, nearly]}.items()
+    }
+    assert "GFLOPs are exact; seconds" in text["exact"]
+    assert "about" not in text["exact"]
+    assert "GFLOPs are exact but for those marked about" in " ".join(text["both"].split())
+    assert [line.count("about ") for line in text["both"].splitlines()[1:4]] == [0, 1, 1], "and in all"
+    assert max(map(len, text["both"].splitlines())) <= 80
+
+
 def test_forecast_and_measured_stand_side_by_side(digits) -> None:
     config = dataclasses.replace(SMALL, sparsity=None, method="sgd")
     expected = dataclasses.replace(forecast(config, digits), seconds=12.5, peak_memory_bytes=50_000_000)

@@ -73,7 +73,8 @@ def test_what_is_found_again_and_no_row_twice(tmp_path, result):
 def test_what_is_damaged_is_said_and_what_serves_instead(tmp_path):
     begun = Progress.begin(tmp_path, PLANNED)
     (tmp_path / "result-01.npz").write_bytes(b"?")
-    write(tmp_path / "checkpoint-02-000004.npz", {"seconds": 1.0, "trainer": {"history": {"epochs": [row(1), row(2)]}}})
+    state = {"history": {"epochs": [row(1), row(2)]}, "cursor": {"own_epochs": 3}}
+    write(tmp_path / "checkpoint-02-000004.npz", {"seconds": 1.0, "trainer": state})
     (tmp_path / "checkpoint-02-000005.npz").write_bytes(b"?")
     again = Progress.resume(tmp_path, PLANNED, force=False)
     reason = "is damaged (its checksum does not fit: it was cut off or changed)"

@@ -116,3 +116,19 @@ def test_a_place_that_is_taken_is_refused_before_the_run(tmp_path, capsys) -> No
     (tmp_path / "weights").write_text("a file")
     assert run.main([*SMALL, "--out", str(tmp_path)]) == 2
     assert "weights in it is no folder" in capsys.readouterr().err
+
+
+def test_entries_of_one_name_and_seed_are_told_apart(tmp_path, monkeypatch) -> None:
+    entries = [{"method": "sgd", "lr": lr, "sparsity": 0.5, "model": "mlp", "width": 8} for lr in (0.01, 0.05)]
+    short = {"epochs": 2, "delta_k": 2, "batch_size": 64, "ddr": False, "p_inter": 0.0}
+    monkeypatch.setitem(run.PRESETS, "twice", tuple({**entry, **short} for entry in entries))
+    out = tmp_path / "out"
+    assert run.main(["--preset", "twice", "--out", str(out), "--jobs", "1"]) == 0
+    one, two = load_run(out)
+    assert one.name == two.name
+    assert [len(result.history.epochs) for result in (one, two)] == [10, 10]
+    assert {row["learning_rate"] for row in one.history.epochs} == {0.01}
+    assert {row["learning_rate"] for row in two.history.epochs} == {0.05}
+    assert {row["name"] for row in two.epoch_rows()} == {two.name}
+    assert one.mask_snapshots()["alive"].shape == two.mask_snapshots()["alive"].shape
+    assert not np.array_equal(one.history.epochs[-1]["loss_current"], two.history.epochs[-1]["loss_current"])

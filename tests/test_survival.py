@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from sparcl_ref import run, run_plan
+from sparcl_ref.keeper import newest_checkpoint
 from sparcl_ref.run import main
 from sparcl_ref.run_folder import locked
 from tests.faults import without_times
@@ -306,3 +307,28 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in err
     assert lines(err)[-1].startswith("sparcl_ref.run: interrupted; ")
+
+
+@pytest.mark.slow
+def test_what_a_method_trains_at_the_end_of_a_task_is_stopped_saved_and_resumed_within(tmp_path):
+    job = ("--method", "gdumb", "--width", "4", "--epochs", "1", "--buffer-passes", "60", "--json")
+    straight = command(*job, "--out", "whole", cwd=tmp_path)
+    _, err = straight.communicate()
+    assert straight.returncode == 0, err
+    process = command(*job, "--out", "run", cwd=tmp_path)
+    metrics = tmp_path / "run" / "metrics.csv"
+    while not metrics.exists() or metrics.read_text().count("\n") < 3:  # the first epoch of task 2 has ended
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    found, _ = newest_checkpoint(tmp_path / "run", 1)
+    assert found is not None
+    cursor = found[1]["trainer"]["cursor"]
+    assert (cursor["due"], cursor["task"]) == ("own_step", 2)
+    again = command("--resume", "run", cwd=tmp_path)
+    _, err = again.communicate()
+    assert again.returncode == 0, err
+    assert without_times(tmp_path / "run") == without_times(tmp_path / "whole")
+    assert metrics.read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()

@@ -76,9 +76,9 @@ def changed(saved: Path, path: Path, *, about: dict | None = None, arrays: dict 
         ({}, {"weights/fc1.bias": None}, "lacks fc1.bias"),
         ({}, {"weights/fc1.bias": np.full(8, np.nan)}, "finite"),
         ({}, {"weights/extra": np.zeros(1)}, "unknown names extra"),
-        ({}, {"strange/fc1.bias": np.zeros(1)}, "cannot be loaded"),
+        ({}, {"strange/fc1.bias": np.zeros(1)}, "it has an array strange/fc1.bias, which no run writes"),
         ({}, {"masks/fc2.weight": np.zeros(3, np.uint8)}, "mask of fc2.weight must be 8 bytes"),
-        ({}, {"masks/nobody": np.zeros(3, np.uint8)}, "cannot be loaded"),
+        ({}, {"masks/nobody": np.zeros(3, np.uint8)}, "it has a mask of nobody, and mlp has no such parameter"),
     ],
     ids=str,
 )
@@ -103,8 +103,10 @@ def of_tasks(tmp_path_factory) -> Path:
         ({"tasks/1/classes": np.array([5, 6])}, "the network of task 1 is of classes [5, 6]"),
         ({"tasks/9/classes": np.array([0, 1])}, "the network of task 9 is of classes [0, 1]"),
         ({"tasks/first/classes": np.array([0, 1])}, "cannot be loaded"),
-        ({"tasks/2/classes": None}, "cannot be loaded"),
-        ({"tasks/2/strange/fc1.bias": np.zeros(8)}, "cannot be loaded"),
+        ({"tasks/2/classes": None}, "the network of task 2 lacks its classes"),
+        ({"tasks/2/strange/fc1.bias": np.zeros(8)}, "a task's network has no array 2/strange/fc1.bias"),
+        ({"tasks/2/values": np.zeros(8)}, "a task's network has no array 2/values"),
+        ({"tasks/2": np.zeros(8)}, "a task's network has no array 2"),
         ({"tasks/2/values/strange": np.zeros(8)}, "task 2: expected values of fc1.bias, fc2.bias, got "),
         ({"tasks/2/values/fc1.bias": np.zeros(1)}, "fc1.bias: what a task has of it must have shape (8,), got (1,)"),
         ({"tasks/2/values/fc1.bias": np.full(8, np.nan)}, "a task's network has a NaN or an infinity"),
@@ -144,3 +146,8 @@ def test_a_damaged_file_is_refused_or_gives_the_same_weights(saved, tmp_path_fac
     assert learner.about == original.about
     for name, array in original.network.state_dict().items():
         assert learner.network.state_dict()[name].tobytes() == array.tobytes()
+
+
+def test_the_head_of_a_method_that_decides_itself_is_its_own(of_tasks, saved) -> None:
+    assert load(of_tasks).about["head"] == "own"
+    assert load(saved).about["head"] == "single"

@@ -103,14 +103,15 @@ def removals(spec: ModelSpec, config: Config, task_sizes: Sequence[int]) -> list
     on, probes aside, divided by the samples trained on in them.
     """
     prediction = predict(spec, config, task_sizes)
-    rows = []
-    for before, after in pairwise(prediction.epochs):
-        removed = before.samples - after.samples
-        if before.task == after.task and removed:
-            rest = [plan for plan in prediction.epochs if plan.task == after.task and plan.epoch >= after.epoch]
-            trained = sum(plan.samples for plan in rest)
-            price = sum(map(prediction.epoch_flops, rest))
-            saved = price * removed * len(rest) // trained if trained else 0
-            stage = before.epoch // config.delta_k
-            rows.append(Removal(after.task, stage, removed, after.samples, None if spec.unknown else saved))
-    return rows
+    rows: list[Removal] = []
+    epochs = trained = price = 0  # of the rest of a task, summed up from its end
+    for later, earlier in pairwise([*prediction.epochs[::-1], None]):
+        assert later is not None
+        epochs, trained, price = epochs + 1, trained + later.samples, price + prediction.epoch_flops(later)
+        if earlier is None or earlier.task != later.task:
+            epochs = trained = price = 0
+        elif removed := earlier.samples - later.samples:
+            saved = price * removed * epochs // trained if trained else 0
+            stage = earlier.epoch // config.delta_k
+            rows.append(Removal(later.task, stage, removed, later.samples, None if spec.unknown else saved))
+    return rows[::-1]

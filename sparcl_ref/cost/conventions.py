@@ -99,12 +99,14 @@ def _of_sparse_sample(spec: ModelSpec, config: Config, prediction: Prediction) -
     first_epoch = prediction.epochs[0]
     passes = pass_costs(spec, first_epoch.counts).values()
     dense, sparse = (FLOPS_PER_MAC * sum(one.forward for one in each) for each in (map(pass_macs, spec.layers), passes))
-    interval = max(1, config.delta_k * first_epoch.steps)
+    policy = config.policy_class
+    interval = getattr(config.policy_settings, "delta_t", max(1, config.delta_k * first_epoch.steps))
     rigl = rigl_flops(dense, sparse, interval)
     excess = (dense - sparse) / (interval + 1)
     exact = FLOPS_PER_MAC * sum(map(sum, passes))
     static = "the rule with the living weights' forward pass"
-    grown = f"static, and one dense dW in {interval + 1} steps (SparCL grows at random and needs none)"
+    needless = "" if policy.spends == "growth" else f" ({policy.heads} does not grow by it and needs none)"
+    grown = f"static, and one dense dW in {interval + 1} steps{needless}"
     less = "static less the first dX and the masked part of dW"
     return [
         _flops("sparse, static", 3 * sparse, static, 3 * sparse <= 3 * dense),

@@ -32,8 +32,8 @@ class Memory:
     parts : mapping of str to int
         What they are, at that moment.
     moment : str
-        "pass" (forward and backward), "update" (optimiser and gradient masks), "probe" (gradients for equation 1) or
-        "masks" (a step that a policy spends on them).
+        "pass" (forward and backward), "update" (optimiser and gradient masks), "probe" (gradients for equation 1),
+        "masks" (a step that a policy spends on them) or "phase" (a step of the method's own at the end of a task).
     moments : mapping of str to int
         Total of each moment.
     """
@@ -86,6 +86,8 @@ def held_memory(
         largest = max((layer.weights for layer in spec.sparsifiable), default=0)
         space = {"working_space": (prunable + 2 * largest) * item}
         moments["masks"] = always | {"gradients": numbers * (parts + 1) + beside} | space
+    if own := config.method_class.phase_bytes(config.method_settings, extent_of(spec, config, task_sizes)):
+        moments["phase"] = always | passing | {"gradients": numbers + beside} | dict(own)
     return _fullest(moments)
 
 

@@ -1,7 +1,8 @@
-"""How often a run does what takes time: steps, refreshes, mask actions, evaluations, passes of a method's own."""
+"""How often a run does what takes time: steps, refreshes, mask actions, evaluations, passes and phases of methods."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -29,10 +30,14 @@ class Work:
         For each series of mask actions, such as a shrink and an expansion, when it is first due, and how often it is;
         of a policy that spends steps on them, such a step.
     own_samples : tuple of (int, int)
-        Of passes with gradients that a method makes beside its steps: how many samples go at once, and all of them.
-        Passes of the classifier alone take next to nothing and are left out.
+        Of passes with gradients that a method makes beside its steps and phases: how many samples go at once, and all
+        of them. Passes of the classifier alone take next to nothing and are left out.
     own_forwards : int
         Samples of a method's passes that go forward only.
+    phases : tuple of (str, int)
+        Of each kind of phase of the method's own: how many samples go through its steps.
+    own_epochs : int
+        Of these phases.
     """
 
     steps: int
@@ -41,6 +46,8 @@ class Work:
     adjustments: tuple[tuple[Moment, int], ...]
     own_samples: tuple[tuple[int, int], ...]
     own_forwards: int
+    phases: tuple[tuple[str, int], ...] = ()
+    own_epochs: int = 0
 
 
 def work_of(config: Config, prediction: Prediction, *, tasks: int) -> Work:
@@ -51,11 +58,12 @@ def work_of(config: Config, prediction: Prediction, *, tasks: int) -> Work:
     policy = config.make_policy(tuple(tuple(plan.steps for plan in task) for _, task in by_task))
     adjustments = _adjustments(policy, plans) if config.sparse else ()
     spent = sum(count for _, count in adjustments) if config.sparse and config.policy_class.spends else 0
-    own_samples: dict[int, int] = {}
+    own_samples, phases = Counter[int](), Counter[str]()
     for passes in own:
-        if passes.samples and passes.backward and not passes.head:
-            size = passes.at_once or config.batch_size
-            own_samples[size] = own_samples.get(size, 0) + passes.samples
+        if passes.epochs:
+            phases[passes.kind] += passes.samples
+        elif passes.samples and passes.backward and not passes.head:
+            own_samples[passes.at_once or config.batch_size] += passes.samples
     refreshes = 0
     if config.sparse and config.dgm and config.method_class.learns:
         refreshes = sum(_refreshes(policy, plan, config.dgm_interval) for plan in plans)
@@ -66,6 +74,8 @@ def work_of(config: Config, prediction: Prediction, *, tasks: int) -> Work:
         adjustments=adjustments,
         own_samples=tuple(own_samples.items()),
         own_forwards=sum(passes.samples for passes in own if not passes.backward),
+        phases=tuple(phases.items()),
+        own_epochs=sum(passes.epochs for passes in own),
     )
 
 

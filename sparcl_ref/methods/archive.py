@@ -176,6 +176,8 @@ class Archive:
         """Take over what `state` returned."""
         self.tasks = {}
         for task, parts in state.items():
+            if lacking := {"classes", *NAMED} - parts.keys():
+                raise ValueError(f"the network of task {task} lacks its {min(lacking)}")
             classes = np.array(parts["classes"])
             named = {part: {key: np.array(array) for key, array in parts[part].items()} for part in NAMED}
             self.tasks[int(task)] = TaskNetwork(classes, **named)
@@ -190,10 +192,12 @@ class Archive:
         return found
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take over what `arrays` returned; a KeyError or ValueError for names that it does not give."""
+        """Take over what `arrays` returned; a ValueError for names that it does not give."""
         state: dict[str, Any] = {}
         for key, array in arrays.items():
-            task, part, *name = key.split("/", 2)
+            task, part, *name = key.split("/", 2) if "/" in key else (key, "")
+            if part not in ("classes", *NAMED) or bool(name) != (part in NAMED):
+                raise ValueError(f"a task's network has no array {key}")
             parts = state.setdefault(task, {part: {} for part in NAMED})
             if name:
                 parts[part][name[0]] = array

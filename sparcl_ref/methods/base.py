@@ -15,6 +15,7 @@ from sparcl_ref.layers.base import Mode
 from sparcl_ref.losses import correct, cross_entropy, mean_loss
 from sparcl_ref.methods.archive import Archive
 from sparcl_ref.methods.forms import Difference
+from sparcl_ref.methods.phases import Phased
 from sparcl_ref.methods.records import Batch, Entries, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.models import Network, he_normal, initialise
 from sparcl_ref.settings import OwnSettings
@@ -51,12 +52,13 @@ def all_formed(parameters: Sequence[Parameter]) -> Iterator[None]:
             parameter.clear_dead()
 
 
-class Method:
+class Method(Phased):
     """A way to learn from a stream: its `observe` computes the gradients of one step.
 
     The trainer calls the hooks in this order, and can be resumed before each of its events: at a task's begin
     `begin_task`; in each step `observe`, `after_backward`, then gradient masks, the update, `after_update` and the
-    buffer; at a task's end `end_task`, then `predict` on all tasks. `predict` is asked once before the first task, too.
+    buffer; at a task's end its own phases (`Phased`) and `end_task`, then `predict` on all tasks. `predict` is asked
+    once before the first task, too.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ import numpy as np
 from sparcl_ref.layers.base import Mode
 from sparcl_ref.methods.base import Method, all_living
 from sparcl_ref.methods.fisher import Choose, probabilities, squared_gradients
+from sparcl_ref.methods.phases import Phase, PhaseStep
 from sparcl_ref.methods.records import Batch, Extent, Observation, Occasion, Passes, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
@@ -51,14 +52,20 @@ class EWC(Method):
         strength: float = setting(10.0, "lambda, how strongly weights are held", at_least=0)
         fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.strength == 0:
+                yield "fisher", "--strength 0"
+
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
         self.anchors: list[Anchor] = []
+        #: `squared_gradients` of the samples gone through so far at the end of a task.
+        self.totals: list[np.ndarray] = []
 
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
         if occasion.moment == "end_task":
-            yield Passes("fisher", occasion.size, living=True, at_once=1)
+            yield Passes("fisher", occasion.size, living=True, at_once=1, epochs=1)
 
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
@@ -82,14 +89,31 @@ class EWC(Method):
         strength: float = self.settings.strength
         return strength
 
-    def end_task(self, data: TaskData) -> None:
-        classes = self._classes(data.task.classes)
-        self._anchor([total / len(data) for total in self._fisher(data, classes=classes)])
+    def phases(self, data: TaskData) -> Sequence[Phase]:
+        return [Phase("fisher", 1, data.batch_size)]
 
-    def _fisher(
-        self, data: TaskData, *, classes: Sequence[int] | None, mode: Mode = "eval", by_confidence: bool = False
-    ) -> list[np.ndarray]:
-        """`squared_gradients` of a task's samples; of the label, weighted by p(y | x), if told so."""
+    def begin_phase(self, data: TaskData, kind: str) -> None:
+        self.totals = [np.zeros_like(parameter.value) for parameter in self.model.parameters()]
+
+    def phase_order(self, data: TaskData, kind: str) -> np.ndarray:
+        return np.arange(len(data))
+
+    def phase_step(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
+        self._add_squares(data, part, classes=self._classes(data.task.classes))
+
+    def end_task(self, data: TaskData) -> None:
+        self._anchor([total / len(data) for total in self.totals])
+
+    def _add_squares(
+        self,
+        data: TaskData,
+        part: np.ndarray,
+        *,
+        classes: Sequence[int] | None,
+        mode: Mode = "eval",
+        by_confidence: bool = False,
+    ) -> None:
+        """Add `squared_gradients` of some samples; of the label, weighted by p(y | x), if told so."""
 
         def chosen(logits: np.ndarray, label: int) -> tuple[int, float]:
             p = probabilities(logits, classes)
@@ -101,19 +125,23 @@ class EWC(Method):
             return label, 1.0
 
         def samples() -> Iterator[tuple[np.ndarray, Choose]]:
-            for batch in data.batches(1):
+            for start in range(len(part)):
+                batch = data.take(part[start : start + 1])
                 yield batch.x, functools.partial(chosen, label=int(batch.labels[0]))
 
         with all_living(self.model):
-            self.on_pass("fisher", len(data))
-            return squared_gradients(self.model, samples(), classes=classes, mode=mode)
+            self.on_pass("fisher", len(part))
+            squared_gradients(self.model, samples(), classes=classes, mode=mode, totals=self.totals)
 
     def _anchor(self, fisher: list[np.ndarray]) -> None:
         """Remember where the weights are."""
         self.anchors.append(Anchor(fisher, [parameter.value.copy() for parameter in self.model.parameters()]))
+        self.totals = []
 
     def state(self) -> dict[str, Any]:
-        return {"anchors": [[[a.copy() for a in part] for part in anchor] for anchor in self.anchors]}
+        anchors = [[[a.copy() for a in part] for part in anchor] for anchor in self.anchors]
+        return {"anchors": anchors, "totals": [total.copy() for total in self.totals]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         self.anchors = [Anchor(*([np.array(a) for a in part] for part in anchor)) for anchor in state["anchors"]]
+        self.totals = [np.array(total) for total in state.get("totals", ())]  # states of earlier versions have none

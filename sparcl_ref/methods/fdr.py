@@ -67,6 +67,10 @@ class FDR(RehearsalMethod):
         alpha: float = setting(0.3, "coefficient of the distance; mammoth's form has none", at_least=0)
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.form == "mammoth":
+                yield "alpha", "--form mammoth"
+
     @classmethod
     def held_after(cls, settings: Any, sizes: Sequence[int], filling: Filling) -> int:
         if settings.form == "paper":

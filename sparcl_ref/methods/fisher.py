@@ -29,6 +29,7 @@ def squared_gradients(
     *,
     classes: Sequence[int] | None = None,
     mode: Mode = "eval",
+    totals: list[np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Sum over samples of weight * (d log p(y | x) / d w)^2, for each parameter.
 
@@ -42,8 +43,10 @@ def squared_gradients(
         Of the softmax, by default all.
     mode : {"eval", "train"}
         "train" normalises each image by itself and moves the running statistics.
+    totals : list of ndarray, optional
+        What is added to, in place, instead of zeros.
     """
-    totals = [np.zeros_like(parameter.value) for parameter in model.parameters()]
+    totals = [np.zeros_like(parameter.value) for parameter in model.parameters()] if totals is None else totals
     saved = model.take_grads()
     for x, choose in samples:
         logits = model.forward(x, mode=mode)

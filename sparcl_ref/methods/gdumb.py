@@ -5,7 +5,7 @@ It learns nothing from the stream: what a rehearsal method of equal memory achie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,10 @@ import numpy as np
 
 from sparcl_ref.losses import correct, cross_entropy
 from sparcl_ref.methods.balance import greedy_balance
-from sparcl_ref.methods.base import all_living
 from sparcl_ref.methods.cutmix import box, cutmix
 from sparcl_ref.methods.forms import Difference
-from sparcl_ref.methods.records import Batch, Filling, Observation, Occasion, Passes, TaskData
+from sparcl_ref.methods.phases import Phase, PhaseStep
+from sparcl_ref.methods.records import Batch, Extent, Filling, Observation, Occasion, Passes, TaskData
 from sparcl_ref.methods.rehearsal import RehearsalMethod
 from sparcl_ref.methods.scratch import clip, rate
 from sparcl_ref.optimizers import SGD
@@ -85,10 +85,14 @@ class GDumb(RehearsalMethod):
 
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
-        last = occasion.task == occasion.tasks
-        if occasion.moment == "end_task" and (last or settings.form == "paper"):
-            samples, least = settings.buffer_passes * occasion.kept, occasion.kept % BATCH or BATCH
-            yield Passes("scratch", samples, living=True, at_once=BATCH, least=least)
+        epochs = _epochs(settings, occasion.task, occasion.tasks)
+        if occasion.moment == "end_task" and epochs:
+            least = occasion.kept % BATCH or BATCH
+            yield Passes("scratch", epochs * occasion.kept, at_once=BATCH, least=least, epochs=epochs)
+
+    @classmethod
+    def phase_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        return {"optimizer": extent.parameters * extent.item_bytes}
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         nothing = np.zeros((len(batch.labels), self.model.classes), dtype=batch.x.dtype)
@@ -97,12 +101,32 @@ class GDumb(RehearsalMethod):
             logits=nothing, correct=correct(nothing, batch.labels), current_grads=self.model.take_grads()
         )
 
-    def end_task(self, data: TaskData) -> None:
+    def phases(self, data: TaskData) -> Sequence[Phase]:
+        return [Phase("scratch", _epochs(self.settings, data.task.number, data.tasks), BATCH)]
+
+    def begin_phase(self, data: TaskData, kind: str) -> None:
         assert self.own_rng is not None
         self._store(data, self.own_rng)
-        if self.settings.form == "paper" or data.task.number == data.tasks:
-            with all_living(self.model):
-                self._train(data, self.own_rng)
+        if _epochs(self.settings, data.task.number, data.tasks):
+            self.fresh(self.model, self.own_rng)
+            self.model.load_state_dict(self.model.state_dict() | self.built)
+
+    def phase_order(self, data: TaskData, kind: str) -> np.ndarray:
+        assert self.own_rng is not None
+        return self.own_rng.permutation(len(self.buffer))
+
+    def phase_step(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
+        assert self.own_rng is not None
+        memory = self.buffer.get(part)
+        self._descend(data.dataset.normalise(memory.images, data.dtype), memory.labels, self.own_rng)
+        descent = SGD(self.model.parameters(), momentum=0.9, weight_decay=1e-6)
+        descent.step(rate(at.epoch, highest=0.05, lowest=5e-4))
+        self.on_pass("scratch", len(part))
+
+    def end_task(self, data: TaskData) -> None:
+        for parameter in self.model.parameters():
+            parameter.slots.clear()
+        self.model.zero_grads()
 
     def _store(self, data: TaskData, rng: np.random.Generator) -> None:
         new = data.take(rng.permutation(len(data)))
@@ -114,23 +138,6 @@ class GDumb(RehearsalMethod):
         kept = greedy_balance(held.labels, new.labels, self.buffer.capacity, rng)
         offered = Samples(new.images, new.labels, logits, np.full(len(data), new.task))
         self.buffer.hold(Samples(*(np.concatenate(pair)[kept] for pair in zip(held, offered, strict=True))))
-
-    def _train(self, data: TaskData, rng: np.random.Generator) -> None:
-        self.fresh(self.model, rng)
-        self.model.load_state_dict(self.model.state_dict() | self.built)
-        memory = self.buffer.content()
-        x = data.dataset.normalise(memory.images, data.dtype)
-        descent = SGD(self.model.parameters(), momentum=0.9, weight_decay=1e-6)
-        for epoch in range(1, self.settings.buffer_passes + 1):
-            order = rng.permutation(len(x))
-            for start in range(0, len(x), BATCH):
-                part = order[start : start + BATCH]
-                self._descend(x[part], memory.labels[part], rng)
-                descent.step(rate(epoch, highest=0.05, lowest=5e-4))
-            self.on_pass("scratch", len(x))
-        for parameter in self.model.parameters():
-            parameter.slots.clear()
-        self.model.zero_grads()
 
     def _descend(self, x: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> None:
         """The clipped gradient on a batch, perhaps mixed."""
@@ -147,3 +154,8 @@ class GDumb(RehearsalMethod):
             dlogits += (1 - own) * cross_entropy(logits, others)[1]
         self.model.backward(dlogits, need_dx=False)
         self.model.set_grads(clip(self.model.take_grads(), 10.0))
+
+
+def _epochs(settings: Any, task: int, tasks: int) -> int:
+    """Over the buffer, after a task."""
+    return int(settings.buffer_passes) if settings.form == "paper" or task == tasks else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.archive import Archive
 from sparcl_ref.methods.base import Method
 from sparcl_ref.methods.classifier import classifier_of
-from sparcl_ref.methods.records import Batch, Entries, Extent, Observation, TaskData
+from sparcl_ref.methods.records import Batch, Entries, Extent, Observation
 from sparcl_ref.methods.score_mask import product
 from sparcl_ref.methods.substitute import substituted
 from sparcl_ref.optimizers import SGD
@@ -53,15 +53,7 @@ class IsolationMethod(Method):
 
     @classmethod
     def archive_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
-        """Of masks of all weights but the classifier's, and of all else whole, for each task."""
-        if not (extent.weights and extent.sizes):
-            return {}
-        *weights, head = extent.weights
-        rest = extent.parameters - sum(weights) - head - extent.classes + extent.statistics
-        return {
-            "task_masks": len(extent.sizes) * sum(-(-size // 8) for size in weights),
-            "task_values": (len(extent.sizes) * rest + head + extent.classes) * extent.item_bytes,
-        }
+        return cls._archived(extent, len(extent.sizes))
 
     def observe(self, batch: Batch, *, draws: Sequence[np.ndarray] | None = None) -> Observation:
         """The gradient of CE over the task's own classes, for what is not frozen."""
@@ -84,6 +76,19 @@ class IsolationMethod(Method):
         self.archive.load_state(state["archive"])
 
     # --- for methods that build on it
+
+    @classmethod
+    def _archived(cls, extent: Extent, tasks: int) -> dict[str, int]:
+        """Bytes of masks of all weights but the classifier's, and of all else whole, for each of so many tasks."""
+        if not (extent.weights and extent.sizes):
+            return {}
+        *weights, head = extent.weights
+        rest = extent.parameters - sum(weights) - head - extent.classes + extent.statistics
+        rows = (head + extent.classes) * tasks // len(extent.sizes)
+        return {
+            "task_masks": tasks * sum(-(-size // 8) for size in weights),
+            "task_values": (tasks * rest + rows) * extent.item_bytes,
+        }
 
     @classmethod
     def _living_rows(cls, entries: Entries) -> dict[str, tuple[int, int]]:
@@ -116,29 +121,17 @@ class IsolationMethod(Method):
             frozen[list(classes)] = False
             parameter.freeze(frozen)
 
-    def _retrain(self, data: TaskData, *, epochs: int, lr: float) -> None:
-        """Epochs of SGD with momentum .9 under the masks as they are, on images without augmentation.
+    def _retrain(self, batch: Batch, *, lr: float) -> None:
+        """A step of SGD with momentum .9 under the masks as they are.
 
-        The optimiser starts anew, and so does the run's own after it. A FloatingPointError if a gradient is not finite.
+        A phase of such steps begins, and is followed, by `_forget_momentum`. A FloatingPointError if a gradient is not
+        finite.
         """
-        self._forget_momentum()
-        descent = SGD(self.model.parameters(), momentum=0.9)
-        for _ in range(epochs):
-            for batch in self._shuffled(data):
-                self.model.zero_grads()
-                logits = self.model.forward(batch.x, mode=self.mode)
-                self.model.backward(cross_entropy(logits, batch.labels, classes=batch.classes)[1], need_dx=False)
-                descent.step(lr)
-            self.on_pass("retraining", len(data))
         self.model.zero_grads()
-        self._forget_momentum()
-
-    def _shuffled(self, data: TaskData) -> Iterator[Batch]:
-        """The task's batches in an order of the method's own stream."""
-        assert self.own_rng is not None
-        order = self.own_rng.permutation(len(data))
-        for start in range(0, len(data), data.batch_size):
-            yield data.take(order[start : start + data.batch_size])
+        logits = self.model.forward(batch.x, mode=self.mode)
+        self.model.backward(cross_entropy(logits, batch.labels, classes=batch.classes)[1], need_dx=False)
+        SGD(self.model.parameters(), momentum=0.9).step(lr)
+        self.on_pass("retraining", len(batch.labels))
 
     def _forget_momentum(self) -> None:
         for parameter in self.model.parameters():

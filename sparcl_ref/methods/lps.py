@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +10,15 @@ import numpy as np
 from sparcl_ref.layers import Parameter
 from sparcl_ref.layers.base import Mode
 from sparcl_ref.losses import cross_entropy
-from sparcl_ref.methods.admm import Pulled, few_weights, is_due, kept_multipliers, kept_weights, ones_and_zeros, rate
+from sparcl_ref.methods.admm import kept_weights, rate
 from sparcl_ref.methods.isolation import IsolationMethod
+from sparcl_ref.methods.lps_pulling import Chosen, Pulling
 from sparcl_ref.methods.lps_settings import LPSSettings
-from sparcl_ref.methods.records import Batch, Entries, Occasion, Passes, TaskData
+from sparcl_ref.methods.phases import Phase, PhaseStep
+from sparcl_ref.methods.records import Batch, Entries, Extent, Occasion, Passes, TaskData
 from sparcl_ref.methods.score_mask import product
 from sparcl_ref.methods.substitute import substituted
 from sparcl_ref.optimizers import SGD
-
-#: Of each shared weight, its entries: those that earlier tasks own, or that are kept.
-Chosen = Mapping[Parameter, np.ndarray]
 
 
 class LPS(IsolationMethod):
@@ -44,6 +41,12 @@ class LPS(IsolationMethod):
         super().__init__(*args, **rest)
         for parameter in self.shared:
             parameter.forms_frozen = True  # multipliers learn by them
+        #: The task and how many there are, once one has begun.
+        self.place = (0, 0)
+        #: While weights and multipliers are pulled.
+        self.pulling: Pulling | None = None
+        #: While new weights are retrained: by name, which earlier ones take part, and the values of all of those.
+        self.aside: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
@@ -51,7 +54,21 @@ class LPS(IsolationMethod):
             least = (occasion.size % occasion.batch_size or occasion.batch_size) if occasion.task == 1 else 0
             pulled, retrained = settings.epochs_of(occasion.epochs)
             for kind, epochs in (("admm", settings.rho_num * pulled), ("retraining", retrained)):
-                yield Passes(kind, epochs * occasion.size, charged=True, least=least if epochs else 0)
+                if epochs:
+                    yield Passes(kind, epochs * occasion.size, charged=True, least=least, epochs=epochs)
+
+    @classmethod
+    def phase_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        """Of the task whose variables and those before it take most: z and u, multipliers, their momentum, Y and K."""
+        weights, tasks = sum(extent.weights[:-1]), len(extent.sizes) or 3  # several, where they are not known
+        found = []
+        for task in range(1, tasks + 1):
+            chosen = weights * settings.shares_by_choice(task)
+            arrays = 2 * weights * settings.prunes(task, tasks) + 4 * chosen
+            shared = {"admm": arrays * extent.item_bytes, "optimizer": extent.parameters * extent.item_bytes}
+            shared |= {"gradients": (extent.parameters + chosen) * extent.item_bytes}
+            found += [cls._archived(extent, task - 1) | shared] if settings.acts(task, tasks) else []
+        return max(found, key=lambda parts: sum(parts.values()), default={})
 
     @classmethod
     def living(cls, settings: Any, entries: Entries, occasion: Occasion) -> Mapping[str, tuple[int, int]]:
@@ -65,7 +82,8 @@ class LPS(IsolationMethod):
         return "eval" if self.archive.tasks else "train"
 
     def begin_task(self, data: TaskData) -> None:
-        self.settings.share(data.task.number, data.tasks)
+        self.place = data.task.number, data.tasks
+        self.settings.share(*self.place)  # refused, if it is
         if self.archive.tasks:
             self._draw_free()
         self._hold_earlier(data.task.classes)
@@ -79,50 +97,36 @@ class LPS(IsolationMethod):
         mixed = {p.name: np.where(self.archive.owners(p) > 0, before[p.name], drawn[p.name]) for p in self.shared}
         self.model.load_state_dict(before | mixed)
 
-    def end_task(self, data: TaskData) -> None:
-        task, settings = data.task.number, self.settings
-        owned = {parameter: self.archive.owners(parameter) > 0 for parameter in self.shared}
-        new, used = {parameter: ~one for parameter, one in owned.items()}, owned
-        if settings.acts(task, data.tasks):
-            share = settings.share(task, data.tasks) if settings.prunes(task, data.tasks) else None
-            multipliers = self._pull(data, owned, share)
-            if share is not None:
-                new = {p: kept_weights(p.value, one, share) for p, one in owned.items()}
-            ratio = settings.adaptive_ratio
-            used = owned | {p: kept_multipliers(m.value, owned[p], ratio) for p, m in multipliers.items()}
-            self._cut_and_retrain(data, owned, new, used)
-        self._forget_momentum()
-        self.archive.keep(self.model, task, data.task.classes, {p.name: new[p] | used[p] for p in self.shared})
+    def phases(self, data: TaskData) -> Sequence[Phase]:
+        settings = self.settings
+        if not settings.acts(data.task.number, data.tasks):
+            return ()
+        pulled, retrained = settings.epochs_of(data.epochs)
+        return [
+            Phase(kind, epochs, data.batch_size, "--prune-lr")
+            for kind, epochs in (("admm", settings.rho_num * pulled), ("retraining", retrained))
+        ]
 
-    def _pull(self, data: TaskData, owned: Chosen, share: Fraction | None) -> dict[Parameter, Parameter]:
-        """The periods of ADMM; returns the multipliers of each weight, none where nothing is shared by choice."""
-        settings, multipliers = self.settings, dict[Parameter, Parameter]()
-        weights, choices = list[Pulled](), list[Pulled]()
-        for parameter, one in owned.items():
-            if share is not None:
-                weights.append(Pulled(parameter, ~one, functools.partial(few_weights, owned=one, share=share)))
-            if settings.shares_by_choice(data.task.number):
-                own = multipliers[parameter] = Parameter(f"{parameter.name} of m", np.ones_like(parameter.value))
-                own.freeze(~one)
-                cut = functools.partial(ones_and_zeros, owned=one, share=settings.adaptive_ratio)
-                choices.append(Pulled(own, one, cut))
+    def begin_phase(self, data: TaskData, kind: str) -> None:
         self._forget_momentum()
-        descent = SGD([*self.model.parameters(), *multipliers.values()], momentum=0.9)
-        for period in range(settings.rho_num):
-            for pulled in (*weights, *choices):
-                pulled.start()
-            for epoch in range(1, settings.epochs_of(data.epochs)[0] + 1):
-                for group, every in ((weights, settings.admm_epochs), (choices, settings.mask_admm_epochs)):
-                    for pulled in group if is_due(epoch, every) else ():
-                        pulled.move()
-                lr = rate(epoch, highest=settings.prune_lr, every=settings.admm_epochs)
-                for batch in self._shuffled(data):
-                    self._gradients(batch, multipliers)
-                    for pulled in (*weights, *choices):
-                        pulled.add(settings.rho * 10**period)
-                    descent.step(lr)
-                self.on_pass("admm", len(data))
-        return multipliers
+        if kind == "admm":
+            self.pulling = Pulling(self._owned(), self.settings, *self.place)
+        else:
+            self._cut()
+
+    def phase_step(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
+        settings, batch, pulling = self.settings, data.take(part), self.pulling
+        if pulling is None:
+            self._retrain(batch, lr=settings.prune_lr)
+            return
+        period, before = divmod(at.epoch - 1, settings.epochs_of(data.epochs)[0])
+        if at.step == 0:
+            pulling.begin_epoch(before + 1)
+        self._gradients(batch, pulling.multipliers)
+        pulling.add(period)
+        descent = SGD([*self.model.parameters(), *pulling.multipliers.values()], momentum=0.9)
+        descent.step(rate(before + 1, highest=settings.prune_lr, every=settings.admm_epochs))
+        self.on_pass("admm", len(part))
 
     def _gradients(self, batch: Batch, multipliers: Mapping[Parameter, Parameter]) -> None:
         """Of CE, for weights, and by dL/dm = dL/d(m w) w for multipliers."""
@@ -134,16 +138,51 @@ class LPS(IsolationMethod):
             own.grad[...] = 0.0
             own.add_grad(parameter.grad * parameter.value)
 
-    def _cut_and_retrain(self, data: TaskData, owned: Chosen, new: Chosen, used: Chosen) -> None:
-        """Retrain new weights, with all at 0 that is neither new nor used; owned ones have their values afterwards."""
-        values = {parameter: parameter.value.copy() for parameter in self.shared}
-        for parameter in self.shared:
-            parameter.value[...] = product(parameter.value, new[parameter] | used[parameter])
+    def _cut(self) -> None:
+        """Let new weights alone be trained on, with all at 0 that is neither new nor used."""
+        assert self.pulling is not None
+        owned, used, (task, tasks) = self.pulling.owned, self.pulling.used(), self.place
+        self.aside = {parameter.name: (used[parameter], parameter.value[one]) for parameter, one in owned.items()}
+        for parameter, one in owned.items():
+            new = ~one
+            if self.settings.prunes(task, tasks):
+                new = kept_weights(parameter.value, one, self.settings.share(task, tasks))
+            parameter.value[...] = product(parameter.value, new | used[parameter])
             parameter.changed()
-            parameter.freeze(~new[parameter])
+            parameter.freeze(~new)
         for parameter in self.rest:
             parameter.freeze(np.ones(parameter.value.shape, dtype=bool))
-        self._retrain(data, epochs=self.settings.epochs_of(data.epochs)[1], lr=self.settings.prune_lr)
-        for parameter, value in values.items():
-            parameter.value[owned[parameter]] = value[owned[parameter]]
-            parameter.changed()
+        self.pulling = None
+
+    def end_task(self, data: TaskData) -> None:
+        masks = {}
+        for parameter, one in self._owned().items():
+            new, used = ~one, one
+            if self.aside:
+                used, values = self.aside[parameter.name]
+                new = np.zeros_like(one) if parameter.frozen is None else ~parameter.frozen
+                parameter.value[one] = values
+                parameter.changed()
+            masks[parameter.name] = new | used
+        self.aside = {}
+        self.model.zero_grads()
+        self._forget_momentum()
+        self.archive.keep(self.model, data.task.number, data.task.classes, masks)
+
+    def _owned(self) -> Chosen:
+        return {parameter: self.archive.owners(parameter) > 0 for parameter in self.shared}
+
+    def state(self) -> dict[str, Any]:
+        aside = {name: [used.copy(), values.copy()] for name, (used, values) in self.aside.items()}
+        pulling = None if self.pulling is None else self.pulling.state()
+        return super().state() | {"place": list(self.place), "pulling": pulling, "aside": aside}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        task, tasks = state["place"]
+        self.place = task, tasks
+        self.aside = {name: (np.array(used), np.array(values)) for name, (used, values) in state["aside"].items()}
+        self.pulling = None
+        if state["pulling"] is not None:
+            self.pulling = Pulling(self._owned(), self.settings, *self.place)
+            self.pulling.load_state(state["pulling"])

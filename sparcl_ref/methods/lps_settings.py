@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -30,6 +31,12 @@ class LPSSettings(OwnSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._parts()
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        if not self.share_by_choice:
+            yield from ((name, "--no-share-by-choice") for name in ("adaptive_ratio", "mask_admm_epochs"))
+        if self.rho == 0:
+            yield "mask_admm_epochs", "--rho 0"
 
     def _parts(self) -> list[Fraction]:
         try:

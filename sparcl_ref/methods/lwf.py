@@ -68,6 +68,12 @@ class LwF(Method):
         warmup_lr: float = setting(0.03, "learning rate of these epochs", above=0)
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.distil_weight == 0:
+                yield "temperature", "--distil-weight 0"
+            if self.warmup_epochs == 0:
+                yield "warmup_lr", "--warmup-epochs 0"
+
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
         classifier_of(self.model)  # refused before the run, not after its first task

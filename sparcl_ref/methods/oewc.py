@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from sparcl_ref.methods.ewc import EWC
 from sparcl_ref.methods.forms import Difference
+from sparcl_ref.methods.phases import PhaseStep
 from sparcl_ref.methods.records import Extent, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
@@ -64,6 +65,12 @@ class OnlineEWC(EWC):
         fisher: str = setting("sampled", "labels of the Fisher information", choices=("sampled", "empirical"))
         form: str = setting("paper", "of the paper, or of the code base mammoth", choices=("paper", "mammoth"))
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.strength == 0:
+                yield from ((name, "--strength 0") for name in ("gamma", "fisher"))
+            elif self.form == "mammoth":
+                yield "fisher", "--form mammoth"
+
     def __init__(self, *args: Any, **rest: Any):
         super().__init__(*args, **rest)
         if self.settings.form == "mammoth":
@@ -89,13 +96,22 @@ class OnlineEWC(EWC):
         strength: float = self.settings.strength
         return 2 * strength if self.settings.form == "mammoth" else strength
 
-    def end_task(self, data: TaskData) -> None:
+    @classmethod
+    def phase_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        arrays = 3 if len(extent.sizes) > 1 else 1  # the anchor of earlier tasks, and the sum
+        return {"fisher": arrays * extent.parameters * extent.item_bytes}
+
+    def phase_step(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
         if self.settings.form == "mammoth":
-            batches = -(-len(data) // data.batch_size)
-            totals = self._fisher(data, classes=None, mode="train", by_confidence=True)
-            fisher = [total / (batches * data.batch_size) for total in totals]
+            self._add_squares(data, part, classes=None, mode="train", by_confidence=True)
         else:
-            fisher = [total / len(data) for total in self._fisher(data, classes=self._classes(data.task.classes))]
+            super().phase_step(data, at, part)
+
+    def end_task(self, data: TaskData) -> None:
+        samples = len(data)
+        if self.settings.form == "mammoth":
+            samples = -(-len(data) // data.batch_size) * data.batch_size
+        fisher = [total / samples for total in self.totals]
         if self.anchors:
             fisher = faded(self.anchors.pop().fisher, fisher, self.settings.gamma)
         self._anchor(fisher)

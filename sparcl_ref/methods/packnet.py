@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 from sparcl_ref.layers.base import Mode
 from sparcl_ref.methods.isolation import IsolationMethod
 from sparcl_ref.methods.partition import free_weights, partition
-from sparcl_ref.methods.records import Entries, Occasion, Passes, TaskData
+from sparcl_ref.methods.phases import Phase, PhaseStep
+from sparcl_ref.methods.records import Entries, Extent, Occasion, Passes, TaskData
 from sparcl_ref.settings import OwnSettings, setting
 
 
@@ -38,6 +39,10 @@ class PackNet(IsolationMethod):
         ties: str = setting("exact", "of equal weights: an exact number goes, or all", choices=("exact", "source"))
         prune_last: bool = setting(True, "whether the last task gives weights back, too")
 
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.post_prune_epochs == 0:
+                yield "post_prune_lr", "--post-prune-epochs 0"
+
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:
         return [] if settings.ties == "exact" else ["ties as source"]
@@ -48,10 +53,14 @@ class PackNet(IsolationMethod):
 
     @classmethod
     def passes(cls, settings: Any, occasion: Occasion) -> Iterator[Passes]:
-        samples = _epochs(settings, occasion.epochs) * occasion.size
-        if occasion.moment == "end_task" and _prunes(settings, occasion.task, occasion.tasks) and samples:
-            least = occasion.size % occasion.batch_size or occasion.batch_size
-            yield Passes("retraining", samples, charged=True, least=least if occasion.task == 1 else 0)
+        epochs = _epochs(settings, occasion.epochs)
+        if occasion.moment == "end_task" and _prunes(settings, occasion.task, occasion.tasks) and epochs:
+            least = (occasion.size % occasion.batch_size or occasion.batch_size) if occasion.task == 1 else 0
+            yield Passes("retraining", epochs * occasion.size, charged=True, least=least, epochs=epochs)
+
+    @classmethod
+    def phase_bytes(cls, settings: Any, extent: Extent) -> Mapping[str, int]:
+        return {"optimizer": extent.parameters * extent.item_bytes}
 
     @classmethod
     def living(cls, settings: Any, entries: Entries, occasion: Occasion) -> Mapping[str, tuple[int, int]]:
@@ -77,21 +86,29 @@ class PackNet(IsolationMethod):
     def begin_task(self, data: TaskData) -> None:
         _check_free(self._hold_earlier(data.task.classes), self.settings, data.task.number)
 
-    def end_task(self, data: TaskData) -> None:
+    def phases(self, data: TaskData) -> Sequence[Phase]:
+        if not _prunes(self.settings, data.task.number, data.tasks):
+            return ()
+        return [Phase("retraining", _epochs(self.settings, data.epochs), data.batch_size, "--post-prune-lr")]
+
+    def begin_phase(self, data: TaskData, kind: str) -> None:
         task, settings = data.task.number, self.settings
-        prunes, masks = _prunes(settings, task, data.tasks), dict[str, np.ndarray]()
         for parameter in self.shared:
             owner = self.archive.owners(parameter)
             owner[owner == 0] = task
-            if prunes:
-                rule = {"fraction": settings.prune_fraction, "ties": settings.ties}
-                owner = partition(parameter.value, owner, task=task, **rule)
-            masks[parameter.name] = owner > 0
-            parameter.set_mask(masks[parameter.name])
-        if prunes:
-            self._retrain(data, epochs=_epochs(settings, data.epochs), lr=settings.post_prune_lr)
+            owner = partition(parameter.value, owner, task=task, fraction=settings.prune_fraction, ties=settings.ties)
+            parameter.set_mask(owner > 0)
         self._forget_momentum()
-        self.archive.keep(self.model, task, data.task.classes, masks)
+
+    def phase_step(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
+        self._retrain(data.take(part), lr=self.settings.post_prune_lr)
+
+    def end_task(self, data: TaskData) -> None:
+        self.model.zero_grads()
+        self._forget_momentum()
+        whole = {p.name: np.ones(p.value.shape, dtype=bool) for p in self.shared if p.mask is None}
+        masks = {p.name: p.mask for p in self.shared if p.mask is not None}
+        self.archive.keep(self.model, data.task.number, data.task.classes, masks | whole)
 
 
 def _prunes(settings: Any, task: int, tasks: int) -> bool:

@@ -193,6 +193,8 @@ class Passes:
         Samples in the smallest batch, where layers normalise by the batch (train mode); 0 where they do not.
     charged : bool
         Whether the published accounting charges them, as it does a step's samples.
+    epochs : int
+        Of the phase that they are, see `sparcl_ref.methods.phases`; 0 if they are none.
     """
 
     kind: str
@@ -203,6 +205,7 @@ class Passes:
     at_once: int = 0
     least: int = 0
     charged: bool = False
+    epochs: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "samples", operator.index(self.samples))

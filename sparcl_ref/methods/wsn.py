@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from sparcl_ref.finite import check_scores
 from sparcl_ref.layers import Parameter
 from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods.isolation import IsolationMethod
@@ -114,6 +115,7 @@ class WSN(IsolationMethod):
             return self.model.forward(x, mode="eval")
 
     def _masks(self) -> dict[str, np.ndarray]:
+        check_scores({scores.name: scores.value for _, scores in self.scored}, "entries")
         return {p.name: score_mask(scores.value, self.settings.layer_share) for p, scores in self.scored}
 
     def _subnetwork(self, masks: Mapping[str, np.ndarray]) -> AbstractContextManager[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -39,6 +40,10 @@ class Exchange(Policy):
         mask_schedule: str = setting(
             "per_task", "whether the share fades over each task or over the run", choices=("per_task", "once")
         )
+
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.drop == 0:
+                yield from ((name, "--drop 0") for name in ("delta_t", "t_end", "mask_schedule"))
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -43,6 +44,11 @@ class SET(Exchange):
     @dataclass(frozen=True)
     class Settings(Exchange.Settings):
         set_form: str = setting("rigl", "of RigL's authors, or of the paper", choices=("rigl", "paper"))
+
+        def idle(self) -> Iterator[tuple[str, str]]:
+            yield from super().idle()
+            if self.set_form == "paper":
+                yield from ((name, "--set-form paper") for name in ("delta_t", "t_end", "mask_schedule"))
 
     @classmethod
     def remarks(cls, settings: Any) -> list[str]:

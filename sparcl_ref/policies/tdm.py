@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -29,6 +29,12 @@ class TDM(Policy):
         )
         importance: str = setting("cwi", "which weights to keep when shrinking", choices=IMPORTANCES)
         importance_samples: int = setting(256, "samples of the task that a probe of the importance uses", at_least=1)
+
+        def idle(self) -> Iterator[tuple[str, str]]:
+            if self.p_inter == 0 and self.p_intra == 0:
+                yield from ((name, "--p-inter 0 --p-intra 0") for name in ("importance", "importance_samples"))
+            elif self.importance in ("magnitude", "random"):
+                yield "importance_samples", f"--importance {self.importance}"
 
     def __init__(self, schedule: Schedule, rules: Rules, settings: Any):
         super().__init__(schedule, rules, settings)

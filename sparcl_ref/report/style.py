@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparcl_ref.report.table import Row
+
+if TYPE_CHECKING:
+    from matplotlib.colors import LinearSegmentedColormap
 
 #: Figures are this many inches wide, on a page for narrow screens `NARROW`; a page shows at most `CSS_PIXELS` per inch.
 WIDTH, NARROW = 10.0, 4.2
@@ -119,6 +122,13 @@ def blend(anchors: Sequence[str], position: float) -> str:
     weight = scaled - left
     pairs = zip(channels(anchors[left]), channels(anchors[left + 1]), strict=True)
     return "#" + "".join(f"{round((1 - weight) * a + weight * b):02x}" for a, b in pairs)
+
+
+def colour_map(anchors: Sequence[str]) -> LinearSegmentedColormap:
+    """Matplotlib's map along a ramp through the anchors, for 0..1: ``theme.heat``, or (background, ink)."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("ramp", list(anchors))
 
 
 def channels(colour: str) -> tuple[int, int, int]:

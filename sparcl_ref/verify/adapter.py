@@ -18,6 +18,8 @@ from sparcl_ref.verify.function import REQUIRED, Function
 
 #: How alike two names must be for one to be taken for a slip of the other.
 SLIP = 0.85
+#: And how alike where every name is meant for one of the protocol.
+NEAR = 0.6
 
 
 class NotProvidedError(Exception):
@@ -62,17 +64,16 @@ def inspect_adapter(adapter: ModuleType | Mapping[str, Any], known: list[str]) -
     found = {name: provided(adapter, name) for name in known}
     remarks = [f"{name} is not a function but {type(thing).__name__}" for name, thing in found.items()
                if thing is not None and not callable(thing)]  # fmt: skip
-    names = list(adapter) if isinstance(adapter, Mapping) else list(vars(adapter))
+    names = [name for name in (adapter if isinstance(adapter, Mapping) else vars(adapter)) if name not in known]
+    # A namespace has helpers of its own, of which only a slip is told; a dict of functions has nothing else.
+    listed = isinstance(adapter, Mapping) and "__name__" not in adapter
     for name in names:
-        likely = difflib.get_close_matches(name, known, n=1, cutoff=SLIP)
-        if (
-            name not in known
-            and not name.startswith("_")
-            and likely
-            and likely[0] not in names
-            and callable(provided(adapter, name))
-        ):
-            remarks.append(f"{name} is not a name of the protocol; did you mean {likely[0]}?")
+        if str(name).startswith("_") or not callable(provided(adapter, name)):
+            continue
+        likely = difflib.get_close_matches(str(name), known, n=1, cutoff=NEAR if listed else SLIP)
+        if listed or (likely and found[likely[0]] is None):
+            hint = f"; did you mean {likely[0]}?" if likely else ""
+            remarks.append(f"{name} is not a name of the protocol{hint}")
     return Interface({name: _signature(thing) for name, thing in found.items() if callable(thing)}, tuple(remarks))
 
 

@@ -21,7 +21,7 @@ Pairs = list[tuple[Case, Function]]
 
 
 def select(
-    cases: Iterable[Case], functions: Mapping[str, Function], only: Sequence[str] = (), dtype: str = ""
+    cases: Iterable[Case], functions: Mapping[str, Function], only: str | Sequence[str] = (), dtype: str = ""
 ) -> Pairs:
     """Cases with their functions, in the protocol's order.
 
@@ -30,7 +30,7 @@ def select(
     cases : iterable of Case
     functions : mapping
         Name to function, as `areas.functions` gives them.
-    only : sequence of str
+    only : str or sequence of str
         Areas, names of functions, or patterns of case ids such as ``"conv2d_*/*"``. A case stays if one of them names
         it; all stay if there are none.
     dtype : str
@@ -41,6 +41,7 @@ def select(
     ValueError
         If one of ``only`` names no case.
     """
+    only = (only,) if isinstance(only, str) else only
     order = {name: place for place, name in enumerate(functions)}
     cases = (case for case in cases if not dtype or case.dtype in ("", dtype))
     pairs = sorted(((case, functions[case.function]) for case in cases), key=lambda pair: order[pair[1].name])
@@ -62,7 +63,7 @@ def check(
     *,
     cases: Iterable[Case] | None = None,
     functions: Mapping[str, Function] | None = None,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     dtype: str = "float64",
     timeout: float = TIMEOUT,
     load_timeout: float = LOAD_TIMEOUT,
@@ -80,7 +81,7 @@ def check(
         The frozen ones unless given.
     functions : mapping, optional
         The protocol's unless given; `areas.functions` adds your own to them.
-    only : sequence of str
+    only : str or sequence of str
         As for `select`.
     dtype : {"float64", "float32"}
         The type the adapter is given and must answer in.

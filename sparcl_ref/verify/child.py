@@ -61,8 +61,9 @@ class Child:
         """
         context = multiprocessing.get_context("spawn")
         self._pipe, far_end = context.Pipe()
-        self._process = context.Process(target=serve, args=(far_end, self._adapter, self._known))
-        self._process.start()
+        process = context.Process(target=serve, args=(far_end, self._adapter, self._known))
+        process.start()  # before it is ours to stop: it may not start, as in a script without a main guard
+        self._process = process
         far_end.close()  # or the end of the process would go unnoticed
         try:
             self._receive(START_SECONDS)

@@ -15,6 +15,7 @@ from sparcl_ref.verify.brief import Answer
 from sparcl_ref.verify.cases import load_cases
 from sparcl_ref.verify.check import check
 from sparcl_ref.verify.report import Report
+from sparcl_ref.workbook.calls import CallError, RequestError, watched
 from sparcl_ref.workbook.exercises import EXERCISES, Exercise
 from sparcl_ref.workbook.job import Job
 from sparcl_ref.workbook.training import settings, train
@@ -65,13 +66,18 @@ class Workbook:
         """
         name = getattr(function, "__name__", None)
         if name is None or not callable(function):
-            raise TypeError(f"check takes the function, as in check(relu_backward), got {type(function).__name__}")
+            raise CallError(f"check takes the function, as in check(relu_backward), got {type(function).__name__}")
         if name not in self._known:
-            raise ValueError(f"the protocol has no function {name!r}{did_you_mean(name, self._known)}")
+            raise RequestError(f"the protocol has no function {name!r}{did_you_mean(name, self._known)}")
+        written: set[str] = set()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what is not finite shows in the comparison
-            report = check({name: function}, cases=(case for case in self._cases if case.function == name))
+            watcher = {name: watched(function, written)}
+            report = check(watcher, cases=(case for case in self._cases if case.function == name))
         (answer,) = report.answers()
+        if answer.state == "right" and written:
+            line = f"writes into {', '.join(sorted(written))}, which others still need; work on a copy"
+            answer = Answer(name, "wrong", (line,))
         self.functions[name] = function
         self._right = self._right | {name} if answer.state == "right" else self._right - {name}
         return Graded(answer, report, self.progress)
@@ -95,7 +101,19 @@ class Workbook:
         """Train the tiny job with the functions that are right; the reference stands in for all others.
 
         Takes ``width``, ``epochs``, ``sparsity`` and ``seed``, as `settings`.
+
+        Raises
+        ------
+        TypeError
+            If it is given something else.
+        ValueError
+            As `settings`.
         """
+        taken = [*inspect.signature(settings).parameters]
+        for name in changes:
+            if name not in taken:
+                known = f"{', '.join(taken[:-1])} and {taken[-1]}"
+                raise CallError(f"train takes {known}, got {name!r}{did_you_mean(name, taken)}")
         return train(self.right, settings(**changes))
 
     def __repr__(self) -> str:

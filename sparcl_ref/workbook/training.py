@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from sparcl_ref.assembly import build_network, build_stream
-from sparcl_ref.config import Config, flag
+from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS
 from sparcl_ref.randomness import named_streams
 from sparcl_ref.streams import Dataset, Task, cut_batches, load_dataset
+from sparcl_ref.workbook.calls import RequestError, by_name
 from sparcl_ref.workbook.job import Job
 from sparcl_ref.workbook.network import MASKED, Arrays, backward, forward, train_flops
 from sparcl_ref.workbook.parts import Parts
@@ -31,9 +32,21 @@ FIRST_STEPS, LONG = 5, 90.0
 
 
 def settings(*, width: int = WIDTH, epochs: int = 10, sparsity: float = 0.75, seed: int = 0) -> Config:
-    """The tiny job in float64, with these changes; what `sparcl_ref.train` is given for comparison."""
+    """The tiny job in float64, with these changes; what `sparcl_ref.train` is given for comparison.
+
+    Raises
+    ------
+    ValueError
+        If one of them cannot be, naming it.
+    """
     changes = {"width": width, "epochs": epochs, "sparsity": sparsity, "seed": seed}
-    return Config.from_json({**_TINY, **changes, "dtype": "float64", "engine": "numpy"})
+    least: int = Config.from_json(_TINY).delta_k
+    if isinstance(epochs, int) and 1 <= epochs < least:
+        raise RequestError(f"epochs must be at least {least}, those between two adjustments of the mask, got {epochs}")
+    try:
+        return Config.from_json({**_TINY, **changes, "dtype": "float64", "engine": "numpy"})
+    except ValueError as error:
+        raise RequestError(by_name(str(error))) from None
 
 
 #: Settings that the loop below follows; others must be as `settings` has them.
@@ -62,13 +75,11 @@ def train(
         If a name is not the protocol's, or ``config`` asks for what this loop does not do.
     """
     if not config.sparse:
-        raise ValueError("--sparsity must be given here; start from settings()")
+        raise RequestError("sparsity must be given here; start from settings()")
     given, usual = config.to_json(), settings().to_json()
     for name in usual | given:
         if name not in FOLLOWED and given.get(name) != usual.get(name):
-            raise ValueError(
-                f"{flag(name)} must be {usual.get(name)} here, got {given.get(name)}; start from settings()"
-            )
+            raise RequestError(f"{name} must be {usual.get(name)} here, got {given.get(name)}; start from settings()")
     return Training(own, config, tell, dataset).run()
 
 

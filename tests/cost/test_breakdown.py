@@ -11,6 +11,7 @@ from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, describe_model, paper, predict
 from sparcl_ref.cost.breakdown import removals, savings
 from sparcl_ref.cost.conventions import conventions, pytorch_counter_flops, rigl_flops
+from sparcl_ref.cost.predict import Prediction
 from sparcl_ref.layers import Conv2d, Flatten, Sequential
 from sparcl_ref.models import Network
 from tests import strategies as own
@@ -74,6 +75,38 @@ def test_epochs_add_up_to_the_run(config, task_sizes):
     probes = 2 * sum(macs for phase, macs in prediction.table.phase_macs().items() if phase.endswith("probe"))
     assert sum(prediction.epoch_flops(plan) for plan in prediction.epochs) + probes == prediction.train_flops
     assert sum(plan.steps for plan in prediction.epochs) == prediction.steps
+
+
+@given(own.run_configs(), own.task_sizes())
+def test_a_removal_is_priced_by_the_epochs_that_follow_it_in_its_task(config, task_sizes):
+    epochs = predict(SPEC, config, task_sizes).epochs
+    prediction = predict(SPEC, config, task_sizes)
+    for row in removals(SPEC, config, task_sizes):
+        last = row.stage * config.delta_k
+        rest = [plan for plan in epochs if plan.task == row.task and plan.epoch > last]
+        flops, trained = sum(map(prediction.epoch_flops, rest)), sum(plan.samples for plan in rest)
+        assert row.left == rest[0].samples
+        assert row.saved_flops == (flops * row.removed * len(rest) // trained if trained else 0)
+
+
+def test_a_removal_is_priced_without_going_through_the_task_again(monkeypatch):
+    calls = []
+    monkeypatch.setattr(Prediction, "epoch_flops", lambda self, plan: calls.append(plan) or 1)
+    removals(SPEC, Config(sparsity=0.5, epochs=40, delta_k=2, ddr_cutoff=15, p_inter=0), [400])
+    assert len(calls) == 40
+
+
+def test_the_interval_of_rigls_accounting_is_the_policys():
+    def said(**settings):
+        config = Config(sparsity=0.9, **settings)
+        return next(row for row in conventions(SPEC, config, [320] * 5) if "RigL" in row.name)
+
+    rigl = said(policy="rigl", delta_t=7)
+    assert rigl.relation == "static, and one dense dW in 8 steps"
+    assert rigl.holds
+    assert said(policy="set", delta_t=7).relation.endswith("in 8 steps (SET does not grow by it and needs none)")
+    # Five epochs of ten batches.
+    assert said().relation.endswith("in 51 steps (SparCL does not grow by it and needs none)")
 
 
 def test_removals_save_about_what_switching_them_off_would_cost():

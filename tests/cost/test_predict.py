@@ -22,6 +22,7 @@ from sparcl_ref.cost import (
 )
 from sparcl_ref.cost.sizes import clipped_ramp, epoch_sizes
 from sparcl_ref.experiment import build
+from sparcl_ref.masks import budget
 from sparcl_ref.methods import ER, METHODS, Passes
 from sparcl_ref.streams import Dataset
 from tests import strategies as own
@@ -185,6 +186,7 @@ def dataset(sizes: list[int], seed: int = 0) -> Dataset:
 def test_predicted_equals_recorded(config, sizes):
     # A task that data removal leaves smaller than a batch has no step to take once partial batches are dropped.
     assume(not config.rules.drop_last or min(epoch_sizes(min(sizes), config)) >= config.batch_size)
+    assume(config.sparsity is None or budget(config.width**2, config.sparsity))  # else it is refused
     trainer = build(config, dataset(sizes))
     prediction = predict(describe(trainer.model), config, [len(task.train_index) for task in trainer.stream.training])
     for _ in trainer.events():

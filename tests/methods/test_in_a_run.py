@@ -11,6 +11,7 @@ import pytest
 from sparcl_ref import checkpoint
 from sparcl_ref.config import Config
 from sparcl_ref.cost import describe, held_memory
+from sparcl_ref.cost.extent import extent_of
 from sparcl_ref.cost.predict import predict
 from sparcl_ref.cost.sizes import held_after
 from sparcl_ref.experiment import build
@@ -106,11 +107,19 @@ def check_a_run(config: Config, dataset: Dataset) -> None:
     assert expected.nominal == kind.by_chance(config.method_settings)
     if kind.rehearses and kind.fills == "tasks" and not expected.nominal:
         assert held == {tasks: held_after(config, sizes[:tasks]) for tasks in range(len(sizes) + 1)}
-    memory = held_memory(describe(trainer.model), config, task_sizes=sizes)
+    spec = describe(trainer.model)
+    given = config.method_settings, extent_of(spec, config, sizes)
     usual = {"weights", "gradients", "optimizer", "masks", "buffer", "batch", "activations", "working_space"}
-    kept = sum(size for part, size in memory.parts.items() if part not in usual)
+    always = dict(kind.archive_bytes(*given))
+    own = [
+        {part: size for part, size in parts.items() if part not in usual and size}
+        for parts in (always, always | kind.phase_bytes(*given))
+    ]
+    kept = max(sum(parts.values()) for parts in own)
     # Counters and lists of classes are too small to be counted.
     assert kept <= most <= kept + 200
+    memory = held_memory(spec, config, task_sizes=sizes)
+    assert {part: size for part, size in memory.parts.items() if part not in usual} == own[memory.moment == "phase"]
     if config.sparse:
         for parameter in trainer.model.sparsifiable():
             assert assert_positive_zero(parameter.value, call=parameter.name, where=~parameter.mask) > 0
@@ -138,9 +147,13 @@ def test_a_trial_says_how_long_it_takes(name, regime) -> None:
     work = forecast(config, DATASET).work
     found = tried(config, work, DATASET)
     assert found.seconds(work) > 0
-    # What is done beside steps with gradients, and in batches of which size.
-    sizes = {"ewc": (1,), "oewc": (1,), "gdumb": (16,), "packnet": (BASE.batch_size,), "lps": (BASE.batch_size,)}
-    assert tuple(size for size, _ in work.own_samples) == sizes.get(config.method, ())
+    assert work.own_samples == ()
+    phases = {
+        "ewc": ("fisher",), "oewc": ("fisher",), "gdumb": ("scratch",), "packnet": ("retraining",),
+        "lps": ("admm", "retraining"),
+    }  # fmt: skip
+    assert tuple(kind for kind, _ in work.phases) == phases.get(config.method, ())
+    assert all(seconds > 0 for seconds in found.phases)
     assert work.refreshes == 0 or config.method != "gdumb"
 
 

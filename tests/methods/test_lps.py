@@ -255,13 +255,18 @@ def test_without_a_pull_a_period_is_plain_training() -> None:
     for kind in ("pull", "retrain"):
         settings = SHORT | {"rho": 0.0, "rho_num": 1, "admm_epochs": 1}
         trainer = build(dataclasses.replace(BASE, **settings), DATASET)
-        while trainer.cursor.due != "end_task":
+        while trainer.cursor.due != "own_step":
             trainer.advance()
-        method, data = trainer.method, trainer._task_data
+        method, data = trainer.method, trainer.task_data
         if kind == "pull":
-            method._pull(data, {p: np.zeros(p.value.shape, dtype=bool) for p in method.shared}, Fraction(5, 7))
+            while trainer.cursor.phase == 0:
+                trainer.advance()
         else:
-            method._retrain(data, epochs=5, lr=0.05)
+            method._forget_momentum()
+            for _ in range(5):
+                order = method.phase_order(data, "retraining")
+                for start in range(0, len(order), data.batch_size):
+                    method._retrain(data.take(order[start : start + data.batch_size]), lr=0.05)
         runs.append(trainer.model.state_dict())
     for name, array in runs[0].items():
         assert array.tobytes() == runs[1][name].tobytes(), name

@@ -22,6 +22,7 @@ from sparcl_ref.forecast import forecast
 from sparcl_ref.methods import TaskData
 from sparcl_ref.methods.packnet import PackNet
 from sparcl_ref.methods.partition import free_weights, partition
+from sparcl_ref.methods.phases import PhaseStep
 from sparcl_ref.models import build_model
 from sparcl_ref.randomness import own_stream
 from sparcl_ref.saved import learner_of
@@ -248,17 +249,18 @@ def test_free_weights_begin_at_zero_and_only_they_and_the_tasks_rows_move() -> N
 def test_what_is_pruned_is_zero_while_the_rest_is_trained_on(monkeypatch) -> None:
     seen = []
 
-    def look(self, data: TaskData, *, epochs: int, lr: float) -> None:
+    def look(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
         share = [1 - parameter.active / parameter.value.size for parameter in self.shared]
         dead = [np.count_nonzero(parameter.value[~parameter.mask]) for parameter in self.shared]
-        seen.append((data.task.number, epochs, lr, [round(one, 2) for one in share], sum(dead)))
+        seen.append((data.task.number, at.epoch, [round(one, 2) for one in share], sum(dead)))
 
-    monkeypatch.setattr(PackNet, "_retrain", look)
+    monkeypatch.setattr(PackNet, "phase_step", look)
     run_of(method="packnet", prune_fraction=0.5, post_prune_lr=0.01)
     assert seen == [
-        (1, 2, 0.01, [0.5] * 3, 0),
-        (2, 2, 0.01, [0.28, 0.25, 0.25], 0),
-        (3, 2, 0.01, [0.17, 0.12, 0.12], 0),
+        (task, epoch, shares, 0)
+        for task, shares in ((1, [0.5] * 3), (2, [0.28, 0.25, 0.25]), (3, [0.17, 0.12, 0.12]))
+        for epoch in (1, 2)
+        for _ in range(4)
     ]
 
 
@@ -330,8 +332,11 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_meet_it() -
     build(dataclasses.replace(config, batch_size=28), DATASET)
 
 
+DIVERGED = r"^task 1, retraining epoch 1, step \d: .*diverged.*; the learning rate of this phase is --post-prune-lr$"
+
+
 def test_retraining_that_diverges_says_where() -> None:
-    with pytest.raises(FloatingPointError, match=r"^task 1, epoch 3, .*diverged"), np.errstate(all="ignore"):
+    with pytest.raises(FloatingPointError, match=DIVERGED), np.errstate(all="ignore"):
         run_of(method="packnet", post_prune_lr=1e200, post_prune_epochs=5)
 
 
@@ -356,11 +361,11 @@ def test_its_cost_is_known_before(changes) -> None:
 def test_the_masks_it_sets_are_in_the_forecast_of_memory(monkeypatch) -> None:
     most = [0]
 
-    def measure(self, data: TaskData, **how) -> None:
+    def measure(self, data: TaskData, at: PhaseStep, part: np.ndarray) -> None:
         masks = [m for p in self.model.parameters() for m in (p.mask, p.grad_mask, p.frozen, p.effective_grad_mask)]
         most.append(sum({id(mask): mask.nbytes for mask in masks if mask is not None}.values()))
 
-    monkeypatch.setattr(PackNet, "_retrain", measure)
+    monkeypatch.setattr(PackNet, "phase_step", measure)
     trainer = run_of(method="packnet")
     spec, sizes = describe(trainer.model), [len(task.train_index) for task in trainer.stream.training]
     memory = held_memory(spec, PACKNET, task_sizes=sizes)

@@ -147,3 +147,13 @@ def test_the_look_overrides_the_users_settings_and_gives_them_back():
             assert matplotlib.rcParams["lines.linewidth"] == matplotlib.rcParamsDefault["lines.linewidth"]
         assert matplotlib.rcParams["font.size"] == 3
         assert matplotlib.rcParams["text.usetex"] is True
+
+
+@given(st.lists(st.integers(0, 0xFFFFFF), min_size=2, max_size=5), st.floats(0, 1))
+def test_a_map_goes_through_the_colours_of_the_ramp(anchors, position) -> None:
+    colours = [f"#{anchor:06x}" for anchor in anchors]
+    red, green, blue, _ = style.colour_map(colours)(position, bytes=True)
+    near = style.channels(style.blend(colours, position))
+    # A map has 256 colours: a position is off by half a step, a channel by as much of the steepest part, and rounding.
+    most = 2 + 255 * (len(colours) - 1) / 256
+    assert all(abs(int(a) - b) <= most for a, b in zip((red, green, blue), near, strict=True))

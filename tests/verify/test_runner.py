@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from sparcl_ref.verify import check
+from sparcl_ref.verify.areas import functions as functions_of_the_protocol
+from sparcl_ref.verify.cases import load_cases
+from sparcl_ref.verify.check import select
 from sparcl_ref.verify.function import Argument, Output
 from sparcl_ref.verify.loading import AdapterError
 from tests.verify.world import NUMBERS, X, case, function, protocol
@@ -178,3 +181,33 @@ def test_an_as_array_that_is_no_function_is_said_to_be_none():
     one = function("right")
     report = check({"right": lambda x: 2 * x, "as_array": 3}, cases=[case(one)], functions=protocol(one))
     assert report.failures[0].line == "TypeError: as_array must be a function that takes an array, got int"
+
+
+def test_every_name_of_a_dict_that_is_not_the_protocols_is_told():
+    def right(x):
+        return x * (x > 0)
+
+    report = check({"relu_fwd": right, "quite_another": right, "relu_forward": right}, only="relu_forward")
+    assert report.remarks == (
+        "relu_fwd is not a name of the protocol; did you mean relu_forward?",
+        "quite_another is not a name of the protocol",
+    )
+    # A notebook's namespace has functions of other kinds.
+    assert check({"__name__": "__main__", "relu_fwd": right, "helper": right}, only="relu_forward").remarks == ()
+
+
+def test_a_single_word_names_what_to_check():
+    known = functions_of_the_protocol()
+    word, listed = (select(load_cases(), known, only) for only in ("relu_forward", ["relu_forward"]))
+    assert [case.id for case, _ in word] == [case.id for case, _ in listed] != []
+    with pytest.raises(ValueError, match=r"^'rivalls' is no area"):
+        check({}, only="rivalls")
+
+
+def test_a_process_that_cannot_start_is_not_stopped_beside(monkeypatch):
+    def refuses(self):
+        raise RuntimeError("no main guard")
+
+    monkeypatch.setattr(multiprocessing.get_context("spawn").Process, "start", refuses)
+    with pytest.raises(RuntimeError, match=r"^no main guard$"):
+        check("reference", only="relu_forward")

@@ -111,3 +111,49 @@ def test_it_trains_with_what_is_right_alone(work, monkeypatch):
     ((own, config),) = taken
     assert own == {"relu_forward": relu_forward}
     assert (config.width, config.seed, config.dtype) == (4, 7, "float64")
+
+
+def test_a_function_that_writes_into_its_argument_does_not_count(work):
+    def relu_backward(dy, x):
+        dy[x <= 0] = 0
+        return dy
+
+    graded = work.check(relu_backward)
+    assert str(graded) == "relu_backward: writes into dy, which others still need; work on a copy\n0 of 33"
+    assert work.right == {}
+
+    def copied(dy, x):
+        dy = dy.copy()
+        dy[x <= 0] = 0
+        return dy
+
+    copied.__name__ = "relu_backward"
+    assert work.check(copied).progress == "1 of 33"
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda work: work.check(len), ValueError, r"^the protocol has no function 'len'$"),
+        (lambda work: work.check(3), TypeError, r"^check takes the function, as in check\(relu_backward\), got int$"),
+        (
+            lambda work: work.train(methd="er"),
+            TypeError,
+            r"^train takes width, epochs, sparsity and seed, got 'methd'$",
+        ),
+        (
+            lambda work: work.train(epoch=5),
+            TypeError,
+            r"^train takes width, epochs, sparsity and seed, got 'epoch'; did you mean 'epochs'\?$",
+        ),
+        (lambda work: work.train(epochs=0), ValueError, r"^epochs must be at least 1, got 0$"),
+        (lambda work: work.train(epochs=1), ValueError, r"^epochs must be at least 2, .* got 1$"),
+        (lambda work: work.train(sparsity=2), ValueError, r"^sparsity must be in 0\.\.1, below 1 .*, got 2"),
+        (lambda work: work.train(seed="x"), ValueError, r"^seed must be a whole number, got 'x'$"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_a_line_that_a_notebook_shows_alone(work, call, kind, message):
+    with pytest.raises(kind, match=message) as refused:
+        call(work)
+    assert "--" not in str(refused.value)
+    assert refused.value._render_traceback_() == [f"{kind.__name__}: {refused.value}"]

@@ -95,11 +95,11 @@ def test_a_slow_function_is_named_before_the_time_is_spent(monkeypatch, few):
 
 def test_settings_that_the_loop_does_not_follow_are_refused():
     config = dataclasses.replace(settings(), lr_schedule="cosine")
-    with pytest.raises(ValueError, match=r"^--lr-schedule must be constant here, got cosine; start from settings\(\)$"):
+    with pytest.raises(ValueError, match=r"^lr_schedule must be constant here, got cosine; start from settings\(\)$"):
         train({}, config, quiet)
-    with pytest.raises(ValueError, match=r"^--method must be derpp here, got er; "):
+    with pytest.raises(ValueError, match=r"^method must be derpp here, got er; "):
         train({}, dataclasses.replace(settings(), method="er"), quiet)
-    with pytest.raises(ValueError, match=r"^--sparsity must be given here; "):
+    with pytest.raises(ValueError, match=r"^sparsity must be given here; "):
         train({}, settings(sparsity=None), quiet)
 
 

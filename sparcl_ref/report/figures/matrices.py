@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from sparcl_ref.report import style
 from sparcl_ref.report.figures.canvas import HEAD, LABEL, new_figure, place_axes, text_width, title
-from sparcl_ref.report.style import LIGHT, WIDTH, Theme
+from sparcl_ref.report.style import LIGHT, WIDTH, Theme, colour_map
 from sparcl_ref.report.table import Record, aggregate, group_by_entry, in_families, is_joint
 
 
@@ -46,7 +45,7 @@ def accuracy_matrices(records: Sequence[Record], *, theme: Theme = LIGHT, width:
 
 
 def _draw_matrix(axes: Axes, matrix: np.ndarray, record: Record, side: float, *, first: bool, theme: Theme) -> None:
-    heat = LinearSegmentedColormap.from_list("heat", theme.heat)
+    heat = colour_map(theme.heat)
     rows, tasks = matrix.shape
     axes.imshow(matrix, cmap=heat, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     joint = is_joint(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import numpy as np
 from sparcl_ref import layers
 from sparcl_ref.methods.oewc import OnlineEWC
 from sparcl_ref.models import Network
+from sparcl_ref.own_training import finish
 from sparcl_ref.verify.areas.losses.cross_entropy import LABELS
 from sparcl_ref.verify.function import Argument, Output, drawn, specify
 from sparcl_ref.verify.mistake import Mistake, instead, scaled
@@ -28,14 +28,13 @@ class _Data:
     labels: np.ndarray
     task: SimpleNamespace
     batch_size: int
+    epochs: int = 1
 
     def __len__(self) -> int:
         return len(self.x)
 
-    def batches(self, size: int) -> Iterator[SimpleNamespace]:
-        for start in range(0, len(self), size):
-            part = slice(start, start + size)
-            yield SimpleNamespace(x=self.x[part], labels=self.labels[part])
+    def take(self, part: np.ndarray) -> SimpleNamespace:
+        return SimpleNamespace(x=self.x[part], labels=self.labels[part])
 
 
 class _Given:
@@ -56,7 +55,7 @@ def fisher_information(x, weight, bias, mask, labels, draws, fisher, classes, ba
     model = Network("classifier", body, input_shape=(x.shape[1], 1, 1), classes=len(weight))
     head = "full" if classes is None else "single"
     method = OnlineEWC(model, own_rng=_Given(draws), head=head, fisher=fisher, form=form)
-    method.end_task(_Data(x[:, :, None, None], labels, SimpleNamespace(classes=classes), batch_size))
+    finish(method, _Data(x[:, :, None, None], labels, SimpleNamespace(classes=classes), batch_size))
     return tuple(method.anchors[0].fisher)
 
 
