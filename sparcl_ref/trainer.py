@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,8 @@ class Trainer(Inspectable):
     def _end_stage(self, regime: SparCL, epoch: int) -> np.ndarray:
         """Data removal after an epoch; returns the training indices that left."""
         before = self.cursor.remaining
-        self.cursor.remaining = regime.end_stage(epoch, before, len(self.task.train_index))
+        chance = functools.partial(self.decisions.chance, Place(self.cursor.task, epoch, 0))
+        self.cursor.remaining = regime.end_stage(epoch, before, len(self.task.train_index), chance=chance)
         removed = np.setdiff1d(before, self.cursor.remaining)
         if len(removed):
             row = {"task": self.cursor.task, "stage": epoch // self.config.delta_k}
