@@ -25,8 +25,10 @@ kernelspec:
 """
 OPENING = ("What you'll do", "What you'll learn", "What you'll need")
 CLOSING = ("Exercises", "Further reading")
-WORDS = (1000, 2800)
+WORDS = (1000, 3000)
 EXERCISES = (2, 4)
+#: Heading after the exercises, of what has no solution.
+OPEN = "Open questions"
 FOLD_STARTS, FOLD_ENDS = "<details>\n<summary>Solution</summary>", "</details>"
 #: Tags of the cell that a reader writes an answer into, and of a solution's code below it.
 READERS, SOLUTION_CODE = "remove-cell", "hide-cell"
@@ -149,9 +151,14 @@ def _names(source: str) -> tuple[set[str], set[str]]:
 
 
 def _titles_of_exercises(markdown: str) -> list[str]:
-    """Numbers of the headings in the exercises, such as "1."; "?" for a heading without one or without a title."""
+    """Numbers of the headings in the exercises, such as "1."; "?" for a heading without one or without a title.
+
+    The last one may be that of the open questions, and is left out.
+    """
     start, end = section(markdown, "Exercises")
     titles = re.findall(r"^###\s+(.*?)\s*$", without_code(markdown)[start:end], re.MULTILINE)
+    if titles[-1:] == [OPEN]:
+        titles.pop()
     return [match.group(1) if (match := re.match(r"(\d+\.) \S", title)) else "?" for title in titles]
 
 
