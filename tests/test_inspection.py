@@ -8,6 +8,7 @@ import functools
 import numpy as np
 import pytest
 
+from sparcl_ref.draws import Draws, Place
 from sparcl_ref.experiment import build
 from sparcl_ref.losses import cross_entropy
 from sparcl_ref.sparcl import probe_gradients
@@ -89,6 +90,20 @@ def test_later_steps_draw_what_they_would_draw_from_a_full_buffer(dataset) -> No
     seen = [step.draws for step in trainer.peek(3)]
     np.testing.assert_equal(seen, [trainer.advance().observation.draws for _ in range(3)])
     assert not np.array_equal(seen[0], seen[1])
+
+
+def test_given_draws_are_asked_for_the_steps_that_are_seen(dataset) -> None:
+    asked = []
+
+    def replay(place: Place, draw: int) -> np.ndarray:
+        asked.append((*place, draw))
+        return np.array([draw, 2 + place.step])
+
+    trainer = at(build(SMALL, dataset, draws=Draws(replay=replay)), "step", 2, 1, 1)
+    asked.clear()
+    seen = trainer.peek(2)
+    assert asked == [(2, 1, step, draw) for step in (1, 2) for draw in (0, 1)]
+    assert [[draw.tolist() for draw in step.draws] for step in seen] == [[[0, 3], [1, 3]], [[0, 4], [1, 4]]]
 
 
 def test_unmasked_gradients_are_those_of_all_living_weights(dataset) -> None:
