@@ -13,7 +13,7 @@ LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]*)\)")
 TAG = re.compile(r"<!--.*?-->|</?[a-zA-Z][^>]*>", re.DOTALL)
 BOLD = re.compile(r"\*\*(?P<term>[^*\n][^*]*?)\*\*")
 HEADING = re.compile(r"^(?P<marks>#+)\s+(?P<title>.*?)\s*$", re.MULTILINE)
-ANOTHER = re.compile(r"^(?:\.\./)?\d\d-[\w-]+\.md")
+ANOTHER = re.compile(r"^(?:\.\./)?\d\d[a-z]?-[\w-]+\.md")
 
 
 def blanked(pattern: re.Pattern[str], text: str, keep: str = "") -> str:
