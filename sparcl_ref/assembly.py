@@ -18,6 +18,7 @@ from sparcl_ref.optimizers import SGD
 from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.replay import ReservoirBuffer
 from sparcl_ref.sparcl.ddr import stages_reached
+from sparcl_ref.sparcl.removal import REMOVALS
 from sparcl_ref.streams import Dataset, Plan, Stream, class_order, joint
 from sparcl_ref.streams.scenario import DOMAINS
 from sparcl_ref.streams.validation import for_validation
@@ -28,6 +29,14 @@ PASS_FLOPS = 6
 #: the usual width on images of 28x28, which makes 40 seconds. Compiling takes a core 14 seconds, and a compiled step
 #: then takes two thirds of the time where all weights live, a ninth at sparsity .95.
 FLOPS_WORTH_COMPILING = 1e12
+
+
+def build_generators(config: Config) -> dict[str, np.random.Generator]:
+    """The random streams of a run: the named ones, the method's, and that of data removal where it draws."""
+    generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
+    if config.sparse and config.ddr and REMOVALS.find(config.ddr_by).draws:
+        generators["removal"] = own_stream(config.seed, "removal of samples")
+    return generators
 
 
 def build_stream(config: Config, dataset: Dataset, rng: np.random.Generator) -> Stream:

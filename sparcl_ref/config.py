@@ -20,6 +20,7 @@ from sparcl_ref.optimizers import SCHEDULES
 from sparcl_ref.policies import POLICIES, Policy, Schedule
 from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, setting
 from sparcl_ref.sparcl.ddr import stages_reached
+from sparcl_ref.sparcl.removal import REMOVALS
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
 from sparcl_ref.streams import AUGMENTATIONS, SCENARIOS, Scenario
@@ -104,6 +105,7 @@ class Config:
     )
     ddr_rho: float = setting(0.3, "fraction of a task's samples removed in the end", at_least=0, at_most=1, needs=_DDR)
     ddr_cutoff: int = setting(4, "stages that remove samples", at_least=1, most=_MOST_STAGES, needs=_DDR)
+    ddr_by: str = setting("mistakes", "what ranks the samples that are removed", choices=REMOVALS, needs=_DDR)
     dgm_q: float | None = setting(
         None, "fraction of a layer whose gradient is masked beyond the sparsity; unset: 0.2 (1 - sparsity)", needs=_DGM
     )
@@ -206,6 +208,7 @@ class Config:
             title = f"{self.policy_class.heads}-{title} {sparsity.removeprefix('0') if self.sparsity else '0'}"
             extras += self.policy_class.remarks(self.policy_settings)
             extras += [f"no {part.upper()}" for part in ("ddr", "dgm") if not getattr(self, part)]
+            extras += [] if self.ddr_by == "mistakes" or not self.ddr else [f"DDR {self.ddr_by.replace('_', ' ')}"]
             extras += [] if self.budgets == "uniform" else [self.budgets]
         return f"{title} ({', '.join(extras)})" if extras else title
 

@@ -43,6 +43,9 @@ class Draws:
         ``(place, draw) -> ndarray of int``: buffer slots of draw number 0, 1, ... of a step.
     reservoir : callable, optional
         ``(place, ranks) -> ndarray of int``: for each presented sample of rank i a number in 0..i.
+    removal : callable, optional
+        ``(place, count) -> ndarray of float``: a number in [0, 1) for each of the task's ``count`` remaining samples,
+        by which removal ranks them or breaks ties, where ``ddr_by`` asks for chance.
     growth : callable, optional
         ``(place, name) -> ndarray of int``: flat indices of the dead entries of a parameter that join.
     """
@@ -53,6 +56,7 @@ class Draws:
     images: Callable[[Place, str, np.ndarray], np.ndarray] | None = None
     replay: Callable[[Place, int], np.ndarray] | None = None
     reservoir: Callable[[Place, np.ndarray], np.ndarray] | None = None
+    removal: Callable[[Place, int], np.ndarray] | None = None
     growth: Callable[[Place, str], np.ndarray] | None = None
 
 
@@ -96,6 +100,12 @@ class Decisions:
         if self.draws.reservoir is None:
             return self.generators["reservoir"].integers(0, ranks + 1)
         return self.draws.reservoir(place, ranks)
+
+    def chance(self, place: Place, count: int) -> np.ndarray:
+        """For each remaining sample a number in [0, 1), where the ranking for removal draws."""
+        if self.draws.removal is None:
+            return self.generators["removal"].random(count)
+        return self.draws.removal(place, count)
 
     def prepare(self, images: np.ndarray) -> np.ndarray:
         """Images as stored, normalised."""

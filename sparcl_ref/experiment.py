@@ -7,7 +7,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from sparcl_ref.assembly import build_method, build_network, build_stream, chosen_engine, spec_of, with_engine
+from sparcl_ref.assembly import (
+    build_generators,
+    build_method,
+    build_network,
+    build_stream,
+    chosen_engine,
+    spec_of,
+    with_engine,
+)
 from sparcl_ref.config import Config
 from sparcl_ref.cost import FlopLedger
 from sparcl_ref.cost.sizes import policy_of
@@ -20,7 +28,6 @@ from sparcl_ref.living_weights import check_living
 from sparcl_ref.memory import forget_peak, peak_bytes
 from sparcl_ref.methods import RehearsalMethod
 from sparcl_ref.pass_sizes import check_pass_sizes
-from sparcl_ref.randomness import named_streams, own_stream
 from sparcl_ref.regime import SparCL
 from sparcl_ref.result import Result
 from sparcl_ref.saved import learner_of
@@ -46,7 +53,7 @@ def build(config: Config, dataset: Dataset | None = None, *, draws: Draws | None
     """
     dataset = _loaded(config, dataset)
     draws = Draws() if draws is None else draws
-    generators = named_streams(config.seed) | {"method": own_stream(config.seed, f"method {config.method}")}
+    generators = build_generators(config)
     stream = build_stream(config, dataset, generators["classes"])
     spec = spec_of(config, dataset)
     sizes = [len(task.train_index) for task in stream.training]

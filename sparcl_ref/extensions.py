@@ -13,11 +13,14 @@ from sparcl_ref.methods import METHODS
 from sparcl_ref.models import MODELS
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.registry import Registry
+from sparcl_ref.sparcl.removal import REMOVALS
 from sparcl_ref.sparcl.rules import PROFILES
 from sparcl_ref.streams import AUGMENTATIONS, DATASETS, SCENARIOS
 from sparcl_ref.text import one_line
 
-REGISTRIES: tuple[Registry[Any], ...] = (METHODS, POLICIES, PROFILES, MODELS, DATASETS, SCENARIOS, AUGMENTATIONS)
+REGISTRIES: tuple[Registry[Any], ...] = (
+    METHODS, POLICIES, PROFILES, REMOVALS, MODELS, DATASETS, SCENARIOS, AUGMENTATIONS,
+)  # fmt: skip
 
 #: Position of a registry, name, thing.
 Added = list[tuple[int, str, Any]]

@@ -4,7 +4,7 @@ stage."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -22,6 +22,7 @@ from sparcl_ref.models import Network
 from sparcl_ref.policies import Action, Policy
 from sparcl_ref.sparcl.ddr import StageStatistics, completed_stage
 from sparcl_ref.sparcl.dgm import gradient_sparsity, is_refresh
+from sparcl_ref.sparcl.removal import REMOVALS
 from sparcl_ref.sparcl.rule import Scores, SizedProbe
 from sparcl_ref.sparcl.structured import STRUCTURES
 
@@ -65,7 +66,8 @@ class SparCL:
         self.rng = rng
         self.draws = Draws() if draws is None else draws
         self.parameters = model.sparsifiable()
-        self.statistics = StageStatistics(0)
+        self.removal = REMOVALS.find(config.ddr_by)
+        self.begin_task(0)
         self._start()
 
     def _start(self) -> None:
@@ -234,32 +236,45 @@ class SparCL:
     def begin_task(self, samples: int) -> None:
         """Start counting for a task of that many samples."""
         self.statistics = StageStatistics(samples)
+        #: Sums of the samples' scores over the task's stages before this one.
+        self.earlier = np.zeros(samples, dtype=np.int64)
 
     def count(self, remaining: np.ndarray, indices: np.ndarray, correct: np.ndarray) -> None:
         """Note which of a step's samples, some of the ascending indices ``remaining``, were classified correctly."""
         self.statistics.add(np.searchsorted(remaining, indices), correct)
 
-    def end_stage(self, epoch: int, remaining: np.ndarray, samples: int) -> np.ndarray:
+    def end_stage(
+        self, epoch: int, remaining: np.ndarray, samples: int, *, chance: Callable[[int], np.ndarray] = np.zeros
+    ) -> np.ndarray:
         """Remove the best-learned samples if the epoch just trained completed a stage; returns those that remain.
 
-        ``remaining`` are ascending indices, ``samples`` is the task's size before any removal. Counting starts anew
-        with each stage.
+        ``remaining`` are ascending indices, ``samples`` is the task's size before any removal, and ``chance`` gives so
+        many random numbers, asked where the ranking draws. Counting starts anew with each stage.
         """
         config = self.config
+        if epoch % config.delta_k:
+            return remaining
         stage = completed_stage(epoch, epochs=config.epochs, delta_k=config.delta_k, cutoff=config.ddr_cutoff)
+        positions, scores = np.arange(len(remaining)), self.rules.ddr_score(self.statistics, config.epochs)
         if config.ddr and stage is not None:
             left = self.rules.ddr_sizes(samples, rho=config.ddr_rho, cutoff=config.ddr_cutoff)
             keep = len(remaining) - (left[stage - 1] - left[stage])
-            scores = self.rules.ddr_score(self.statistics, config.epochs)
-            remaining = remaining[self.rules.ddr_keep(scores, self.statistics, keep)]
-        if epoch % config.delta_k == 0:
-            self.statistics = StageStatistics(len(remaining))
-        return remaining
+            numbers = chance(len(remaining)) if self.removal.draws else np.zeros(len(remaining))
+            ranks = self.removal(scores, self.earlier, numbers)
+            positions = self.rules.ddr_keep(ranks, self.statistics, keep)
+        self.earlier = (self.earlier + scores)[positions]
+        self.statistics = StageStatistics(len(positions))
+        return remaining[positions]
 
     def state(self) -> dict[str, Any]:
-        """The statistics of the stage; masks are in the model's state, the generator in the run's."""
-        return {"statistics": self.statistics.state()}
+        """The statistics of the stage and the scores before it.
+
+        Masks are in the model's state, generators in the run's.
+        """
+        return {"statistics": self.statistics.state(), "earlier": self.earlier.copy()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.statistics.load_state(state["statistics"])
+        # States of earlier versions lack it, and their runs do not ask for it.
+        self.earlier = np.array(state.get("earlier", np.zeros_like(self.statistics.wrong)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,8 @@ from sparcl_ref.divergence import check_losses
 from sparcl_ref.draws import Decisions, Draws, Place
 from sparcl_ref.evaluation import accuracy_rows
 from sparcl_ref.history import Cursor, EpochTotals, Event, History, copied
+from sparcl_ref.inspection import Gradients, Inspectable
 from sparcl_ref.layers import Parameter
-from sparcl_ref.losses import cross_entropy
 from sparcl_ref.methods import Batch, Method, Observation, RehearsalMethod, TaskData
 from sparcl_ref.methods.base import all_formed
 from sparcl_ref.methods.classifier import classifier_of
@@ -26,15 +25,14 @@ from sparcl_ref.models import Network
 from sparcl_ref.optimizers import SGD, learning_rate
 from sparcl_ref.regime import MaskChange, SparCL
 from sparcl_ref.replay import ReservoirBuffer
-from sparcl_ref.sparcl.importance import Loss, probe_gradients
 from sparcl_ref.states import identity, take_over
-from sparcl_ref.streams import Stream, Task, cut_batches
+from sparcl_ref.streams import Stream
 
 if TYPE_CHECKING:
     from sparcl_ref.cost import FlopLedger
 
 
-class Trainer:
+class Trainer(Inspectable):
     """Runs one configuration event by event; between any two events its `state` can be taken and restored.
 
     The order of a task: the method's `begin_task`; before each epoch the policy's mask actions; in each step the mask
@@ -136,26 +134,14 @@ class Trainer:
         """What a method's network sees of images from the buffer, at this place of the run."""
         return self.decisions.replayed(self.place, images)
 
-    @property
-    def place(self) -> Place:
-        """Where the run stands."""
-        return Place(self.cursor.task, self.cursor.epoch, self.cursor.step)
-
     def _event(self, **details: Any) -> Event:
         return Event(self.cursor.due, self.cursor.task, self.cursor.epoch, self.cursor.step, **details)
-
-    @property
-    def _task(self) -> Task:
-        task = self.stream.training[self.cursor.task - 1]
-        if not self.method.merges:
-            return task
-        return dataclasses.replace(task, train_index=np.union1d(task.train_index, self.method.merged()))
 
     @property
     def task_data(self) -> TaskData:
         """The task as the method's hooks see it."""
         sizes = {"batch_size": self.config.batch_size, "epochs": self.config.epochs}
-        return TaskData(self._task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training), **sizes)
+        return TaskData(self.task, self.dataset, self.decisions.dtype, tasks=len(self.stream.training), **sizes)
 
     def _untrained(self) -> Event:
         event = self._event()
@@ -167,9 +153,9 @@ class Trainer:
     def _begin_task(self) -> Event:
         self.cursor.task += 1
         self.cursor.epoch = 0
-        self.cursor.remaining = self._task.train_index
+        self.cursor.remaining = self.task.train_index
         if self.regime is not None:
-            self.regime.begin_task(len(self._task.train_index))
+            self.regime.begin_task(len(self.task.train_index))
         self.method.begin_task(self.task_data)
         event = self._event()
         self.cursor.due = "begin_epoch"
@@ -181,7 +167,7 @@ class Trainer:
         cursor.step = 0
         event = self._event()
         if self.regime is not None:
-            event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self.probe)
+            event.mask_changes = self.regime.before_epoch(cursor.task, cursor.epoch, self.charged_probe)
             if self.rules.remove_after_mask_update and cursor.epoch > 1:
                 event.removed = self._end_stage(self.regime, cursor.epoch - 1)
         self.history.keep_mask(cursor, self._sparse)
@@ -191,13 +177,12 @@ class Trainer:
         return event
 
     def _step(self) -> Event:
-        cursor, size, drop_last = self.cursor, self.config.batch_size, self.rules.drop_last
-        batches = cut_batches(cursor.remaining, cursor.permutation, size, drop_last=drop_last)
+        cursor, batches = self.cursor, self.batches
         indices = batches[cursor.step]
         event = self._event(indices=indices)
-        batch = self.decisions.batch(self.place, self._task, indices)
+        batch = self.decisions.batch(self.place, self.task, indices)
         if self.regime is not None:
-            event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self.probe)
+            event.mask_changes = self.regime.before_step(cursor.task, cursor.epoch, cursor.step, self.charged_probe)
         remembers = self.method.remembers(batch)
         draws = self.decisions.slots(self.place, self.method.draws_per_step) if remembers else None
         if self.regime is not None and self.regime.spends(self.place):
@@ -232,7 +217,7 @@ class Trainer:
                 self._check_finite(step, batch)
                 self.method.after_backward(step)
                 self.optimizer.check_gradients(self._lr())
-                return step, self.regime.by_gradient(place, self.probe)
+                return step, self.regime.by_gradient(place, self.charged_probe)
         finally:
             self._spent_on = ""
 
@@ -269,7 +254,8 @@ class Trainer:
     def _end_stage(self, regime: SparCL, epoch: int) -> np.ndarray:
         """Data removal after an epoch; returns the training indices that left."""
         before = self.cursor.remaining
-        self.cursor.remaining = regime.end_stage(epoch, before, len(self._task.train_index))
+        chance = functools.partial(self.decisions.chance, Place(self.cursor.task, epoch, 0))
+        self.cursor.remaining = regime.end_stage(epoch, before, len(self.task.train_index), chance=chance)
         removed = np.setdiff1d(before, self.cursor.remaining)
         if len(removed):
             row = {"task": self.cursor.task, "stage": epoch // self.config.delta_k}
@@ -280,27 +266,15 @@ class Trainer:
         event = self._event()
         self.method.end_task(self.task_data)
         past = [label for task in self.stream.training[: self.cursor.task - 1] for label in task.classes]
-        align(self.model, self.config.align, old=past, new=self._task.classes)
+        align(self.model, self.config.align, old=past, new=self.task.classes)
         self._evaluate()
         self.cursor.due = "done" if self.cursor.task == len(self.stream.training) else "begin_task"
         return event
 
-    def probe(self, parameters: Sequence[Parameter], samples: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Probe gradients of equation 1: single-head on the task's first remaining samples, full-head on the buffer."""
+    def charged_probe(self, parameters: Sequence[Parameter], samples: int) -> Gradients:
+        """The probe of a mask's change, which the ledger is charged for."""
         self.ledger.record_scores(self.model)
-        settings: dict[str, Any] = {"batch_size": self.config.batch_size, "on_pass": self.on_pass}
-
-        def gradients(images: np.ndarray, labels: np.ndarray, loss: Loss) -> list[np.ndarray]:
-            return probe_gradients(self.model, parameters, self.decisions.prepare(images), labels, loss, **settings)
-
-        first = self.cursor.remaining[:samples]
-        # What is merged has labels of other tasks.
-        single_head = functools.partial(cross_entropy, classes=None if self.method.merges else self._task.classes)
-        current = gradients(self.dataset.train_x[first], self.dataset.train_y[first], single_head)
-        if self.buffer is None:
-            return current, [np.zeros_like(grad) for grad in current]
-        memory = self.buffer.content()
-        return current, gradients(memory.images, memory.labels, cross_entropy)
+        return self.gradients_on(parameters, samples, chunk=self.config.batch_size, on_pass=self.on_pass)
 
     def _lr(self) -> float:
         config = self.config

@@ -225,9 +225,9 @@ def adjust(trainer: Trainer, moment: Moment) -> None:
         batch = trainer.decisions.batch(trainer.place, own, own.train_index[: trainer.config.batch_size])
         trainer.spend(batch, Place(*moment))
     elif step:
-        trainer.regime.before_step(task, epoch, step, trainer.probe)
+        trainer.regime.before_step(task, epoch, step, trainer.charged_probe)
     else:
-        trainer.regime.before_epoch(task, epoch, trainer.probe)
+        trainer.regime.before_epoch(task, epoch, trainer.charged_probe)
 
 
 def own_pass_seconds(trainer: Trainer, size: int, clock: Clock) -> float:

@@ -60,7 +60,7 @@ class World:
 
         changes = self.regime.before_epoch(task, epoch, probe)
         if self.config.rules.remove_after_mask_update and epoch > 1:
-            self.remaining = self.regime.end_stage(epoch - 1, self.remaining, self.samples)
+            self._end_stage(epoch - 1)
         return changes
 
     def step(self, iteration: int, task: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,12 @@ class World:
 
     def end_epoch(self, epoch: int) -> None:
         if not self.config.rules.remove_after_mask_update:
-            self.remaining = self.regime.end_stage(epoch, self.remaining, self.samples)
+            self._end_stage(epoch)
+
+    def _end_stage(self, epoch: int) -> None:
+        numbers = np.array([chance_of(index) for index in self.remaining.tolist()])
+        chance = {"chance": lambda count: numbers} if self.regime.removal.draws else {}
+        self.remaining = self.regime.end_stage(epoch, self.remaining, self.samples, **chance)
 
     def state(self) -> dict[str, Any]:
         """Through pickle, so that nothing is shared with the world that goes on."""
@@ -121,6 +126,11 @@ class World:
         return world
 
 
+def chance_of(index: int) -> float:
+    """What a sample, one of 100, is ranked by where chance decides; no two have the same."""
+    return index * 37 % 101 / 101
+
+
 def _no_probe(parameters, samples):
     raise AssertionError("no action falls between the steps of an epoch")
 
@@ -134,6 +144,8 @@ class Expectation:
         What the masks have exactly, where masks are counted.
     counts : dict of int to list of int or bool
         Sample to its [misclassifications, flips, ever correct, last correct] of the stage.
+    earlier : dict of int to int
+        Sample to the sum of its scores over the task's earlier stages.
     task_of : list of int
         Task of each presented sample.
     """
@@ -142,6 +154,7 @@ class Expectation:
         self.config = config
         self.sparsity = exact(config.sparsity)
         self.counts: dict[int, list] = {}
+        self.earlier: dict[int, int] = {}
         self.task_of: list[int] = []
         self.task = self.epoch = self.samples = 0
         self.iteration: int | None = None
@@ -149,6 +162,7 @@ class Expectation:
     def begin_task(self, remaining: np.ndarray) -> None:
         self.task, self.epoch, self.samples = self.task + 1, 0, len(remaining)
         self._count_anew(remaining.tolist())
+        self.earlier = dict.fromkeys(self.counts, 0)
 
     def _count_anew(self, remaining: list[int]) -> None:
         self.counts = {index: [0, 0, False, False] for index in remaining}
@@ -179,17 +193,25 @@ class Expectation:
             self._close(self.epoch)
 
     def _close(self, epoch: int) -> None:
-        """After a stage the samples of least score leave, the lowest index first, and counting starts anew."""
+        """After a stage the samples of the lowest rank leave, and counting starts anew."""
         config = self.config
         stage = ddr.finished_stage(epoch, delta_k=config.delta_k, epochs=config.epochs)
-        able = sorted(self.counts, key=lambda index: (self._score(*self.counts[index]), index))
+        able = sorted(self.counts, key=self._rank)
         if config.rules.ddr_keep.__name__ == "keep_unpresented":
             able = [index for index in able if any(self.counts[index])]  # right or wrong at least once
         gone: list[int] = []
         if config.ddr and stage is not None and stage <= config.ddr_cutoff:
             gone = able[: self._number_to_go(stage)]
         if epoch % config.delta_k == 0:
-            self._count_anew(sorted(set(self.counts) - set(gone)))
+            left = sorted(set(self.counts) - set(gone))
+            self.earlier = {index: self.earlier[index] + self._score(*self.counts[index]) for index in left}
+            self._count_anew(left)
+
+    def _rank(self, index: int) -> tuple:
+        score, chance = self._score(*self.counts[index]), chance_of(index)
+        earlier = self.earlier[index]
+        ranks = {"mistakes": (score, index), "all_stages": (score + earlier, chance), "random": (chance,)}
+        return ranks[self.config.ddr_by]
 
     def _number_to_go(self, stage: int) -> int:
         config = self.config

@@ -324,6 +324,7 @@ def run_configs(draw, **fixed: Any) -> Config:
         "budgets": draw(st.sampled_from(["uniform", "erk"])),
         "importance": draw(st.sampled_from(["cwi", "negated_cwi", "magnitude", "random"])),
         "importance_samples": draw(st.integers(1, 30)),
+        "ddr_by": draw(st.sampled_from(["mistakes", "all_stages", "random"])),
         "ddr_rho": draw(st.sampled_from([0.3, 0, 0.8])),
         "ddr_cutoff": draw(st.integers(1, 3)),
         "dgm_q": None,

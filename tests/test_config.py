@@ -76,6 +76,7 @@ REFUSED: list[tuple[str, Any, str, dict[str, Any]]] = [
     ("importance_alpha", -0.5, r"--importance-alpha must be at least 0, got -0\.5", {}),
     ("importance_beta", -0.5, r"--importance-beta must be at least 0, got -0\.5", {}),
     ("importance_samples", 0, r"--importance-samples must be at least 1, got 0", {}),
+    ("ddr_by", "chance", r"--ddr-by must be one of mistakes, shuffled, all_stages, random, got 'chance'", {}),
     ("ddr_rho", -0.1, r"--ddr-rho must be in 0\.\.1, got -0\.1", {}),
     ("ddr_rho", 1.1, r"--ddr-rho must be in 0\.\.1, got 1\.1", {}),
     ("ddr_cutoff", 0, r"--ddr-cutoff must be at least 1, got 0", {}),
@@ -258,7 +259,7 @@ def test_defaults_are_the_methods() -> None:
         "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "batch_size": 32, "epochs": 50, "head": "auto",
         "importance_alpha": 0.5, "importance_beta": 1.0, "importance_samples": 256, "delta_k": 5, "p_inter": 0.01,
         "p_intra": 0.005, "budgets": "uniform", "ddr_rho": 0.3, "ddr_cutoff": 4, "dgm_q": None, "dgm_interval": 30,
-        "profile": "paper", "policy": "tdm", "ddr": True, "dgm": True, "sparsity": None,
+        "ddr_by": "mistakes", "profile": "paper", "policy": "tdm", "ddr": True, "dgm": True, "sparsity": None,
     }  # fmt: skip
     assert published.items() <= config.to_json().items()
     assert Config(method="er").method_settings.er_weight == 1.0
@@ -408,6 +409,8 @@ def test_replace_carries_over_what_the_new_method_and_policy_know() -> None:
         ({"sparsity": 0.975}, "SparCL-DER++ .975"),
         ({"sparsity": 0.5, "policy": "static", "dgm": False}, "SparCL-DER++ .50 (no TDM, no DGM)"),
         ({"sparsity": 0.5, "importance": "negated_cwi", "budgets": "erk"}, "SparCL-DER++ .50 (by negated cwi, erk)"),
+        ({"sparsity": 0.5, "ddr_by": "all_stages"}, "SparCL-DER++ .50 (DDR all stages)"),
+        ({"sparsity": 0.5, "ddr_by": "random", "ddr": False}, "SparCL-DER++ .50 (no DDR)"),
     ],
     ids=str,
 )

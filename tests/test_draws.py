@@ -62,3 +62,42 @@ def test_replayed_images_are_augmented_only_where_the_rules_say_so(dataset: Data
     as_stored = np.array_equal(seen, made.prepare(images))
     drew_nothing = made.generators["augment"].bit_generator.state == before
     assert as_stored == drew_nothing == (mix == "")
+
+
+def test_chance_of_removal_is_drawn_from_its_own_stream_or_given(dataset: Dataset) -> None:
+    config = dataclasses.replace(SMALL, ddr_by="random", ddr_cutoff=2, epochs=6)
+    usual, drawn = build(dataclasses.replace(config, ddr_by="mistakes"), dataset), build(config, dataset)
+    assert drawn.generators.keys() - usual.generators.keys() == {"removal"}
+    assert not {"removal"} & build(dataclasses.replace(config, ddr=False), dataset).generators.keys()
+    places, removed = [], []
+
+    def highest_first(place: Place, count: int) -> np.ndarray:
+        places.append(place)
+        return np.arange(count)[::-1] / count
+
+    given = build(config, dataset, draws=Draws(removal=highest_first))
+    before = given.generators["removal"].bit_generator.state
+    for event in given.events():
+        if event.kind == "begin_task":
+            left = given.cursor.remaining
+        if event.removed is not None and len(event.removed):
+            removed.append(left[-len(event.removed) :].tolist() == event.removed.tolist())
+            left = given.cursor.remaining
+    assert places == [Place(task, epoch, 0) for task in (1, 2) for epoch in (2, 4)]
+    assert removed == [True] * 4
+    assert given.generators["removal"].bit_generator.state == before
+
+
+def test_a_removal_by_chance_shifts_no_other_draw(dataset: Dataset) -> None:
+    config = dataclasses.replace(SMALL, augmentation="crop_flip", p_inter=0.1)
+    runs = [build(dataclasses.replace(config, ddr_by=by), dataset) for by in ("mistakes", "random")]
+    for trainer in runs:
+        for _ in trainer.events():
+            pass
+    assert all(trainer.history.data_removed for trainer in runs)
+    # Batches draw equally often from each stream, whatever is in them.
+    for name in set(runs[0].generators) - {"replay", "reservoir"}:
+        states = [trainer.generators[name].bit_generator.state for trainer in runs]
+        assert states[0] == states[1], name
+    assert [row["samples"] for row in runs[0].history.epochs] == [row["samples"] for row in runs[1].history.epochs]
+    assert runs[0].ledger.train_flops == runs[1].ledger.train_flops

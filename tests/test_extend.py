@@ -97,6 +97,14 @@ def test_a_rule_of_ones_own_decides_and_says_that_it_does_not_count(train) -> No
     assert record["config"]["mix"] == "shrink=keep-half"
 
 
+def test_a_ranking_for_removal_of_ones_own_decides_who_leaves_and_costs_the_same(train) -> None:
+    record, _ = train("--ddr-by", "hardest", "--sparsity", "0.5", "--epochs", "5", "--delta-k", "2")
+    assert record["name"] == "SparCL-DER++ .50 (DDR hardest)"
+    assert record["config"]["ddr_by"] == "hardest"
+    assert record["train_flops"]["exact"] == record["predicted"]["train_flops"] > 0
+    assert record["data_removed"]
+
+
 def test_a_data_set_of_ones_own_is_found_by_name(train) -> None:
     record, _ = train("--dataset", "stripes", "--method", "joint", "--epochs", "12")
     assert record["class_order"] == [0, 1, 2, 3]

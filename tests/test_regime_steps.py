@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import numpy as np
@@ -110,6 +111,20 @@ def test_a_replay_gradient_that_is_not_finite_is_refused() -> None:
 # --- DDR --------------------------------------------------------------------------------------------------------------
 
 
+def rank(by: str, wrong: dict, earlier: dict, chance: dict, index: int) -> tuple:
+    """What a sample is ranked by for removal."""
+    return {
+        "mistakes": (wrong[index], index),
+        "shuffled": (wrong[index], chance[index]),
+        "all_stages": (wrong[index] + earlier[index], chance[index]),
+        "random": (chance[index],),
+    }[by]
+
+
+def unasked(count: int) -> np.ndarray:
+    raise AssertionError("no chance is needed here")
+
+
 @given(
     st.integers(1, 30),
     st.integers(1, 3),
@@ -118,13 +133,15 @@ def test_a_replay_gradient_that_is_not_finite_is_refused() -> None:
     own.sparsities(max_value=1.0),
     own.seeds(),
 )
-def test_data_leave_by_their_counts_stage_by_stage(samples, delta_k, cutoff, more, rho, seed) -> None:
+@pytest.mark.parametrize("by", ["mistakes", "shuffled", "all_stages", "random"])
+def test_data_leave_by_their_counts_stage_by_stage(by, samples, delta_k, cutoff, more, rho, seed) -> None:
     epochs = delta_k * cutoff + more
-    subject = regime(epochs=epochs, delta_k=delta_k, p_inter=0, ddr_cutoff=cutoff, ddr_rho=rho)
+    subject = regime(epochs=epochs, delta_k=delta_k, p_inter=0, ddr_cutoff=cutoff, ddr_rho=rho, ddr_by=by)
     rng = np.random.default_rng(seed)
     for _ in range(2):  # two tasks: nothing is carried over
         remaining = np.sort(rng.permutation(100)[:samples])
         wrong = dict.fromkeys(remaining.tolist(), 0)
+        earlier, chance = dict(wrong), {}
         subject.begin_task(samples)
         for epoch in range(1, epochs + 1):
             for part in np.array_split(rng.permutation(remaining), 3):
@@ -137,10 +154,15 @@ def test_data_leave_by_their_counts_stage_by_stage(samples, delta_k, cutoff, mor
             left = set(remaining.tolist())
             if not incomplete and epoch < epochs and stage <= cutoff:
                 leaving = oracle.gone(samples, rho, stage, cutoff) - oracle.gone(samples, rho, stage - 1, cutoff)
-                left -= set(sorted(left, key=lambda index: (wrong[index], index))[:leaving])
-            remaining = subject.end_stage(epoch, remaining, samples)
+                chance = dict(zip(sorted(left), rng.permutation(len(left)) / 64, strict=True))
+                key = functools.partial(rank, by, wrong, earlier, chance)
+                left -= set(sorted(left, key=key)[:leaving])
+            numbers = np.array(list(chance.values()))
+            asked = unasked if by == "mistakes" else lambda count, numbers=numbers: numbers
+            remaining = subject.end_stage(epoch, remaining, samples, chance=asked)
             assert remaining.tolist() == sorted(left)
             if not incomplete:
+                earlier = {index: earlier[index] + wrong[index] for index in remaining.tolist()}
                 wrong = dict.fromkeys(remaining.tolist(), 0)
             assert subject.statistics.wrong.tolist() == [wrong[index] for index in remaining.tolist()]
 
@@ -161,9 +183,12 @@ def test_without_ddr_all_data_stay_and_counting_still_starts_anew_with_each_stag
 def test_state_holds_the_statistics_of_the_stage() -> None:
     one, other = regime(), regime()
     one.begin_task(4)
+    one.count(np.arange(4), np.array([1, 3]), np.array([False, False]))
+    one.end_stage(6, np.arange(4), 4)
     one.count(np.arange(4), np.array([2, 0]), np.array([False, True]))
     state = one.state()
     other.load_state(state)
+    assert other.earlier.tolist() == [0, 1, 0, 1]
     for subject in (one, other):
         subject.count(np.arange(4), np.array([0, 2]), np.array([False, False]))
     np.testing.assert_equal(other.state(), one.state())

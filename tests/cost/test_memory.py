@@ -209,7 +209,7 @@ def test_real_steps_hold_what_is_predicted(watch, name, shape, width, batch, spa
     if sparsity is None:
         assert "probe" not in predicted.moments
         return
-    trainer.regime.policy.scores(trainer.regime.parameters, trainer.probe, trainer.regime.rng)
+    trainer.regime.policy.scores(trainer.regime.parameters, trainer.charged_probe, trainer.regime.rng)
     assert predicted.moments["probe"] == pytest.approx(watch.peak() - start, rel=0.05)
     assert predicted.total_bytes == max(predicted.moments.values()) == predicted.moments[predicted.moment]
 

@@ -76,7 +76,7 @@ class Listener:
                 if not isinstance(layer, Sequential | Network):
                     put(_replaced(layer, "forward", partial(self._noted, "outputs", name, layer)))
                     put(_replaced(layer, "backward", partial(self._noted, "input_gradients", name, layer)))
-            put(_replaced(trainer, "probe", partial(self._kept, "probe_gradients")))
+            put(_replaced(trainer, "charged_probe", partial(self._kept, "probe_gradients")))
             if trainer.regime is not None:
                 put(_replaced(trainer.regime.policy, "scores", partial(self._kept, "importance")))
             yield self
