@@ -77,17 +77,16 @@ def _sparse_trainers() -> Iterator[Entry]:
 def _paper_and_code() -> Iterator[Entry]:
     """What each profile's deviations from the paper are worth, over dense DER++ under SparCL's head and over SparCL.
 
-    Of the deviations that need no masks all combinations; over SparCL also each of the others alone, and all of them
-    together, without the former and with them.
+    Over the dense method all combinations of the deviations that need no masks; over SparCL these together, each of the
+    others alone, the others together, and all.
     """
     dense, sparse = {**_DERPP, "head": "single"}, {**_DERPP, "sparsity": 0.9}
     yield from (dense, sparse)
     for profile in PROFILES:
-        every, maskless = deviations(profile), deviations(profile, dense=True)
+        every, maskless = tuple(deviations(profile)), tuple(deviations(profile, dense=True))
         others = tuple(number for number in every if number not in maskless)
-        combined = list(subsets(maskless))
-        over_sparcl = [*combined, *((number,) for number in others), others, tuple(every)]
-        for entry, taken in ((dense, combined), (sparse, over_sparcl)):
+        over_sparcl = (maskless, *((number,) for number in others), others, every)
+        for entry, taken in ((dense, subsets(maskless)), (sparse, over_sparcl)):
             yield from ({**entry, "mix": mix_of(numbers, profile)} for numbers in dict.fromkeys(taken) if numbers)
 
 
