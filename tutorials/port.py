@@ -7,6 +7,7 @@ trains. ``python tutorials/port.py`` trains the right rules and the six wrong on
 
 import json
 from collections import OrderedDict
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -158,7 +159,8 @@ class Port:
         with torch.no_grad():
             for (name, weight), grad in zip(self.weights.items(), grads, strict=True):
                 self.rules.update(weight, grad, self.velocity[name], self.masks.get(name), **how)
-                self.log("update", name, "velocity", self.velocity[name])
+                if self.c["momentum"]:
+                    self.log("update", name, "velocity", self.velocity[name])
                 self.log("update", name, "value", weight)
         for new in zip(x, y, logits.detach(), self.chance.draws(self.seen, len(x)), strict=True):
             self.remember(*new)
@@ -326,7 +328,7 @@ def accuracy(rules, config, data, seed):
     """Class-IL accuracy after the last task, with random decisions of its own; equal for all rules of one seed."""
     torch.manual_seed(seed)
     settings, (train_x, train_y) = config.to_json(), images(data, "train")
-    model, chance = network(16, 10), Chance(seed)
+    model, chance = network(config.width, 10), Chance(seed)
     shapes = {name: dict(model.named_parameters())[name].shape for name in MASKED}
     masks = {name: torch.zeros(shape, dtype=torch.bool) for name, shape in shapes.items()}
     for mask in masks.values():
@@ -341,19 +343,18 @@ def accuracy(rules, config, data, seed):
 
 
 def main():
-    from sparcl_ref import Config, load_dataset
+    from sparcl_ref import Config, load_dataset, train
 
     torch.set_num_threads(1)
-    config = Config(
-        method="derpp", sparsity=0.9, ddr=False, dgm=False, epochs=10, batch_size=16, lr=0.01, momentum=0.9,
-        delta_k=2, buffer_size=100,
-    )  # fmt: skip
-    dataset = load_dataset("digits")
+    dataset, seeds = load_dataset("digits"), range(5)
     names = ("train_x", "train_y", "test_x", "test_y", "scale", "mean", "std")
     data = {name: getattr(dataset, name) for name in names}
-    record = {
-        rules.__name__: [accuracy(rules, config, data, seed) for seed in range(5)] for rules in (Rules, *MISTAKES)
-    }
+    config = Config(
+        method="derpp", width=16, sparsity=0.9, ddr=False, dgm=False, epochs=10, batch_size=16, lr=0.01, momentum=0.9,
+        delta_k=2, buffer_size=100, dtype="float64", mix="initialise=released",
+    )  # fmt: skip
+    record = {rules.__name__: [accuracy(rules, config, data, seed) for seed in seeds] for rules in (Rules, *MISTAKES)}
+    record["reference"] = [train(replace(config, seed=seed)).class_il_accuracy for seed in seeds]
     path = Path(__file__).parent / "results" / "ports" / "accuracy.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [f'  "{name}": {json.dumps([round(value, 4) for value in row])}' for name, row in record.items()]
