@@ -77,15 +77,15 @@ def _sparse_trainers() -> Iterator[Entry]:
 def _paper_and_code() -> Iterator[Entry]:
     """What each profile's deviations from the paper are worth, over dense DER++ under SparCL's head and over SparCL.
 
-    Over the dense method all combinations of the deviations that need no masks; over SparCL these together, each of the
-    others alone, the others together, and all.
+    Over the dense method all combinations of the deviations that need no masks; over SparCL these together, the others
+    together, all, and each of the others alone.
     """
     dense, sparse = {**_DERPP, "head": "single"}, {**_DERPP, "sparsity": 0.9}
     yield from (dense, sparse)
     for profile in PROFILES:
         every, maskless = tuple(deviations(profile)), tuple(deviations(profile, dense=True))
         others = tuple(number for number in every if number not in maskless)
-        over_sparcl = (maskless, *((number,) for number in others), others, every)
+        over_sparcl = (maskless, others, every, *((number,) for number in others))
         for entry, taken in ((dense, subsets(maskless)), (sparse, over_sparcl)):
             yield from ({**entry, "mix": mix_of(numbers, profile)} for numbers in dict.fromkeys(taken) if numbers)
 
