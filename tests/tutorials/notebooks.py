@@ -20,7 +20,7 @@ FIGURES = TUTORIALS / "figures"
 READ = TUTORIALS / "read"
 TERMS = TUTORIALS / "pages" / "terms.md"
 #: What a tutorial finds beside it, where a reader opens it.
-BESIDE = ("port.py", "results", "verify_c")
+BESIDE = ("port.py", "port_runs.py", "results", "verify_c")
 
 #: A cell that takes longer than this hangs; no limit on how long it may take.
 CELL_SECONDS = 3600

@@ -32,12 +32,22 @@ DEPARTS = {
 
 @pytest.fixture(scope="module")
 def port():
-    spec = importlib.util.spec_from_file_location("port", TUTORIALS / "port.py")
+    yield from beside("port")
+
+
+@pytest.fixture(scope="module")
+def port_runs(port):
+    yield from beside("port_runs")
+
+
+def beside(name):
+    """A module that stands beside the tutorials, importable while it is used."""
+    spec = importlib.util.spec_from_file_location(name, TUTORIALS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["port"] = module
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     yield module
-    del sys.modules["port"]
+    del sys.modules[name]
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +63,8 @@ def test_every_mistake_is_tried(port):
 
 
 @pytest.mark.parametrize("name", DEPARTS)
-def test_a_replayed_run_departs_where_its_mistake_is(port, reference, name, tmp_path):
-    report = check(port.replay(getattr(port, name), reference, tmp_path / "mine.npz"), reference)
+def test_a_replayed_run_departs_where_its_mistake_is(port, port_runs, reference, name, tmp_path):
+    report = check(port_runs.replay(getattr(port, name), reference, tmp_path / "mine.npz"), reference)
     assert (report.first and report.first.name) == DEPARTS[name]
     assert report.complete
     assert not report.unknown
@@ -62,7 +72,7 @@ def test_a_replayed_run_departs_where_its_mistake_is(port, reference, name, tmp_
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.5])
-def test_other_settings_are_followed_too(port, momentum, tmp_path):
+def test_other_settings_are_followed_too(port, port_runs, momentum, tmp_path):
     config = Config(
         model="convnet", width=8, sparsity=0.8, epochs=3, delta_k=3, batch_size=10, replay_batch_size=7,
         classes_per_task=3, buffer_size=15, p_inter=0.1, p_intra=0.05, importance_alpha=1.0, importance_beta=0.25,
@@ -70,21 +80,21 @@ def test_other_settings_are_followed_too(port, momentum, tmp_path):
         seed=4,
     )  # fmt: skip
     reference = record(tmp_path / "reference.npz", config, dataset=canonical_dataset())
-    report = check(port.replay(port.Rules, reference, tmp_path / "mine.npz"), reference)
+    report = check(port_runs.replay(port.Rules, reference, tmp_path / "mine.npz"), reference)
     assert report.conforms, report.text()
     assert report.compared > 250
 
 
-def test_all_rules_of_a_seed_start_alike_and_see_the_same(port):
+def test_all_rules_of_a_seed_start_alike_and_see_the_same(port, port_runs):
     """Ports of one seed differ by their mistake alone: one that changes no weight ends at the same accuracy."""
     dataset = load_dataset("digits")
     names = ("train_x", "train_y", "test_x", "test_y", "scale", "mean", "std")
     data = {name: getattr(dataset, name) for name in names}
     config = Config(width=4, sparsity=0.5, epochs=2, batch_size=64, delta_k=2, buffer_size=20)
-    one, other = (port.accuracy(rules, config, data, seed=3) for rules in (port.Rules, port.Multiplied))
+    one, other = (port_runs.accuracy(rules, config, data, seed=3) for rules in (port.Rules, port.Multiplied))
     assert one == other
     assert 0 < one < 1
-    assert port.accuracy(port.Rules, config, data, seed=4) != one
+    assert port_runs.accuracy(port.Rules, config, data, seed=4) != one
 
 
 def test_the_budget_is_counted_in_decimals(port):
