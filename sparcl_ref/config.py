@@ -20,6 +20,7 @@ from sparcl_ref.optimizers import SCHEDULES
 from sparcl_ref.policies import POLICIES, Policy, Schedule
 from sparcl_ref.settings import OwnSettings, check, flag, is_setting, plain, setting
 from sparcl_ref.sparcl.ddr import stages_reached
+from sparcl_ref.sparcl.mixes import mix_remarks
 from sparcl_ref.sparcl.removal import REMOVALS
 from sparcl_ref.sparcl.rules import PROFILES, Rules, rules_of
 from sparcl_ref.sparcl.structured import STRUCTURES
@@ -210,6 +211,7 @@ class Config:
             extras += [f"no {part.upper()}" for part in ("ddr", "dgm") if not getattr(self, part)]
             extras += [] if self.ddr_by == "mistakes" or not self.ddr else [f"DDR {self.ddr_by.replace('_', ' ')}"]
             extras += [] if self.budgets == "uniform" else [self.budgets]
+        extras += mix_remarks(self.mix)
         return f"{title} ({', '.join(extras)})" if extras else title
 
     def why_idle(self, name: str) -> str:

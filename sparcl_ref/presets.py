@@ -11,6 +11,8 @@ from sparcl_ref.alignment import ALIGNMENTS
 from sparcl_ref.config import Config, flag
 from sparcl_ref.methods import METHODS
 from sparcl_ref.policies import POLICIES
+from sparcl_ref.sparcl.mixes import deviations, mix_of, subsets
+from sparcl_ref.sparcl.rules import PROFILES
 from sparcl_ref.text import did_you_mean
 
 Entry = dict[str, Any]
@@ -73,6 +75,22 @@ def _sparse_trainers() -> Iterator[Entry]:
         yield from ({**dense, "sparsity": s, "policy": name} for s in (0.9, 0.95) for name in POLICIES)
 
 
+def _paper_and_code() -> Iterator[Entry]:
+    """What each profile's deviations from the paper are worth, over dense DER++ under SparCL's head and over SparCL.
+
+    Over the dense method all combinations of the deviations that need no masks; over SparCL these together, the others
+    together, all, and each of the others alone.
+    """
+    dense, sparse = {**_DERPP, "head": "single"}, {**_DERPP, "sparsity": 0.9}
+    yield from (dense, sparse)
+    for profile in PROFILES:
+        every, maskless = tuple(deviations(profile)), tuple(deviations(profile, dense=True))
+        others = tuple(number for number in every if number not in maskless)
+        over_sparcl = (maskless, others, every, *((number,) for number in others))
+        for entry, taken in ((dense, subsets(maskless)), (sparse, over_sparcl)):
+            yield from ({**entry, "mix": mix_of(numbers, profile)} for numbers in dict.fromkeys(taken) if numbers)
+
+
 #: Preset name to the settings of each run, in the order of the table.
 PRESETS: dict[str, Iterable[Entry]] = {
     "tiny": (
@@ -111,6 +129,8 @@ PRESETS: dict[str, Iterable[Entry]] = {
     ),
     "rivals": Gathered(_rivals),
     "sparse-trainers": Gathered(_sparse_trainers),
+    # Which of the rules on which paper and published code differ makes the difference?
+    "paper-and-code": Gathered(_paper_and_code),
     "fashion-mnist": (
         {**_FASHION, "method": "sgd"},
         {**_FASHION, "method": "er"},

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+from sparcl_ref.config import Config
 from sparcl_ref.methods import METHODS
 from sparcl_ref.methods.fine_tuning import FineTuning
 from sparcl_ref.policies import POLICIES
 from sparcl_ref.policies.static import Static
 from sparcl_ref.presets import PRESETS, configurations, preset
+from sparcl_ref.sparcl.mixes import deviations_of, subsets
+from sparcl_ref.sparcl.rules import PAPER, PROFILES, RELEASED, sources
 
 COMMON = ("dataset", "classes_per_task", "model", "epochs", "batch_size", "lr", "delta_k", "buffer_size", "profile")
 
@@ -78,6 +83,25 @@ def test_sparse_trainers_are_all_policies_over_er_and_derpp_at_two_sparsities() 
     assert sparse == {(method, s, policy) for method in ("er", "derpp") for s in (0.9, 0.95) for policy in POLICIES}
 
 
+def test_paper_and_code_is_every_deviation_over_the_tiny_job() -> None:
+    configs = configurations(PRESETS["paper-and-code"], {})
+    (tiny,) = {tuple(getattr(config, name) for name in COMMON) for config in configurations(PRESETS["tiny"], {})}
+    assert {tuple(getattr(config, name) for name in COMMON) for config in configs} == {tiny}
+    assert {(config.method, config.sparsity, config.effective_head) for config in configs} == {
+        ("derpp", None, "single"),
+        ("derpp", 0.9, "single"),
+    }
+    taken = {
+        sparse: [tuple(deviations_of(sources(config.mix))) for config in configs if config.sparse == sparse]
+        for sparse in (False, True)
+    }
+    assert sorted(taken[False]) == sorted(subsets([9, 10, 11]))
+    alone = [(number,) for number in range(1, 9)]
+    assert taken[True] == [(), (9, 10, 11), tuple(range(1, 9)), tuple(range(1, 12)), *alone]
+    longest = max((config.mix for config in configs), key=len)
+    assert Config(mix=longest).rules == RELEASED
+
+
 def test_what_is_registered_takes_part_without_an_edit(monkeypatch) -> None:
     class Mine(FineTuning):
         title = "Mine"
@@ -93,6 +117,7 @@ def test_what_is_registered_takes_part_without_an_edit(monkeypatch) -> None:
         def remarks(cls, settings):
             return ["still"]
 
+    monkeypatch.setitem(PROFILES.added, "new", dataclasses.replace(PAPER, freeze=RELEASED.freeze))
     monkeypatch.setitem(METHODS.added, "mine", Mine)
     monkeypatch.setitem(POLICIES.added, "still", Still)
     mine = [config for config in configurations(PRESETS["rivals"], {}) if config.method == "mine"]
@@ -101,3 +126,5 @@ def test_what_is_registered_takes_part_without_an_edit(monkeypatch) -> None:
     assert [config.title for config in trainers if config.policy == "still"] == [
         "SparCL-ER .90 (still)", "SparCL-ER .95 (still)", "SparCL-DER++ .90 (still)", "SparCL-DER++ .95 (still)",
     ]  # fmt: skip
+    added = [config.title for config in configurations(PRESETS["paper-and-code"], {}) if "=new" in config.mix]
+    assert added == ["SparCL-DER++ .90 (rule 8 new)"]

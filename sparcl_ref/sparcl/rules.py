@@ -21,15 +21,16 @@ from sparcl_ref.sparcl.rule import Rule
 from sparcl_ref.text import did_you_mean
 
 
-def _rule(number: int, paper: str, code: str, changes: str) -> Any:
-    return field(metadata={"number": number, "paper": paper, "code": code, "changes": changes})
+def _rule(number: int, paper: str, code: str, changes: str, *, dense: bool = False) -> Any:
+    return field(metadata={"number": number, "paper": paper, "code": code, "changes": changes, "dense": dense})
 
 
 @dataclass(frozen=True)
 class Rules:
     """One field per decision; each names a pure function or a value.
 
-    The field's metadata says, under "paper", "code" and "changes", what either side does and what the difference does.
+    The field's metadata says, under "paper", "code" and "changes", what either side does and what the difference does;
+    under "dense", whether it decides anything where no weight is dead and no sample is removed.
     """
 
     initial_mask: Rule = _rule(
@@ -106,19 +107,32 @@ class Rules:
         "every batch-norm bias stays frozen at 0",
     )
     drop_last: bool = _rule(
-        9, "partial last batches are trained on", "they are skipped", "a few samples of each epoch are not seen"
+        9,
+        "partial last batches are trained on",
+        "they are skipped",
+        "a few samples of each epoch are not seen",
+        dense=True,
     )
     replay_from_task: int = _rule(
-        10, "replay as soon as the buffer holds something", "replay from the second task on", "task 1 is plain SGD"
+        10,
+        "replay as soon as the buffer holds something",
+        "replay from the second task on",
+        "task 1 is plain SGD",
+        dense=True,
     )
     augment_replay: bool = _rule(
-        10, "replayed samples are shown as stored", "they are augmented again", "the buffer looks larger than it is"
+        10,
+        "replayed samples are shown as stored",
+        "they are augmented again",
+        "the buffer looks larger than it is",
+        dense=True,
     )
     initialise: Callable[..., np.ndarray] = _rule(
         11,
         "He normal, biases 0",
         "PyTorch's default, U(-1, 1) / sqrt(fan-in)",
         "initial weights are sqrt(6) times smaller",
+        dense=True,
     )
 
     @property
@@ -183,8 +197,14 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
     ValueError
         If a profile or field is unknown, or a field taken twice.
     """
+    chosen = {name: getattr(PROFILES[source], name) for name, source in sources(mix).items()}
+    return dataclasses.replace(PROFILES.find(profile), **chosen)
+
+
+def sources(mix: str) -> dict[str, str]:
+    """The profile that each rule of a mix is taken from. Raises as `mixed_rules`."""
     names = [item.name for item in dataclasses.fields(Rules)]
-    chosen = {}
+    taken: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in mix.split(","))):
         name, _, source = part.partition("=")
         if name not in names:
@@ -193,10 +213,10 @@ def mixed_rules(profile: str, mix: str = "") -> Rules:
             raise ValueError(
                 f"rule {name} must come from {' or '.join(PROFILES)}, as in {name}=released; got {source!r}"
             )
-        if name in chosen:
+        if name in taken:
             raise ValueError(f"the mix takes rule {name} twice; choose one source for it")
-        chosen[name] = getattr(PROFILES[source], name)
-    return dataclasses.replace(PROFILES.find(profile), **chosen)
+        taken[name] = source
+    return taken
 
 
 @functools.cache

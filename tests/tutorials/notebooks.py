@@ -19,6 +19,8 @@ TUTORIALS = ROOT / "tutorials"
 FIGURES = TUTORIALS / "figures"
 READ = TUTORIALS / "read"
 TERMS = TUTORIALS / "pages" / "terms.md"
+#: What a tutorial finds beside it, where a reader opens it.
+BESIDE = ("port.py", "port_runs.py", "results", "verify_c")
 
 #: A cell that takes longer than this hangs; no limit on how long it may take.
 CELL_SECONDS = 3600
@@ -113,7 +115,7 @@ class Run:
 
 
 def run(notebook: Notebook, folder: Path) -> Run:
-    """Run all cells in a fresh kernel of this interpreter, in a folder of its own.
+    """Run all cells in a fresh kernel of this interpreter, in a folder of its own with `BESIDE` in it.
 
     The kernel finds `sparcl_ref` in this checkout, even where another copy is installed.
 
@@ -129,6 +131,8 @@ def run(notebook: Notebook, folder: Path) -> Run:
     figures, work = folder / "figures", folder / "work"
     figures.mkdir()
     work.mkdir()
+    for name in BESIDE:
+        (work / name).symlink_to(TUTORIALS / name)
     read = jupytext.reads(notebook.text, fmt="md:myst")
     client = NotebookClient(
         read,

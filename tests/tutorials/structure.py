@@ -6,9 +6,10 @@ import ast
 import itertools
 import re
 import sys
+from pathlib import Path
 
 from tests.tutorials.drawings import plain_code
-from tests.tutorials.notebooks import Cell, Notebook
+from tests.tutorials.notebooks import BESIDE, Cell, Notebook
 from tests.tutorials.prose import (
     CODE,
     FENCE,
@@ -49,6 +50,8 @@ COLUMNS = 88
 LINES = re.compile(r"\\begin\{(aligned|cases|[bp]matrix)\}.*?\\end\{\1\}", re.DOTALL)
 #: What a reader has after installing the package.
 INSTALLED = {"numpy", "scipy", "numba", "matplotlib", "threadpoolctl", "sparcl_ref"}
+#: What an extra of the package brings, for tutorials that name the extra among what a reader needs.
+EXTRAS = {"torch": ".[test]"}
 
 
 def violations(notebook: Notebook) -> list[str]:
@@ -78,8 +81,6 @@ def _opening(notebook: Notebook) -> list[str]:
     """What stands between the title and the first section: a question, a picture, and something to guess."""
     start, _ = section(notebook.markdown, OPENING[0])
     opening = notebook.markdown[:start].partition("\n")[2]
-    if not opening.strip():
-        return []
     wanted = {"a question": r"\?", "a picture": IMAGE, "something to guess": re.compile("guess", re.IGNORECASE)}
     return [f"the opening has not {what}" for what, sign in wanted.items() if not re.search(sign, opening)]
 
@@ -225,7 +226,11 @@ def mathematics(markdown: str) -> list[str]:
 
 
 def public_only(notebook: Notebook) -> list[str]:
-    """Uses of private names, and imports of what the package does not bring."""
+    """Uses of private names, and imports of what neither the package brings nor stands beside the tutorial."""
+    start, end = section(notebook.markdown, OPENING[-1])
+    needs = notebook.markdown[start:end]
+    here = {Path(name).stem for name in BESIDE if name.endswith(".py")}
+    here |= {name for name, extra in EXTRAS.items() if extra in needs}
     found = []
     for source in notebook.code:
         for node in ast.walk(ast.parse(source)):
@@ -234,23 +239,28 @@ def public_only(notebook: Notebook) -> list[str]:
             elif isinstance(node, ast.Name) and _private(node.id):
                 found.append(f"private name {node.id}")
             elif isinstance(node, ast.Import):
-                found += _imports([alias.name for alias in node.names])
+                found += _imports([alias.name for alias in node.names], here)
             elif isinstance(node, ast.ImportFrom):
-                found += _imports([node.module or "."])
+                found += _imports([node.module or "."], here)
                 found += [f"private name {alias.name}" for alias in node.names if _private(alias.name)]
     return found
+
+
+def _extra(module: str) -> str:
+    extra = EXTRAS.get(module)
+    return f"; say under {OPENING[-1]} that {extra} brings it" if extra else ""
 
 
 def _private(name: str) -> bool:
     return name.startswith("_") and name != "_" and not (name.startswith("__") and name.endswith("__"))
 
 
-def _imports(modules: list[str]) -> list[str]:
+def _imports(modules: list[str], here: set[str]) -> list[str]:
     found = []
     for module in modules:
         first, *rest = module.split(".")
-        if first not in INSTALLED and first not in sys.stdlib_module_names:
-            found.append(f"import of {module}, which is not installed with the package")
+        if first not in INSTALLED | here and first not in sys.stdlib_module_names:
+            found.append(f"import of {module}, which is not installed with the package{_extra(first)}")
         if any(_private(part) for part in [first, *rest]):
             found.append(f"private module {module}")
     return found

@@ -100,7 +100,8 @@ def test_a_run_keeps_figures_with_their_data(tmp_path):
     assert all(picture.startswith(b"\x89PNG") for picture in run.pictures.values())
     assert run.outputs == ("one\n",)
     assert run.errors == ("",)
-    assert list((tmp_path / "work").iterdir()) == []
+    assert {path.name for path in (tmp_path / "work").iterdir()} == set(notebooks.BESIDE)
+    assert all(path.samefile(notebooks.TUTORIALS / path.name) for path in (tmp_path / "work").iterdir())
     assert run.seconds > 0
 
 
@@ -297,13 +298,24 @@ def test_a_good_tutorial_has_nothing_wrong():
         ("total = 2 + 3", "from sparcl_ref.masks import _kept", "private name _kept"),
         ("total = 2 + 3", "import sparcl_ref._inner", "private module"),
         ("total = 2 + 3", "from tests.tiny import tiny", "import of tests.tiny"),
-        ("total = 2 + 3", "import torch", "import of torch"),
+        ("total = 2 + 3", "import torch", "import of torch, which is not installed with the package; say under"),
+        ("total = 2 + 3", "import results", "import of results"),
     ],
 )
 def test_what_is_out_of_place_is_found(before, after, message):
     assert before in GOOD
     found = structure.violations(notebooks.parse("00-bad", GOOD.replace(before, after)))
     assert any(message in line for line in found), found
+
+
+def test_a_tutorial_may_import_what_stands_beside_it_and_the_extra_that_it_names():
+    beside = GOOD.replace("total = 2 + 3", "import port")
+    assert structure.violations(notebooks.parse("00-good", beside)) == []
+    wanting = GOOD.replace("total = 2 + 3", "import torch")
+    assert len(structure.violations(notebooks.parse("00-good", wanting))) == 1
+    saying = wanting.replace("## What you'll need\n", "## What you'll need\n\nInstall `.[test]`.\n")
+    assert saying != wanting
+    assert structure.violations(notebooks.parse("00-good", saying)) == []
 
 
 @pytest.mark.parametrize(
