@@ -24,6 +24,8 @@ from tests import hypothesis_profile  # noqa: E402 - the environment comes first
 
 hypothesis_profile.register()
 
+pytest_plugins = ["tests.browser"]
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
