@@ -1,0 +1,113 @@
+"""The reference: every public name of the package, found by reading its source; words and signatures come by autodoc."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "sparcl_ref"
+FOLDER = "reference"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module, the page it stands on, and the public names it defines, in order."""
+
+    name: str
+    page: str
+    names: tuple[str, ...]
+
+
+def modules(package: Path = PACKAGE) -> Iterator[Module]:
+    """The public modules of a package: those of a folder share a page, those at the top have one each."""
+    for path in sorted(package.rglob("*.py")):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        if any(part.startswith("_") and part != "__init__" for part in parts):
+            continue
+        folder = path.name == "__init__.py"
+        name = ".".join(parts[:-1] if folder else parts)
+        home = name if folder else ".".join(parts[:-1])
+        page = name if home == package.name else home
+        yield Module(name, page, tuple(public(path.read_text(encoding="utf-8"))))
+
+
+def public(source: str) -> Iterator[str]:
+    """Names without an underscore that a module's top level defines; what it imports is defined elsewhere."""
+    seen = set()
+    for node in ast.parse(source).body:
+        for name in _defined(node):
+            if not name.startswith("_") and name not in seen:
+                seen.add(name)
+                yield name
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        yield node.name
+    elif isinstance(node, ast.Assign):
+        yield from (name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        yield node.target.id
+    elif isinstance(node, ast.If | ast.Try):
+        for inner in node.body:
+            if not isinstance(inner, ast.Import | ast.ImportFrom):
+                yield from _defined(inner)
+
+
+def write(fresh: Path) -> None:
+    """Write the pages of the reference and their list."""
+    (fresh / FOLDER).mkdir(parents=True, exist_ok=True)
+    pages: dict[str, list[Module]] = {}
+    for module in modules():
+        pages.setdefault(module.page, []).append(module)
+    for name, found in pages.items():
+        (fresh / FOLDER / f"{name}.rst").write_text(page(name, found), encoding="utf-8")
+    (fresh / FOLDER / "index.md").write_text(index(sorted(pages)), encoding="utf-8")
+
+
+def page(name: str, found: list[Module]) -> str:
+    """The page of a folder of modules, or of one module at the top."""
+    blocks = [_heading(name, "=")]
+    for module in found:
+        if len(found) > 1 and module.name != name:
+            blocks.append(_heading(module.name, "-"))
+        blocks.append(f".. automodule:: {module.name}")
+        if module.names:
+            blocks[-1] += f"\n   :members: {', '.join(module.names)}"
+    return "\n\n".join(blocks) + "\n"
+
+
+def _heading(name: str, mark: str) -> str:
+    return f"{name}\n{mark * len(name)}"
+
+
+def index(pages: list[str]) -> str:
+    """The list: first what `sparcl_ref` itself exports, then the rooms, then the modules beside them."""
+    import sparcl_ref
+
+    home = {name: sparcl_ref.__dict__["_PUBLIC"][name] for name in sparcl_ref.__all__ if name != "__version__"}
+    exported = "\n".join(f"- {{py:obj}}`{name} <{module_of(module, name)}.{name}>`" for name, module in home.items())
+    rooms = [name for name in pages if (PACKAGE.parent / name.replace(".", "/")).is_dir() and name != PACKAGE.name]
+    others = [name for name in pages if name not in rooms]
+    lists = [f"```{{toctree}}\n:titlesonly:\n{chr(10).join(names)}\n```" for names in (rooms, others)]
+    return "\n\n".join(
+        [
+            "# Reference",
+            "All public names, with what their docstrings say.",
+            "## From `sparcl_ref` itself",
+            exported,
+            "## Rooms",
+            lists[0],
+            "## Modules beside them",
+            lists[1],
+        ]
+    ) + "\n"
+
+
+def module_of(module: str, name: str) -> str:
+    """The module that defines a name which another may only pass on."""
+    import importlib
+
+    return getattr(getattr(importlib.import_module(module), name), "__module__", module)
