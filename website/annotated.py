@@ -8,8 +8,9 @@ import textwrap
 import tokenize
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from website.docstrings import escaped, of_comment
+from website.docstrings import numpy_style, of_comment
 from website.links import Checkout
 
 INDENT = " " * 6
@@ -17,10 +18,10 @@ INDENT = " " * 6
 
 @dataclass
 class Row:
-    """Words and the code beside them: blocks of reStructuredText; chunks of lines with the number of the first."""
+    """Words and the code beside them: docstrings and comments; chunks of lines with the number of the first."""
 
     title: str = ""
-    words: list[str] = field(default_factory=list)
+    words: list[tuple[Literal["docstring", "comment"], str]] = field(default_factory=list)
     chunks: list[tuple[int, list[str]]] = field(default_factory=list)
 
     def add(self, number: int, line: str) -> None:
@@ -44,34 +45,27 @@ def rows(source: str) -> list[Row]:
     while number <= len(lines):
         if number in docstrings:
             end, text = docstrings[number]
-            row.words.append(_prose(text))
+            row.words.append(("docstring", text))
             number = end + 1
             continue
-        above = number
-        block = []
-        while above in comments:
-            block.append(comments[above])
-            above += 1
-        begins = above in starts
-        if (block and row.chunks) or (begins and not row.empty and (block or not _only_comment(row))):
+        block, after = [], number
+        while after in comments:
+            block.append(comments[after])
+            after += 1
+        begins = after in starts
+        if not row.empty and (begins or (block and row.chunks)):
             found.append(row)
             row = Row()
         if begins:
-            row.title = titles.get(above, "")
+            row.title = titles.get(after, "")
         if block:
-            row.words.append(of_comment(_paragraphs(block)))
-            number = above
-            if not begins:
-                continue
-        if number <= len(lines):
+            row.words.append(("comment", "\n".join(block)))
+            number = after
+        # What stands above a function goes with its first line.
+        if number <= len(lines) and (begins or not block):
             row.add(number, lines[number - 1])
             number += 1
-    found.append(row)
-    return [row for row in found if not row.empty]
-
-
-def _only_comment(row: Row) -> bool:
-    return bool(row.words) and not row.chunks and not row.title
+    return [row for row in [*found, row] if not row.empty]
 
 
 def _documented(tree: ast.Module) -> list[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -90,7 +84,7 @@ def _docstrings(tree: ast.Module) -> dict[int, tuple[int, str]]:
 
 
 def _starts(tree: ast.Module) -> set[int]:
-    """First lines of functions, classes and methods, decorators included; what stands inside a function is part of it."""
+    """First lines of functions, classes and methods, decorators included; what a function defines is part of it."""
     found, bodies = set(), [tree.body]
     while bodies:
         for node in bodies.pop():
@@ -121,31 +115,24 @@ def _comments(source: str) -> dict[int, str]:
     }
 
 
-def _paragraphs(block: list[str]) -> str:
-    return "\n".join(block)
-
-
-def _prose(docstring: str) -> str:
-    """A docstring as reStructuredText, its sections as lists."""
-    from sphinx.ext.napoleon import Config, NumpyDocstring
-
-    config = Config(napoleon_use_param=False, napoleon_use_rtype=False, napoleon_use_ivar=True)
-    return "\n".join(NumpyDocstring("\n".join(escaped(docstring.splitlines())), config).lines())
-
-
 def page(title: str, source: str, *, note: str = "") -> str:
     """The page of a file as reStructuredText, with a section for each function and class at its top level."""
     blocks = [":hide-toc:", f"{title}\n{'=' * len(title)}", note]
     for row in rows(source):
         if row.title:
             blocks.append(f"{row.title}\n{'-' * len(row.title)}")
-        words = "\n\n".join(row.words)
+        words = "\n\n".join(_prose(kind, text) for kind, text in row.words)
         blocks.append(".. container:: beside")
+        # An empty container is an error, a comment in it is none.
         blocks.append("   .. container:: words\n\n" + (textwrap.indent(words, INDENT) or f"{INDENT}.. no words"))
         code = [block for number, lines in row.chunks if (block := _block(number, lines))]
         if code:
             blocks.append("   .. container:: lines\n\n" + "\n\n".join(code))
     return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _prose(kind: str, text: str) -> str:
+    return of_comment(text) if kind == "comment" else "\n".join(numpy_style(text.splitlines()))
 
 
 def _block(number: int, lines: list[str]) -> str:

@@ -6,7 +6,7 @@ import importlib.metadata
 from pathlib import Path
 
 import sparcl_ref
-from website.docstrings import escaped
+from website.docstrings import numpy_style
 
 project = "sparcl_ref"
 author = copyright = "the authors of sparcl_ref"
@@ -15,18 +15,19 @@ release = version = sparcl_ref.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
     "sphinx_copybutton",
     "website.cards",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
-exclude_patterns = ["notebooks/**"]
+exclude_patterns = ["notebooks/**", "extra/**"]
 nitpicky = True
 #: Types in signatures are of other packages, too, and what stands in backticks is often no public name.
 nitpick_ignore_regex = [("py:.*", ".*")]
 #: A name in single backticks is a link where it is a public name, and code where not.
 default_role = "py:obj"
+# A class that is imported for type checkers alone is known to autodoc by its bare name, and two classes may share that.
+suppress_warnings = ["ref.python"]
 # Primes in docstrings are no apostrophes.
 smartquotes = False
 
@@ -46,11 +47,6 @@ autodoc_class_signature = "mixed"
 python_maximum_signature_line_length = 88
 add_module_names = False
 toc_object_entries_show_parents = "hide"
-napoleon_google_docstring = False
-napoleon_use_ivar = True
-# Types of parameters are words for people ("ndarray, shape (N, C)"): no links are looked for in them.
-napoleon_use_param = False
-napoleon_use_rtype = False
 
 html_theme = "furo"
 html_title = "sparcl_ref"
@@ -83,11 +79,11 @@ def _ship_mathjax(app, error) -> None:
             (folder / Path(file).name).write_bytes((_mathjax / file).read_bytes())
 
 
-def _escape(app, what, name, found, options, lines) -> None:
-    lines[:] = escaped(lines)
+def _read(app, what, name, found, options, lines) -> None:
+    lines[:] = numpy_style(lines)
 
 
 def setup(app) -> None:
     """Connect what settings cannot say."""
-    app.connect("autodoc-process-docstring", _escape, priority=0)
+    app.connect("autodoc-process-docstring", _read)
     app.connect("build-finished", _ship_mathjax)

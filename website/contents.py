@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from tests.tutorials.prose import HEADING, without_code
-from website.links import Checkout
+from website.links import Checkout, shaded
 
 HERE = Path(__file__).resolve().parent
 EXPLORE = "pages/explore"
@@ -22,6 +22,15 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "Results and speed",
         ("pages/results", "pages/rivals", "pages/sparse-trainers", "pages/speed", "accounting", "results/index"),
+    ),
+)
+#: Pictures of the landing page, the best first: name, what one sees, and where it leads.
+STILLS = (
+    ("explorer", "A recorded run at one moment: its weights, its buffer, and the accuracy of every task", EXPLORE),
+    (
+        "03-mask-over-time",
+        "The mask of a layer over five tasks: which weights live, and since when",
+        "03-weights-that-may-live",
     ),
 )
 #: Heading of pages that no other names.
@@ -62,29 +71,24 @@ def number(page: str) -> str:
 
 
 def title(markdown: str) -> str:
-    """A page's first heading."""
+    """A page's first heading, as plain text."""
     match = HEADING.search(without_code(markdown))
     if match is None:
         raise ValueError(f"a page without a heading: {markdown[:60]!r}")
-    return match["title"]
+    return markdown[match.start("title") :].partition("\n")[0].replace("`", "").strip()
 
 
 def still(checkout: Checkout, fresh: Path) -> str:
-    """The picture of the landing page: the explorer's, which leads there, or else the mask of the tiny run."""
-    explorer = checkout.root / "tutorials" / "figures" / "explorer.png"
-    if not explorer.exists():
-        name = "results/tiny/figures/mask_over_time.png"
-        return f"![The mask of a layer over five tasks: which weights live, and since when]({name})"
-    pictures = []
-    for shade, ending in (("light", ""), ("dark", "-dark")):
-        picture = explorer.with_name(f"explorer{ending}.png")
-        (fresh / "figures").mkdir(exist_ok=True)
-        shutil.copyfile(picture, fresh / "figures" / picture.name)
-        pictures.append(
-            f"```{{image}} figures/{picture.name}\n:class: only-{shade}\n:target: {EXPLORE}.html\n"
-            ":alt: A recorded run, scrubbed to one moment: mask, buffer, removed images, and every task's accuracy\n```"
-        )
-    return "\n\n".join(pictures)
+    """The picture of the landing page, for light and for dark: the explorer's, or the mask's of tutorial 03."""
+    for name, words, leads in STILLS:
+        pictures = [checkout.root / "tutorials" / "figures" / f"{name}{ending}.png" for ending in ("", "-dark")]
+        if all(picture.exists() for picture in pictures):
+            (fresh / "figures").mkdir(exist_ok=True)
+            for picture in pictures:
+                shutil.copyfile(picture, fresh / "figures" / picture.name)
+            light, dark = (f"figures/{picture.name}" for picture in pictures)
+            return shaded(light, dark, words, f":target: {leads}.html\n")
+    raise FileNotFoundError(f"none of the pictures {[name for name, _, _ in STILLS]} is there")
 
 
 def write(checkout: Checkout, fresh: Path) -> None:

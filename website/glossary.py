@@ -12,8 +12,8 @@ ROW = re.compile(r"^\| (?P<term>.*?) \| (?P<where>\[.*?\]\(.*?\)) \| (?P<text>.*
 HEAD = """\
 # Glossary
 
-Every term of the tutorials, with the sentence that defines it and the tutorial that does. On other pages a term with a dotted
-line shows that sentence when you point at it.
+Every term of the tutorials, with the sentence that defines it and the tutorial that does. On other pages a term with a
+dotted line shows that sentence when you point at it.
 
 ````{glossary}
 :sorted:

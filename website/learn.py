@@ -12,7 +12,7 @@ from tests.tutorials.drawings import Drawing, drawings
 from tests.tutorials.notebooks import Cell, Notebook
 from tests.tutorials.reading import PIXELS, parts
 from tests.tutorials.structure import FOLD_ENDS, READERS, SOLUTION_CODE
-from website.links import Checkout, seen_from
+from website.links import Checkout, seen_from, shaded
 
 WORKBOOK = "tutorials/from_scratch.md"
 #: Notebooks to take home; not read by Sphinx.
@@ -95,11 +95,8 @@ def _code(cell: Cell, output: Sequence[Any]) -> list[Any]:
 
 def _pictures(figure: Drawing) -> str:
     """A figure for light and for dark pages, no wider than it was drawn."""
-    return "\n".join(
-        f"```{{image}} figures/{figure.name}{ending}.png\n:class: only-{shade}\n:alt: {figure.alt}\n"
-        f":width: {round(PIXELS * figure.width)}px\n```\n"
-        for shade, ending in (("light", ""), ("dark", "-dark"))
-    )
+    name, width = f"figures/{figure.name}", round(PIXELS * figure.width)
+    return shaded(f"{name}.png", f"{name}-dark.png", figure.alt, f":width: {width}px\n")
 
 
 def _close(cells: list[Any]) -> bool:

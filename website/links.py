@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tests.tutorials.prose import IMAGE, LINK, without_code
+from website import explorer
 
 #: Pages that are made from others: reading copies show what the notebooks do.
 MADE = "tutorials/read"
@@ -68,13 +69,37 @@ def seen_from(markdown: str, name: str, checkout: Checkout, fresh: Path) -> str:
         If a link leads to nothing.
     """
     text = without_code(markdown)
-    found = [*LINK.finditer(text), *IMAGE.finditer(text)]
-    for link in sorted(found, key=lambda match: match.start("target"), reverse=True):
+    for link in sorted([*LINK.finditer(text), *IMAGE.finditer(text)], key=lambda match: match.start(), reverse=True):
         start, end = link.span("target")
         path, mark, anchor = markdown[start:end].partition("#")
-        if path and "://" not in path and not path.startswith("mailto:"):
-            markdown = markdown[:start] + target(path, name, checkout, fresh) + mark + anchor + markdown[end:]
+        if not path or "://" in path or path.startswith("mailto:"):
+            continue
+        if text[link.start()] == "!":
+            seen = image(path, link["alt"], name, checkout, fresh)
+        elif (made := PurePosixPath(path).name) in explorer.PAGES:
+            # No page of Sphinx: a file beside its pages.
+            place = os.path.relpath(made, PurePosixPath(checkout.staged[name]).parent)
+            seen = f'<a href="{place}{mark}{anchor}">{markdown[slice(*link.span("text"))]}</a>'
+        else:
+            place = target(path, name, checkout, fresh)
+            seen = f"[{markdown[slice(*link.span('text'))]}]({place}{mark}{anchor})"
+        markdown = markdown[: link.start()] + seen + markdown[link.end() :]
     return markdown
+
+
+def image(path: str, alt: str, name: str, checkout: Checkout, fresh: Path) -> str:
+    """A picture; if there is one for dark pages beside it, both, of which a reader sees one."""
+    place = target(path, name, checkout, fresh)
+    dark = path.removesuffix(".png") + "-dark.png"
+    if not (checkout.root / name).parent.joinpath(dark).exists():
+        return f"![{alt}]({place})"
+    return shaded(place, target(dark, name, checkout, fresh), alt)
+
+
+def shaded(light: str, dark: str, alt: str, options: str = "") -> str:
+    """A picture for light and one for dark pages, of which a reader sees one."""
+    pair = ((light, "light"), (dark, "dark"))
+    return "\n".join(f"```{{image}} {file}\n:class: only-{shade}\n:alt: {alt}\n{options}```\n" for file, shade in pair)
 
 
 def target(path: str, name: str, checkout: Checkout, fresh: Path) -> str:

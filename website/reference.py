@@ -1,4 +1,4 @@
-"""The reference: every public name of the package, found by reading its source; words and signatures come by autodoc."""
+"""The reference: every public name of the package, found by reading its source; autodoc adds the words."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "sparcl_ref"
 FOLDER = "reference"
+DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module, the page it stands on, and the public names it defines, in order."""
+    """A module, the page it stands on, the public names it defines, in order, and those of values without a comment."""
 
     name: str
     page: str
     names: tuple[str, ...]
+    silent: tuple[str, ...]
 
 
 def modules(package: Path = PACKAGE) -> Iterator[Module]:
@@ -30,7 +32,8 @@ def modules(package: Path = PACKAGE) -> Iterator[Module]:
         name = ".".join(parts[:-1] if folder else parts)
         home = name if folder else ".".join(parts[:-1])
         page = name if home == package.name else home
-        yield Module(name, page, tuple(public(path.read_text(encoding="utf-8"))))
+        source = path.read_text(encoding="utf-8")
+        yield Module(name, page, tuple(public(source)), tuple(silent(source)))
 
 
 def public(source: str) -> Iterator[str]:
@@ -43,8 +46,21 @@ def public(source: str) -> Iterator[str]:
                 yield name
 
 
+def silent(source: str) -> Iterator[str]:
+    """Names of values at a module's top level that no comment ``#:`` and no docstring speaks of."""
+    lines, body = source.splitlines(), ast.parse(source).body
+    defined = {node.name for node in body if isinstance(node, DEFINITIONS)}
+    told = set()
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        above, beside = lines[node.lineno - 2].lstrip() if node.lineno > 1 else "", lines[node.lineno - 1]
+        docstring = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        if above.startswith("#:") or "  #: " in beside or docstring:
+            told |= set(_defined(node))
+    yield from (name for name in public(source) if name not in told | defined)
+
+
 def _defined(node: ast.stmt) -> Iterator[str]:
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+    if isinstance(node, DEFINITIONS):
         yield node.name
     elif isinstance(node, ast.Assign):
         yield from (name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name))
@@ -74,8 +90,11 @@ def page(name: str, found: list[Module]) -> str:
         if len(found) > 1 and module.name != name:
             blocks.append(_heading(module.name, "-"))
         blocks.append(f".. automodule:: {module.name}")
-        if module.names:
-            blocks[-1] += f"\n   :members: {', '.join(module.names)}"
+        found_by_itself = [each for each in module.names if each not in module.silent]
+        if found_by_itself:
+            blocks[-1] += f"\n   :members: {', '.join(found_by_itself)}"
+        # Of values without a comment autodoc takes notice only where they are named.
+        blocks += [f".. autodata:: {module.name}.{each}" for each in module.silent]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -92,18 +111,21 @@ def index(pages: list[str]) -> str:
     rooms = [name for name in pages if (PACKAGE.parent / name.replace(".", "/")).is_dir() and name != PACKAGE.name]
     others = [name for name in pages if name not in rooms]
     lists = [f"```{{toctree}}\n:titlesonly:\n{chr(10).join(names)}\n```" for names in (rooms, others)]
-    return "\n\n".join(
-        [
-            "# Reference",
-            "All public names, with what their docstrings say.",
-            "## From `sparcl_ref` itself",
-            exported,
-            "## Rooms",
-            lists[0],
-            "## Modules beside them",
-            lists[1],
-        ]
-    ) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "# Reference",
+                "All public names, with what their docstrings say.",
+                "## From `sparcl_ref` itself",
+                exported,
+                "## Rooms",
+                lists[0],
+                "## Modules beside them",
+                lists[1],
+            ]
+        )
+        + "\n"
+    )
 
 
 def module_of(module: str, name: str) -> str:
