@@ -57,7 +57,7 @@ def gather(source: Path, executed: Path) -> None:
         learn.write_workbook(checkout, fresh)
         glossary.write(checkout, fresh)
         annotated.write(checkout, fresh)
-        reference.write(fresh)
+        reference.write(checkout, fresh)
         accounting.write(fresh)
         results.write(checkout, fresh)
         contents.write(checkout, fresh)
@@ -65,13 +65,25 @@ def gather(source: Path, executed: Path) -> None:
 
 
 def run_missing(executed: Path) -> None:
-    """Run each tutorial whose executed notebook is not there."""
+    """Run each tutorial whose executed notebook is not there.
+
+    Raises
+    ------
+    RuntimeError
+        If one fails.
+    """
+    from nbclient.exceptions import CellExecutionError
+
     for notebook in notebooks.series():
         if kept.outputs(notebook, executed) is not None:
             continue
         print(f"running {notebook.name}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            kept.save(notebook, notebooks.run(notebook, Path(folder)), executed)
+            try:
+                kept.save(notebook, notebooks.run(notebook, Path(folder)), executed)
+            except CellExecutionError as error:
+                where = f"python -m tests.tutorials {notebook.number}"
+                raise RuntimeError(f"a cell of {notebook.name} fails; {where} shows which") from error
 
 
 def _renew(fresh: Path, source: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 from tests.tutorials.prose import HEADING, without_code
-from website.links import Checkout, shaded
+from website.links import FRONT, Checkout, seen_from, shaded
 
 HERE = Path(__file__).resolve().parent
 EXPLORE = "pages/explore"
@@ -33,6 +34,7 @@ STILLS = (
         "03-weights-that-may-live",
     ),
 )
+TABLE = re.compile(r"^\| tutorial \| for whom \|\n(?:\|.*\n)+", re.MULTILINE)
 #: Heading of pages that no other names.
 REST = "More"
 
@@ -41,7 +43,7 @@ def sections(checkout: Checkout) -> list[tuple[str, list[str]]]:
     """Heading to entries of its contents; every page of the checkout stands somewhere."""
     known = {staged.rpartition(".")[0]: name for name, staged in checkout.staged.items()}
     made = {"reference/index", "annotated/index", "accounting", "results/index"}
-    left = [page for page in known if not page.startswith("annotated/")]
+    left = [page for page in known if page != "index" and not page.startswith("annotated/")]
     found = []
     for title, wanted in SECTIONS:
         pages = []
@@ -91,6 +93,14 @@ def still(checkout: Checkout, fresh: Path) -> str:
     raise FileNotFoundError(f"none of the pictures {[name for name, _, _ in STILLS]} is there")
 
 
+def tutorials(readme: str) -> str:
+    """README's table of the tutorials and whom each is for."""
+    match = TABLE.search(readme)
+    if match is None:
+        raise ValueError("README.md has no table that begins with | tutorial | for whom |")
+    return match.group()
+
+
 def write(checkout: Checkout, fresh: Path) -> None:
     """Write the landing page."""
     trees = "\n\n".join(
@@ -98,4 +108,5 @@ def write(checkout: Checkout, fresh: Path) -> None:
         for heading, entries in sections(checkout)
     )
     text = (HERE / "index.md").read_text(encoding="utf-8").replace("STILL", still(checkout, fresh))
+    text = text.replace("TUTORIALS", seen_from(tutorials(checkout.read(FRONT)), FRONT, checkout, fresh))
     (fresh / "index.md").write_text(f"{text}\n{trees}\n", encoding="utf-8")

@@ -25,7 +25,7 @@ def numpy_style(lines: Iterable[str]) -> list[str]:
         napoleon_custom_sections=[("Attributes", "params_style")],
     )
     # Sphinx would make a dash of two hyphens, but of those in `--option`, too.
-    return [SEPARATOR.sub(r"\1 \u2013 ", line) for line in NumpyDocstring("\n".join(escaped(lines)), config).lines()]
+    return [SEPARATOR.sub("\\1 \u2013 ", line) for line in NumpyDocstring("\n".join(escaped(lines)), config).lines()]
 
 
 def escaped(lines: Iterable[str]) -> list[str]:

@@ -12,6 +12,8 @@ from website import explorer
 
 #: Pages that are made from others: reading copies show what the notebooks do.
 MADE = "tutorials/read"
+#: In its place stands the landing page.
+FRONT = "README.md"
 #: Folders whose Python files have an annotated page.
 ANNOTATED = ("sparcl_ref/sparcl", "sparcl_ref/layers")
 #: Python files with one in the place of a page.
@@ -29,7 +31,7 @@ class Checkout:
     @classmethod
     def of(cls, root: Path) -> Checkout:
         """All pages of a checkout: Markdown below ``tutorials/``, and annotated source."""
-        staged = {}
+        staged = {FRONT: "index.md"}
         for path in sorted((root / "tutorials").rglob("*.md")):
             name = path.relative_to(root).as_posix()
             if not name.startswith(MADE):
@@ -45,8 +47,9 @@ class Checkout:
         return cls(root, staged)
 
     def pages(self) -> list[str]:
-        """Pages that are Markdown and no notebook, as paths in the checkout."""
-        return [name for name, staged in self.staged.items() if name.endswith(".md") and staged.endswith(".md")]
+        """Pages that are as they are written, as paths in the checkout: Markdown, no notebook, not the front page."""
+        written = {name: staged for name, staged in self.staged.items() if name != FRONT}
+        return [name for name, staged in written.items() if name.endswith(".md") and staged.endswith(".md")]
 
     def read(self, name: str) -> str:
         """Text of a file, by its path in the checkout."""
@@ -99,7 +102,10 @@ def image(path: str, alt: str, name: str, checkout: Checkout, fresh: Path) -> st
 def shaded(light: str, dark: str, alt: str, options: str = "") -> str:
     """A picture for light and one for dark pages, of which a reader sees one."""
     pair = ((light, "light"), (dark, "dark"))
-    return "\n".join(f"```{{image}} {file}\n:class: only-{shade}\n:alt: {alt}\n{options}```\n" for file, shade in pair)
+    return "\n".join(
+        f"```{{image}} {file}\n:class: only-{shade}\n:alt: {' '.join(alt.split())}\n{options}```\n"
+        for file, shade in pair
+    )
 
 
 def target(path: str, name: str, checkout: Checkout, fresh: Path) -> str:

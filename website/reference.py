@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from website.links import Checkout
+
 PACKAGE = Path(__file__).resolve().parent.parent / "sparcl_ref"
 FOLDER = "reference"
+#: Characters of a value that is shown.
+SHORT = 60
 DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module, the page it stands on, the public names it defines, in order, and those of values without a comment."""
+    """A module: its page, the public names it defines, and of values without a comment the source, if it is short."""
 
     name: str
     page: str
     names: tuple[str, ...]
-    silent: tuple[str, ...]
+    silent: dict[str, str]
 
 
 def modules(package: Path = PACKAGE) -> Iterator[Module]:
@@ -33,7 +37,7 @@ def modules(package: Path = PACKAGE) -> Iterator[Module]:
         home = name if folder else ".".join(parts[:-1])
         page = name if home == package.name else home
         source = path.read_text(encoding="utf-8")
-        yield Module(name, page, tuple(public(source)), tuple(silent(source)))
+        yield Module(name, page, tuple(public(source)), silent(source))
 
 
 def public(source: str) -> Iterator[str]:
@@ -46,17 +50,20 @@ def public(source: str) -> Iterator[str]:
                 yield name
 
 
-def silent(source: str) -> Iterator[str]:
-    """Names of values at a module's top level that no comment ``#:`` and no docstring speaks of."""
+def silent(source: str) -> dict[str, str]:
+    """Names of values at a module's top level that no comment ``#:`` and no docstring speaks of, with short sources."""
     lines, body = source.splitlines(), ast.parse(source).body
     defined = {node.name for node in body if isinstance(node, DEFINITIONS)}
-    told = set()
+    told, values = set(), {}
     for node, after in zip(body, [*body[1:], None], strict=True):
         above, beside = lines[node.lineno - 2].lstrip() if node.lineno > 1 else "", lines[node.lineno - 1]
         docstring = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if above.startswith("#:") or "  #: " in beside or docstring:
             told |= set(_defined(node))
-    yield from (name for name in public(source) if name not in told | defined)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            text = ast.get_source_segment(source, node.value) or ""
+            values |= dict.fromkeys(_defined(node), text if len(text) <= SHORT and "\n" not in text else "")
+    return {name: values.get(name, "") for name in public(source) if name not in told | defined}
 
 
 def _defined(node: ast.stmt) -> Iterator[str]:
@@ -72,29 +79,46 @@ def _defined(node: ast.stmt) -> Iterator[str]:
                 yield from _defined(inner)
 
 
-def write(fresh: Path) -> None:
+def write(checkout: Checkout, fresh: Path) -> None:
     """Write the pages of the reference and their list."""
+    annotated = {
+        name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): staged.removesuffix(".rst")
+        for name, staged in checkout.staged.items()
+        if staged.startswith("annotated/")
+    }
     (fresh / FOLDER).mkdir(parents=True, exist_ok=True)
     pages: dict[str, list[Module]] = {}
     for module in modules():
         pages.setdefault(module.page, []).append(module)
     for name, found in pages.items():
-        (fresh / FOLDER / f"{name}.rst").write_text(page(name, found), encoding="utf-8")
+        (fresh / FOLDER / f"{name}.rst").write_text(page(name, found, annotated), encoding="utf-8")
     (fresh / FOLDER / "index.md").write_text(index(sorted(pages)), encoding="utf-8")
 
 
-def page(name: str, found: list[Module]) -> str:
-    """The page of a folder of modules, or of one module at the top."""
+def page(name: str, found: list[Module], annotated: Mapping[str, str]) -> str:
+    """The page of a folder of modules, or of one module at the top.
+
+    Parameters
+    ----------
+    name : str
+    found : list of Module
+    annotated : mapping
+        Module to the page with its annotated source.
+    """
     blocks = [_heading(name, "=")]
     for module in found:
         if len(found) > 1 and module.name != name:
             blocks.append(_heading(module.name, "-"))
         blocks.append(f".. automodule:: {module.name}")
+        if module.name in annotated:
+            blocks.append(f":doc:`Annotated source </{annotated[module.name]}>`")
         found_by_itself = [each for each in module.names if each not in module.silent]
         if found_by_itself:
             blocks[-1] += f"\n   :members: {', '.join(found_by_itself)}"
-        # Of values without a comment autodoc takes notice only where they are named.
-        blocks += [f".. autodata:: {module.name}.{each}" for each in module.silent]
+        # Of values without a comment autodoc takes no notice, or tells the docstring of their type.
+        for each, value in module.silent.items():
+            shown = f"\n   :value: {value}" if value else ""
+            blocks.append(f".. py:data:: {each}\n   :module: {module.name}{shown}")
     return "\n\n".join(blocks) + "\n"
 
 

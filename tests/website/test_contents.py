@@ -23,6 +23,7 @@ def test_every_page_stands_once_in_the_contents():
     ]
     assert max(collections.Counter(entries).values()) == 1
     pages = {staged.rpartition(".")[0] for staged in CHECKOUT.staged.values() if not staged.startswith("annotated/")}
+    pages.remove("index")
     assert pages <= set(entries)
 
 
@@ -33,6 +34,15 @@ def test_a_page_that_nobody_named_stands_under_more(tmp_path):
     found = dict(contents.sections(Checkout.of(tmp_path)))
     assert found["Learn"] == ["00 A title <00-start>", "01b A title <01b-next>"]
     assert found[contents.REST][-1] == "pages/unheard-of"
+
+
+def test_the_landing_page_has_the_table_of_the_readme():
+    table = contents.tutorials((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert [line.partition("](tutorials/read/")[2].partition(".md")[0] for line in table.splitlines()[2:]] == [
+        notebook.name for notebook in notebooks.series()
+    ]
+    with pytest.raises(ValueError, match="no table"):
+        contents.tutorials("# A readme\n")
 
 
 def test_the_glossary_has_the_definitions_of_the_tutorials():
@@ -83,4 +93,6 @@ def test_names_that_are_imported_or_private_are_not_defined_here():
         "import a\nfrom b import c\nX: int = 1\n_y = 2\nZ = W = 3\ndef f(): ...\nclass G: ...\ndef _h(): ...\nX = 2\n"
     )
     assert list(reference.public(source)) == ["X", "Z", "W", "f", "G"]
+    values = "#: Told.\nA = 1\nB = 2\nC = 3  #: Told.\nD = [\n    4,\n]\nE: int = 5\n" + '"""Told."""\nF = G = 7\n'
+    assert reference.silent(values) == {"B": "2", "D": "", "F": "7", "G": "7"}
     assert list(reference.public("try:\n    import a\n    OK = True\nexcept ImportError: ...\n")) == ["OK"]

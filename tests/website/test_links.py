@@ -29,7 +29,12 @@ def checkout(tmp_path):
 
 
 def test_reading_copies_are_no_pages_and_tutorials_are_notebooks(checkout):
-    pages = {name: staged for name, staged in checkout.staged.items() if name.endswith(".md")}
+    assert checkout.staged["README.md"] == "index.md"
+    pages = {
+        name: staged
+        for name, staged in checkout.staged.items()
+        if name.startswith("tutorials/") and name.endswith(".md")
+    }
     assert pages == {
         "tutorials/00-start.md": "00-start.ipynb",
         "tutorials/01b-more.md": "01b-more.ipynb",
@@ -55,13 +60,37 @@ def test_reading_copies_are_no_pages_and_tutorials_are_notebooks(checkout):
     ],
 )
 def test_links_lead_to_pages_and_to_files_that_come_along(name, link, expected, checkout, tmp_path):
-    text = f"See [this]({link}), ![a picture]({link}) and `[code]({link})`."
+    text = f"See [`this`, too]({link}) and `[code]({link})`."
     seen = seen_from(text, name, checkout, tmp_path / "fresh")
-    assert seen == f"See [this]({expected}), ![a picture]({expected}) and `[code]({link})`."
+    assert seen == f"See [`this`, too]({expected}) and `[code]({link})`."
     copies = {
         path.relative_to(tmp_path / "fresh").as_posix() for path in (tmp_path / "fresh").rglob("*") if path.is_file()
     }
     assert copies == {expected.removeprefix("../")} & {"results/a/summary.json", "checkout/tests/README.md"}
+
+
+def test_a_picture_has_its_version_for_dark_pages_where_there_is_one(checkout, tmp_path):
+    figures = checkout.root / "tutorials" / "figures"
+    figures.mkdir()
+    for name in ("still.png", "still-dark.png", "other.png"):
+        (figures / name).write_bytes(b"png")
+    text = "![Weights\nalive](../figures/still.png)\n\n![Two](../figures/other.png)"
+    seen = seen_from(text, "tutorials/pages/terms.md", checkout, tmp_path / "fresh")
+    assert seen == (
+        "```{image} ../figures/still.png\n:class: only-light\n:alt: Weights alive\n```\n\n"
+        "```{image} ../figures/still-dark.png\n:class: only-dark\n:alt: Weights alive\n```\n\n\n"
+        "![Two](../figures/other.png)"
+    )
+    assert len(list((tmp_path / "fresh" / "figures").iterdir())) == 3
+
+
+def test_moments_of_the_explorer_keep_their_address(checkout, tmp_path):
+    """Its page is written when the site is built, and stands beside the others."""
+    text = "Look at [this `moment`](../explorer.html#t=41&w=2)."
+    seen = seen_from(text, "tutorials/pages/terms.md", checkout, tmp_path)
+    assert seen == 'Look at <a href="../explorer.html#t=41&w=2">this `moment`</a>.'
+    seen = seen_from("[a](explorer.html)", "tutorials/00-start.md", checkout, tmp_path)
+    assert seen == '<a href="explorer.html">a</a>'
 
 
 def test_a_link_to_nothing_is_refused(checkout, tmp_path):
