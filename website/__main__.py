@@ -44,7 +44,7 @@ def execute(arguments: Sequence[str]) -> int:
     lacking = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if lacking:
         raise Refused(f"there is no {', '.join(lacking)} here; pip install '.[test,docs]' brings what makes the site")
-    if options.out.exists() and any(options.out.iterdir()) and not (options.out / "objects.inv").exists():
+    if options.out.exists() and any(options.out.iterdir()) and not (options.out / build.INVENTORY).exists():
         raise Refused(f"{options.out} holds something that is no site, and would be replaced; choose another --out")
     code = build.site(options.out.resolve(), executed=options.executed.resolve(), work=options.work.resolve())
     if code == 0:

@@ -12,6 +12,8 @@ from website import accounting, annotated, contents, explorer, glossary, learn, 
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+#: A file of every site.
+INVENTORY = "objects.inv"
 
 
 def site(out: Path, *, executed: Path, work: Path) -> int:
@@ -20,7 +22,7 @@ def site(out: Path, *, executed: Path, work: Path) -> int:
     Parameters
     ----------
     out : Path
-        Where it goes; what stood there is replaced.
+        Where it goes; what stood there is replaced, once the new site stands.
     executed : Path
         Where notebooks that were run are kept. A tutorial without one, or whose code has changed, is run.
     work : Path
@@ -33,13 +35,19 @@ def site(out: Path, *, executed: Path, work: Path) -> int:
     """
     from sphinx.cmd.build import main as sphinx
 
-    source = work / "source"
+    source, html = work / "source", work / "html"
     gather(source, executed)
-    shutil.rmtree(out, ignore_errors=True)
+    shutil.rmtree(html, ignore_errors=True)
     # All warnings, then an exit status of 1; references that lead nowhere are warnings, too.
     options = ["-b", "html", "-W", "--keep-going", "-q", "-j", "auto", "-c", str(HERE), "-d", str(work / "doctrees")]
     options += ["-D", f"html_extra_path={source / explorer.EXTRA}"]
-    return sphinx([*options, str(source), str(out)])
+    code = sphinx([*options, str(source), str(html)])
+    # At 2 it broke off.
+    if code in (0, 1):
+        shutil.rmtree(out, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(html, out)
+    return code
 
 
 def gather(source: Path, executed: Path) -> None:
