@@ -181,5 +181,5 @@ def _list(folders: dict[str, list[str]]) -> str:
     blocks = ["# Annotated source", "The files that hold the method, each derivation beside the lines that compute it."]
     for folder, pages in folders.items():
         entries = "\n".join(page.removeprefix("annotated/") for page in pages)
-        blocks += [f"## `sparcl_ref/{folder}`", words.get(folder, ""), f"```{{toctree}}\n{entries}\n```"]
+        blocks += [f"## `sparcl_ref/{folder}`", words.get(folder, ""), f"```{{toctree}}\n:titlesonly:\n{entries}\n```"]
     return "\n\n".join(filter(None, blocks)) + "\n"

@@ -49,6 +49,7 @@ add_module_names = False
 toc_object_entries_show_parents = "hide"
 
 html_theme = "furo"
+pygments_dark_style = "a11y-dark"
 html_title = "sparcl_ref"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
@@ -63,7 +64,7 @@ html_theme_options = {
     "dark_css_variables": {"color-brand-primary": "#8fbfe0", "color-brand-content": "#8fbfe0"},
 }
 copybutton_exclude = ".linenos, .gp, .go"
-copybutton_selector = "div.highlight:not(.highlight-text *) pre"
+copybutton_selector = "div.highlight:not(.highlight-text *):not(.cell_output *) pre"
 
 # One file, from the Python package that carries it; Apache License 2.0, whose text comes along.
 _mathjax = Path(str(importlib.metadata.distribution("django-static-mathjax").locate_file("mathjax/static/mathjax")))

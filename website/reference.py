@@ -18,10 +18,12 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Module:
-    """A module: its page, the public names it defines, and of values without a comment the source, if it is short."""
+    """A module: its page, what its docstring begins with, the public names it defines, and those of values without a
+    comment, with their source if it is short."""
 
     name: str
     page: str
+    words: str
     names: tuple[str, ...]
     silent: dict[str, str]
 
@@ -37,7 +39,8 @@ def modules(package: Path = PACKAGE) -> Iterator[Module]:
         home = name if folder else ".".join(parts[:-1])
         page = name if home == package.name else home
         source = path.read_text(encoding="utf-8")
-        yield Module(name, page, tuple(public(source)), silent(source))
+        words = first_line(ast.get_docstring(ast.parse(source)))
+        yield Module(name, page, words, tuple(public(source)), silent(source))
 
 
 def public(source: str) -> Iterator[str]:
@@ -109,9 +112,9 @@ def page(name: str, found: list[Module], annotated: Mapping[str, str]) -> str:
     for module in found:
         if len(found) > 1 and module.name != name:
             blocks.append(_heading(module.name, "-"))
-        blocks.append(f".. automodule:: {module.name}")
         if module.name in annotated:
             blocks.append(f":doc:`Annotated source </{annotated[module.name]}>`")
+        blocks.append(f".. automodule:: {module.name}")
         found_by_itself = [each for each in module.names if each not in module.silent]
         if found_by_itself:
             blocks[-1] += f"\n   :members: {', '.join(found_by_itself)}"
@@ -130,11 +133,18 @@ def index(pages: list[str]) -> str:
     """The list: first what `sparcl_ref` itself exports, then the rooms, then the modules beside them."""
     import sparcl_ref
 
-    home = {name: sparcl_ref.__dict__["_PUBLIC"][name] for name in sparcl_ref.__all__ if name != "__version__"}
-    exported = "\n".join(f"- {{py:obj}}`{name} <{module_of(module, name)}.{name}>`" for name, module in home.items())
+    exported = "\n".join(
+        f"- {{py:obj}}`{name} <{owner.__module__}.{name}>`: {first_line(owner.__doc__)}"
+        for name, owner in ((name, getattr(sparcl_ref, name)) for name in sparcl_ref.__all__ if name != "__version__")
+    )
     rooms = [name for name in pages if (PACKAGE.parent / name.replace(".", "/")).is_dir() and name != PACKAGE.name]
     others = [name for name in pages if name not in rooms]
-    lists = [f"```{{toctree}}\n:titlesonly:\n{chr(10).join(names)}\n```" for names in (rooms, others)]
+    words = {module.name: module.words for module in modules()}
+    lists = [
+        "\n".join(f"- {{doc}}`{name}`: {words[name]}" for name in names)
+        + f"\n\n```{{toctree}}\n:hidden:\n:titlesonly:\n{chr(10).join(names)}\n```"
+        for names in (rooms, others)
+    ]
     return (
         "\n\n".join(
             [
@@ -152,8 +162,6 @@ def index(pages: list[str]) -> str:
     )
 
 
-def module_of(module: str, name: str) -> str:
-    """The module that defines a name which another may only pass on."""
-    import importlib
-
-    return getattr(getattr(importlib.import_module(module), name), "__module__", module)
+def first_line(docstring: str | None) -> str:
+    """What a docstring begins with, in one line of Markdown, in which a single backtick is code as well."""
+    return " ".join((docstring or "").split("\n\n")[0].split()).replace("*", r"\*")

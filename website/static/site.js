@@ -3,7 +3,7 @@
   "use strict";
 
   // Excerpts of search results are fetched, which a page opened from disk may not do.
-  if (window.DOCUMENTATION_OPTIONS && location.protocol === "file:") {
+  if (typeof DOCUMENTATION_OPTIONS !== "undefined" && location.protocol === "file:") {
     DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
   }
 
