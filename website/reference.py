@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from website.docstrings import numpy_style
 from website.links import Checkout
 
 PACKAGE = Path(__file__).resolve().parent.parent / "sparcl_ref"
@@ -18,12 +22,13 @@ DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(frozen=True)
 class Module:
-    """A module: its page, what its docstring begins with, the public names it defines, and those of values without a
-    comment, with their source if it is short."""
+    """A module: its page, what its docstring begins with, its source, the public names it defines, and those of values
+    without a comment, with what they are set to if that is short."""
 
     name: str
     page: str
     words: str
+    source: str
     names: tuple[str, ...]
     silent: dict[str, str]
 
@@ -40,7 +45,7 @@ def modules(package: Path = PACKAGE) -> Iterator[Module]:
         page = name if home == package.name else home
         source = path.read_text(encoding="utf-8")
         words = first_line(ast.get_docstring(ast.parse(source)))
-        yield Module(name, page, words, tuple(public(source)), silent(source))
+        yield Module(name, page, words, source, tuple(public(source)), silent(source))
 
 
 def public(source: str) -> Iterator[str]:
@@ -98,6 +103,23 @@ def write(checkout: Checkout, fresh: Path) -> None:
     (fresh / FOLDER / "index.md").write_text(index(sorted(pages)), encoding="utf-8")
 
 
+def turned(module: str, source: str) -> Iterator[ast.FunctionDef]:
+    """Functions of which a decorator has made something else, such as a rule: autodoc takes that for a value."""
+    decorated = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.decorator_list]
+    for node in decorated:
+        value = getattr(importlib.import_module(module), node.name)
+        if not (node.name.startswith("_") or inspect.isroutine(value) or hasattr(value, "__wrapped__")):
+            yield node
+
+
+def _function(module: str, node: ast.FunctionDef) -> str:
+    """A function as its source has it."""
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    words = "\n".join(numpy_style((ast.get_docstring(node) or "").splitlines()))
+    head = f".. py:function:: {node.name}({ast.unparse(node.args)}){returns}\n   :module: {module}"
+    return f"{head}\n\n{textwrap.indent(words, '   ')}"
+
+
 def page(name: str, found: list[Module], annotated: Mapping[str, str]) -> str:
     """The page of a folder of modules, or of one module at the top.
 
@@ -115,9 +137,11 @@ def page(name: str, found: list[Module], annotated: Mapping[str, str]) -> str:
         if module.name in annotated:
             blocks.append(f":doc:`Annotated source </{annotated[module.name]}>`")
         blocks.append(f".. automodule:: {module.name}")
-        found_by_itself = [each for each in module.names if each not in module.silent]
+        rewritten = {node.name: _function(module.name, node) for node in turned(module.name, module.source)}
+        found_by_itself = [each for each in module.names if each not in module.silent | rewritten]
         if found_by_itself:
             blocks[-1] += f"\n   :members: {', '.join(found_by_itself)}"
+        blocks += rewritten.values()
         # Of values without a comment autodoc takes no notice, or tells the docstring of their type.
         for each, value in module.silent.items():
             shown = f"\n   :value: {value}" if value else ""
