@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.tutorials import executed as kept
 from tests.tutorials import notebooks
-from website import accounting, annotated, contents, explorer, glossary, learn, links, reference, results
+from website import accounting, annotated, contents, glossary, learn, links, reference, results
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -40,7 +40,7 @@ def site(out: Path, *, executed: Path, work: Path) -> int:
     shutil.rmtree(html, ignore_errors=True)
     # All warnings, then an exit status of 1; references that lead nowhere are warnings, too.
     options = ["-b", "html", "-W", "--keep-going", "-q", "-j", "auto", "-c", str(HERE), "-d", str(work / "doctrees")]
-    options += ["-D", f"html_extra_path={source / explorer.EXTRA}"]
+    options += ["-D", f"html_extra_path={source / links.WHOLE}"]
     code = sphinx([*options, str(source), str(html)])
     # At 2 it broke off.
     if code in (0, 1):
@@ -53,7 +53,6 @@ def site(out: Path, *, executed: Path, work: Path) -> int:
 def gather(source: Path, executed: Path) -> None:
     """Write all that Sphinx reads; a file that would not change is left alone, so that it is not read again."""
     run_missing(executed)
-    explorer.record(executed)
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder)
         checkout = links.Checkout.of(ROOT)
@@ -61,7 +60,6 @@ def gather(source: Path, executed: Path) -> None:
             learn.write(notebook, executed, checkout, fresh)
         for page in checkout.pages():
             links.stage(page, checkout, fresh)
-        explorer.write(executed, fresh / f"{contents.EXPLORE}.md", fresh)
         learn.write_workbook(checkout, fresh)
         glossary.write(checkout, fresh)
         annotated.write(checkout, fresh)
@@ -69,6 +67,9 @@ def gather(source: Path, executed: Path) -> None:
         accounting.write(fresh)
         results.write(checkout, fresh)
         contents.write(checkout, fresh)
+        # Some hosts would drop _static otherwise.
+        (fresh / links.WHOLE).mkdir(exist_ok=True)
+        (fresh / links.WHOLE / ".nojekyll").touch()
         _renew(fresh, source)
 
 

@@ -20,7 +20,7 @@ extensions = [
     "website.cards",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
-exclude_patterns = ["notebooks/**", "extra/**"]
+exclude_patterns = ["notebooks/**", "whole/**"]
 nitpicky = True
 #: Types in signatures are of other packages, too, and what stands in backticks is often no public name.
 nitpick_ignore_regex = [("py:.*", ".*")]

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tests.tutorials.prose import IMAGE, LINK, without_code
-from website import explorer
 
 #: Pages that are made from others: reading copies show what the notebooks do.
 MADE = "tutorials/read"
+#: Folder of whole documents, such as the explorer: they go to the site as they are, at the place they have.
+WHOLE = "whole"
+#: A picture for light and for dark pages as a code host shows it.
+PICTURE = re.compile(
+    r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
+    r'<img src="(?P<light>[^"]+)" width="(?P<width>\d+)"\s+alt="(?P<alt>[^"]*)">\s*</picture>'
+)
 #: In its place stands the landing page.
 FRONT = "README.md"
 #: Folders whose Python files have an annotated page.
@@ -71,6 +79,7 @@ def seen_from(markdown: str, name: str, checkout: Checkout, fresh: Path) -> str:
     ValueError
         If a link leads to nothing.
     """
+    markdown = PICTURE.sub(lambda match: _picture(match, name, checkout, fresh), markdown)
     text = without_code(markdown)
     for link in sorted([*LINK.finditer(text), *IMAGE.finditer(text)], key=lambda match: match.start(), reverse=True):
         start, end = link.span("target")
@@ -79,15 +88,19 @@ def seen_from(markdown: str, name: str, checkout: Checkout, fresh: Path) -> str:
             continue
         if text[link.start()] == "!":
             seen = image(path, link["alt"], name, checkout, fresh)
-        elif (made := PurePosixPath(path).name) in explorer.PAGES:
-            # No page of Sphinx: a file beside its pages.
-            place = os.path.relpath(made, PurePosixPath(checkout.staged[name]).parent)
-            seen = f'<a href="{place}{mark}{anchor}">{markdown[slice(*link.span("text"))]}</a>'
         else:
-            place = target(path, name, checkout, fresh)
-            seen = f"[{markdown[slice(*link.span('text'))]}]({place}{mark}{anchor})"
+            place, words = target(path, name, checkout, fresh), markdown[slice(*link.span("text"))]
+            seen = f"[{words}]({place}{mark}{anchor})"
+            if path.endswith(".html"):
+                # No page of Sphinx, which would take a link to it for a file to be saved.
+                seen = f'<a href="{place}{mark}{anchor}">{words}</a>'
         markdown = markdown[: link.start()] + seen + markdown[link.end() :]
     return markdown
+
+
+def _picture(match: re.Match[str], name: str, checkout: Checkout, fresh: Path) -> str:
+    light, dark = (target(match[shade], name, checkout, fresh) for shade in ("light", "dark"))
+    return shaded(light, dark, html.unescape(match["alt"]), f":width: {match['width']}px\n")
 
 
 def image(path: str, alt: str, name: str, checkout: Checkout, fresh: Path) -> str:
@@ -117,12 +130,14 @@ def target(path: str, name: str, checkout: Checkout, fresh: Path) -> str:
         raise ValueError(f"{name} links to {path}, which does not exist")
     place = checkout.staged.get(wanted) or _along(wanted, checkout, fresh)
     here = PurePosixPath(checkout.staged[name]).parent
-    return os.path.relpath(place, here)
+    return os.path.relpath(place.removeprefix(f"{WHOLE}/"), here)
 
 
 def _along(wanted: str, checkout: Checkout, fresh: Path) -> str:
     """Copy a file that is no page; of a folder, its page."""
     place = wanted.removeprefix("tutorials/") if wanted.startswith("tutorials/") else f"checkout/{wanted}"
+    if place.endswith(".html"):
+        place = f"{WHOLE}/{place}"
     source, copy = checkout.root / wanted, fresh / place
     if source.is_dir():
         return f"{place}/index.md"

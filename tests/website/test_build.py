@@ -9,7 +9,7 @@ import pytest
 from tests.tutorials import executed, notebooks
 from tests.tutorials.notebooks import ROOT
 from tests.website.test_learn import ran
-from website import build, explorer
+from website import build
 from website.links import Checkout
 
 
@@ -55,7 +55,6 @@ def test_everything_is_gathered_with_what_it_links_to(tmp_path, monkeypatch):
     """But for what the notebooks printed, which takes minutes."""
     pytest.importorskip("sphinx", reason="the docs extra makes the site")
     monkeypatch.setattr(build, "run_missing", lambda folder: None)
-    monkeypatch.setattr(explorer, "there", lambda: False)
     monkeypatch.setattr(executed, "outputs", lambda notebook, folder: [[] for _ in notebook.code])
     kept = tmp_path / "executed"
     kept.mkdir()

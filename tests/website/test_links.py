@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.tutorials.notebooks import ROOT, TUTORIALS
-from website.links import Checkout, seen_from
+from website.links import WHOLE, Checkout, seen_from
 
 FILES = (
     "tutorials/00-start.md",
@@ -84,13 +84,29 @@ def test_a_picture_has_its_version_for_dark_pages_where_there_is_one(checkout, t
     assert len(list((tmp_path / "fresh" / "figures").iterdir())) == 3
 
 
-def test_moments_of_the_explorer_keep_their_address(checkout, tmp_path):
-    """Its page is written when the site is built, and stands beside the others."""
+def test_pictures_of_a_code_host_are_seen_too(checkout, tmp_path):
+    figures = checkout.root / "tutorials" / "figures"
+    figures.mkdir()
+    for name in ("still.png", "still-dark.png"):
+        (figures / name).write_bytes(b"png")
+    text = (
+        'Look:\n\n<picture>\n  <source media="(prefers-color-scheme: dark)" srcset="../figures/still-dark.png">\n'
+        '  <img src="../figures/still.png" width="650" alt="Bars &amp; lines">\n</picture>\n'
+    )
+    assert seen_from(text, "tutorials/pages/terms.md", checkout, tmp_path) == (
+        "Look:\n\n```{image} ../figures/still.png\n:class: only-light\n:alt: Bars & lines\n:width: 650px\n```\n\n"
+        "```{image} ../figures/still-dark.png\n:class: only-dark\n:alt: Bars & lines\n:width: 650px\n```\n\n"
+    )
+
+
+def test_whole_documents_are_led_to_as_they_are(checkout, tmp_path):
+    (checkout.root / "tutorials" / "explorer.html").write_text("<title>Runs</title>")
     text = "Look at [this `moment`](../explorer.html#t=41&w=2)."
     seen = seen_from(text, "tutorials/pages/terms.md", checkout, tmp_path)
     assert seen == 'Look at <a href="../explorer.html#t=41&w=2">this `moment`</a>.'
     seen = seen_from("[a](explorer.html)", "tutorials/00-start.md", checkout, tmp_path)
     assert seen == '<a href="explorer.html">a</a>'
+    assert [path.name for path in (tmp_path / WHOLE).iterdir()] == ["explorer.html"]
 
 
 def test_a_link_to_nothing_is_refused(checkout, tmp_path):
