@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import textwrap
 import tokenize
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from website.docstrings import numpy_style, of_comment
 from website.links import Checkout
 
 INDENT = " " * 6
+FIELD = re.compile(r"(?<=^:)(?:returns|raises|yields)")
 
 
 @dataclass
@@ -132,7 +134,12 @@ def page(title: str, source: str, *, note: str = "") -> str:
 
 
 def _prose(kind: str, text: str) -> str:
-    return of_comment(text) if kind == "comment" else "\n".join(numpy_style(text.splitlines()))
+    if kind == "comment":
+        return of_comment(text)
+    # Outside a declaration nobody gives these fields a heading.
+    return "\n".join(
+        FIELD.sub(lambda match: match.group().capitalize(), line) for line in numpy_style(text.splitlines())
+    )
 
 
 def _block(number: int, lines: list[str]) -> str:

@@ -16,7 +16,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Learn", ("[0-9]*",)),
     ("Explore", (EXPLORE,)),
     ("Build it yourself", ("from_scratch", "solutions/from_scratch", "microsparcl", "pages/extend")),
-    ("Use it", ("pages/data", "pages/after-a-run", "pages/choices", "pages/surviving")),
+    ("Use it", ("readme", "pages/data", "pages/after-a-run", "pages/choices", "pages/surviving")),
     ("Check your own", ("pages/verify", "pages/traces", "verify_c/README")),
     ("Reference", ("reference/index", "annotated/index", "pages/terms", "pages/notation")),
     ("Paper and code", ("pages/profiles", "pages/paper-and-code")),
@@ -43,7 +43,7 @@ def sections(checkout: Checkout) -> list[tuple[str, list[str]]]:
     """Heading to entries of its contents; every page of the checkout stands somewhere."""
     known = {staged.rpartition(".")[0]: name for name, staged in checkout.staged.items()}
     made = {"reference/index", "annotated/index", "accounting", "results/index"}
-    left = [page for page in known if page != "index" and not page.startswith("annotated/")]
+    left = [page for page in known if not page.startswith("annotated/")]
     found = []
     for title, wanted in SECTIONS:
         pages = []

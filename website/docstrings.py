@@ -8,8 +8,10 @@ from collections.abc import Iterable
 #: What is to be left alone in a line: literals, and names in backticks.
 QUOTED = re.compile(r"(``.*?``|`[^`]+`)")
 #: A bar or a star that is no markup, and a name's last underscore.
+#: A letter that begins a sentence, and would begin a list.
+LETTER = re.compile(r"^(\s*[A-Za-z])(?=\. )")
 #: What stands between a parameter and its words.
-SEPARATOR = re.compile(r"(\*\*|\*\)) -- ")
+SEPARATOR = re.compile(r"(?<=\*) -- |(?<=\*\)) -- ")
 COMMENT_MARKS = re.compile(r"([*|\\]|(?<=\w)_(?=\W|$))")
 MARKS = re.compile(r"(?<!\\)(\||(?<=\w)_(?=\W|$))")
 
@@ -25,7 +27,7 @@ def numpy_style(lines: Iterable[str]) -> list[str]:
         napoleon_custom_sections=[("Attributes", "params_style")],
     )
     # Sphinx would make a dash of two hyphens, but of those in `--option`, too.
-    return [SEPARATOR.sub("\\1 \u2013 ", line) for line in NumpyDocstring("\n".join(escaped(lines)), config).lines()]
+    return [SEPARATOR.sub(" \u2013 ", line) for line in NumpyDocstring("\n".join(escaped(lines)), config).lines()]
 
 
 def escaped(lines: Iterable[str]) -> list[str]:
@@ -43,7 +45,7 @@ def escaped(lines: Iterable[str]) -> list[str]:
 
 
 def _outside_quotes(line: str) -> str:
-    return _joined(line, MARKS)
+    return _joined(LETTER.sub(r"\1\\", line), MARKS)
 
 
 def of_comment(text: str) -> str:

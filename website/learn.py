@@ -127,9 +127,9 @@ def write_workbook(checkout: Checkout, fresh: Path) -> None:
 
     page = fresh / checkout.staged[WORKBOOK]
     text = page.read_text(encoding="utf-8")
-    before, title, rest = text.partition("\n# ")
+    head, title, rest = text.partition("# ")
     name = f"{DOWNLOADS}/from_scratch.ipynb"
-    page.write_text(before + _with_invitation(title + rest, name), encoding="utf-8")
+    page.write_text(head + _with_invitation(title + rest, name), encoding="utf-8")
     notebook = jupytext.reads(checkout.read(WORKBOOK), fmt="md:myst")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"

@@ -20,7 +20,7 @@ PICTURE = re.compile(
     r'<picture>\s*<source media="\(prefers-color-scheme: dark\)" srcset="(?P<dark>[^"]+)">\s*'
     r'<img src="(?P<light>[^"]+)" width="(?P<width>\d+)"\s+alt="(?P<alt>[^"]*)">\s*</picture>'
 )
-#: In its place stands the landing page.
+#: What a code host shows first; a page like others here.
 FRONT = "README.md"
 #: Folders whose Python files have an annotated page.
 ANNOTATED = ("sparcl_ref/sparcl", "sparcl_ref/layers")
@@ -39,7 +39,7 @@ class Checkout:
     @classmethod
     def of(cls, root: Path) -> Checkout:
         """All pages of a checkout: Markdown below ``tutorials/``, and annotated source."""
-        staged = {FRONT: "index.md"}
+        staged = {FRONT: "readme.md"}
         for path in sorted((root / "tutorials").rglob("*.md")):
             name = path.relative_to(root).as_posix()
             if not name.startswith(MADE):
@@ -55,9 +55,8 @@ class Checkout:
         return cls(root, staged)
 
     def pages(self) -> list[str]:
-        """Pages that are as they are written, as paths in the checkout: Markdown, no notebook, not the front page."""
-        written = {name: staged for name, staged in self.staged.items() if name != FRONT}
-        return [name for name, staged in written.items() if name.endswith(".md") and staged.endswith(".md")]
+        """Pages that are Markdown and no notebook, as paths in the checkout."""
+        return [name for name, staged in self.staged.items() if name.endswith(".md") and staged.endswith(".md")]
 
     def read(self, name: str) -> str:
         """Text of a file, by its path in the checkout."""
@@ -138,6 +137,8 @@ def _along(wanted: str, checkout: Checkout, fresh: Path) -> str:
     place = wanted.removeprefix("tutorials/") if wanted.startswith("tutorials/") else f"checkout/{wanted}"
     if place.endswith(".html"):
         place = f"{WHOLE}/{place}"
+    elif place.endswith(".md"):
+        place += ".txt"  # else Sphinx would take it for a page
     source, copy = checkout.root / wanted, fresh / place
     if source.is_dir():
         return f"{place}/index.md"

@@ -173,7 +173,7 @@ def index(pages: list[str]) -> str:
         "\n\n".join(
             [
                 "# Reference",
-                "All public names, with what their docstrings say.",
+                "All public names, with what their docstrings say; {ref}`by the alphabet <genindex>`.",
                 "## From `sparcl_ref` itself",
                 exported,
                 "## Rooms",

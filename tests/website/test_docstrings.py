@@ -15,6 +15,7 @@ from website.docstrings import escaped, numpy_style, of_comment
         ("``|w|`` and `a|b`", "``|w|`` and `a|b`"),
         ("an odd number of `LINE`s", r"an odd number of `LINE`\ s"),
         ("ends in x_ or y_.", r"ends in x\_ or y\_."),
+        ("    s. At 0 all live.", r"    s\. At 0 all live."),
         ("y_i = x_1", "y_i = x_1"),
         ("a * b and *this*", "a * b and *this*"),
     ],
@@ -35,10 +36,14 @@ def test_comments_have_no_markup_but_backticks():
 def test_sections_become_lists_whose_types_are_words():
     pytest.importorskip("sphinx", reason="the docs extra makes the site")
     parameters = ["Parameters", "----------", "x : ndarray, shape (N,)", "    Some |x|."]
-    text = numpy_style(["Twice.", "", *parameters, "", "Attributes", "----------", "y : int"])
+    returned = ["Returns", "-------", "int", "    One."]
+    text = numpy_style(["Twice.", "", *parameters, "", "Attributes", "----------", "y : int", "", *returned])
     assert [line for line in text if line] == [
-        "Twice.", r":Parameters: **x** (*ndarray, shape (N,)*) – Some \|x\|.", ":Attributes: **y** (*int*)",
-    ]  # fmt: skip
+        "Twice.",
+        r":Parameters: **x** (*ndarray, shape (N,)*) – Some \|x\|.",
+        ":Attributes: **y** (*int*)",
+        ":returns: *int* – One.",
+    ]
 
 
 def test_comments_of_attributes_keep_what_stands_before_a_colon():

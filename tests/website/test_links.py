@@ -8,6 +8,7 @@ from tests.tutorials.notebooks import ROOT, TUTORIALS
 from website.links import WHOLE, Checkout, seen_from
 
 FILES = (
+    "README.md",
     "tutorials/00-start.md",
     "tutorials/01b-more.md",
     "tutorials/pages/terms.md",
@@ -29,7 +30,7 @@ def checkout(tmp_path):
 
 
 def test_reading_copies_are_no_pages_and_tutorials_are_notebooks(checkout):
-    assert checkout.staged["README.md"] == "index.md"
+    assert checkout.staged["README.md"] == "readme.md"
     pages = {
         name: staged
         for name, staged in checkout.staged.items()
@@ -40,7 +41,7 @@ def test_reading_copies_are_no_pages_and_tutorials_are_notebooks(checkout):
         "tutorials/01b-more.md": "01b-more.ipynb",
         "tutorials/pages/terms.md": "pages/terms.md",
     }
-    assert checkout.pages() == ["tutorials/pages/terms.md"]
+    assert checkout.pages() == ["README.md", "tutorials/pages/terms.md"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,9 @@ def test_reading_copies_are_no_pages_and_tutorials_are_notebooks(checkout):
         ("tutorials/pages/terms.md", "../../sparcl_ref/sparcl/tdm.py", "../annotated/sparcl/tdm.rst"),
         ("tutorials/pages/terms.md", "../results/a/summary.json", "../results/a/summary.json"),
         ("tutorials/pages/terms.md", "../results", "../results/index.md"),
-        ("tutorials/pages/terms.md", "../../tests/README.md", "../checkout/tests/README.md"),
+        ("tutorials/pages/terms.md", "../../tests/README.md", "../checkout/tests/README.md.txt"),
+        ("README.md", "tutorials/read/00-start.md#a", "00-start.ipynb#a"),
+        ("tutorials/pages/terms.md", "../../README.md#run", "../readme.md#run"),
         ("tutorials/pages/terms.md", "https://example.org/a.md", "https://example.org/a.md"),
         ("tutorials/pages/terms.md", "#here", "#here"),
     ],
@@ -66,7 +69,7 @@ def test_links_lead_to_pages_and_to_files_that_come_along(name, link, expected, 
     copies = {
         path.relative_to(tmp_path / "fresh").as_posix() for path in (tmp_path / "fresh").rglob("*") if path.is_file()
     }
-    assert copies == {expected.removeprefix("../")} & {"results/a/summary.json", "checkout/tests/README.md"}
+    assert copies == {expected.removeprefix("../")} & {"results/a/summary.json", "checkout/tests/README.md.txt"}
 
 
 def test_a_picture_has_its_version_for_dark_pages_where_there_is_one(checkout, tmp_path):
