@@ -35,6 +35,8 @@ STILLS = (
     ),
 )
 TABLE = re.compile(r"^\| tutorial \| for whom \|\n(?:\|.*\n)+", re.MULTILINE)
+#: Pages whose own title says little in a list.
+CALLED = {"readme": "The package in brief"}
 #: Heading of pages that no other names.
 REST = "More"
 
@@ -61,7 +63,9 @@ def sections(checkout: Checkout) -> list[tuple[str, list[str]]]:
 
 
 def _entry(page: str, known: dict[str, str], checkout: Checkout) -> str:
-    """A page by its address; a tutorial with its number."""
+    """A page by its address; a tutorial with its number in front of its title."""
+    if page in CALLED:
+        return f"{CALLED[page]} <{page}>"
     if not page[0].isdigit():
         return page
     return f"{number(page)} {title(checkout.read(known[page]))} <{page}>"
