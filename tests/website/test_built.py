@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(
 SERIES = notebooks.series()
 #: Pages for people, one of each kind that is made from source, and all tutorials.
 SEEN = [
-    "index", "from_scratch", "microsparcl", "solutions/from_scratch", "verify_c/README", "accounting", "results/index",
+    "index", "readme",
+    "from_scratch", "microsparcl", "solutions/from_scratch", "verify_c/README", "accounting", "results/index",
     "annotated/index", "annotated/layers/conv", "annotated/sparcl/tdm", "search", "genindex",
     "reference/index", "reference/sparcl_ref.layers", "reference/sparcl_ref.trainer",
 ]  # fmt: skip
