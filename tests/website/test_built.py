@@ -21,10 +21,9 @@ from tests.tutorials.notebooks import ROOT
 from website import glossary, reference
 from website.links import Checkout
 
-SITE = Path(os.environ.get("SPARCL_REF_SITE", "")).resolve()
-pytestmark = pytest.mark.skipif(
-    "SPARCL_REF_SITE" not in os.environ, reason="no site: build one, and name its folder in SPARCL_REF_SITE"
-)
+NAMED = os.environ.get("SPARCL_REF_SITE", "")
+SITE = Path(NAMED).resolve()
+pytestmark = pytest.mark.skipif(not NAMED, reason="no site: build one, and name its folder in SPARCL_REF_SITE")
 SERIES = notebooks.series()
 #: Pages for people, one of each kind that is made from source, and all tutorials.
 SEEN = [
@@ -33,7 +32,7 @@ SEEN = [
     "annotated/index", "annotated/layers/conv", "annotated/sparcl/tdm", "search", "genindex",
     "reference/index", "reference/sparcl_ref.layers", "reference/sparcl_ref.trainer",
 ]  # fmt: skip
-if "SPARCL_REF_SITE" in os.environ:
+if NAMED:
     SEEN += sorted(path.relative_to(SITE).as_posix().removesuffix(".html") for path in SITE.glob("pages/*.html"))
     SEEN += sorted(path.stem for path in SITE.glob("[0-9]*.html"))
 
