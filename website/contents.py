@@ -16,7 +16,7 @@ SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Learn", ("[0-9]*",)),
     ("Explore", (EXPLORE,)),
     ("Build it yourself", ("from_scratch", "solutions/from_scratch", "microsparcl", "pages/extend")),
-    ("Use it", ("readme", "pages/data", "pages/after-a-run", "pages/choices", "pages/surviving")),
+    ("Use it", ("readme", "pages/data", "pages/after-a-run", "pages/sweep", "pages/choices", "pages/surviving")),
     ("Check your own", ("pages/verify", "pages/traces", "verify_c/README")),
     ("Reference", ("reference/index", "annotated/index", "pages/terms", "pages/notation")),
     ("Paper and code", ("pages/profiles", "pages/paper-and-code")),
