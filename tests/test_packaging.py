@@ -20,6 +20,10 @@ STARTED = {
     "ipykernel": (r'"ipykernel_launcher"', ["tests/tutorials/notebooks.py"]),
     "ruff": (r"^ruff check", [".ci/run"]),
     "mypy": (r"^mypy$", [".ci/run"]),
+    "myst-nb": (r'^    "myst_nb",$', ["website/conf.py"]),
+    "furo": (r'^html_theme = "furo"$', ["website/conf.py"]),
+    "sphinx-copybutton": (r'^    "sphinx_copybutton",$', ["website/conf.py"]),
+    "django-static-mathjax": (r'distribution\("django-static-mathjax"\)', ["website/conf.py"]),
     "pre-commit": (r"^pre-commit install$", [".github/CONTRIBUTING.md"]),
 }
 
@@ -50,6 +54,7 @@ def imported(folder: str) -> set[str]:
 
 IN_PACKAGE = imported("sparcl_ref")
 ANYWHERE = IN_PACKAGE | imported("tests")
+IN_SITE = imported("website")
 
 
 @pytest.mark.parametrize("name", RUNTIME)
@@ -63,7 +68,8 @@ def test_somebody_uses_what_an_extra_installs(extra, name):
         words, files = STARTED[name]
         assert any(re.search(words, (ROOT / file).read_text(), re.MULTILINE) for file in files)
     else:
-        assert IMPORTED_AS.get(name, name) in (ANYWHERE if extra == "test" else IN_PACKAGE)
+        users = {"test": ANYWHERE, "docs": IN_SITE}.get(extra, IN_PACKAGE)
+        assert IMPORTED_AS.get(name, name) in users
 
 
 def test_a_requirement_that_two_extras_share_is_the_same():

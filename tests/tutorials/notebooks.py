@@ -103,8 +103,8 @@ def series(folder: Path = TUTORIALS) -> list[Notebook]:
 class Run:
     """What running a tutorial gave.
 
-    Seconds, each figure's record by name, each picture by file name without ending, and of each code cell what it
-    printed and what it printed to the error stream.
+    Seconds, each figure's record by name, each picture by file name without ending, of each code cell what it printed
+    and what it printed to the error stream, and the executed notebook as Jupyter keeps it.
     """
 
     seconds: float
@@ -112,6 +112,7 @@ class Run:
     pictures: dict[str, bytes]
     outputs: tuple[str, ...]
     errors: tuple[str, ...]
+    executed: Any
 
 
 def run(notebook: Notebook, folder: Path) -> Run:
@@ -151,6 +152,7 @@ def run(notebook: Notebook, folder: Path) -> Run:
         errors=tuple(_printed(each, "stderr") for each in outputs),
         records={path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(figures.glob("*.json"))},
         pictures={path.stem: path.read_bytes() for path in sorted(figures.glob("*.png"))},
+        executed=read,
     )
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.tutorials import figures, formulas, notebooks, numbers, reading, structure, terms
+from tests.tutorials import executed, figures, formulas, notebooks, numbers, reading, structure, terms
 
 SERIES = notebooks.series()
 each = pytest.mark.parametrize("notebook", SERIES, ids=lambda notebook: notebook.name)
@@ -28,6 +28,7 @@ def test_numbers_of_the_series_have_no_gap_and_no_twins():
 )
 def test_runs_and_draws_and_prints_what_is_committed(notebook, tmp_path):
     run = notebooks.run(notebook, tmp_path)
+    executed.save_where_asked(notebook, run)
     names = {figure.name for figure in figures.drawn(notebook)}
     assert set(run.records) == names
     assert set(run.pictures) == names | {f"{name}-dark" for name in names}
