@@ -16,6 +16,7 @@ import random
 import shlex
 import sys
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from sparcl_ref.durable import put
 from tests.mutation.designed import designed_mistakes, equivalent_changes
 from tests.mutation.mechanical import changed_sources, mechanical_changes
 from tests.mutation.report import document, survivors, table
-from tests.mutation.runner import Change, Outcome, running
+from tests.mutation.runner import Change, Outcome, Runner, running
 from tests.mutation.suites import SCOPE, stages
+from tests.mutation.witnesses import recorded
 
 TREE = Path(__file__).resolve().parents[2]
 
@@ -40,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--match", metavar="TEXT", default="", help="only changes whose name contains this")
     parser.add_argument("--jobs", type=int, default=2, help="processes (default 2)")
     parser.add_argument("--quick", action="store_true", help="leave the slowest tests out: more may survive")
+    parser.add_argument(
+        "--witnesses", metavar="FILE", help="ask first the tests that run the changed lines; the list is kept there"
+    )
     parser.add_argument("--minutes", type=float, help="stop taking up changes after this long")
     parser.add_argument("--list", action="store_true", help="name the changes and stop")
     parser.add_argument(
@@ -70,7 +75,7 @@ def drawn_changes(number: str, seed: int, only: str, match: str) -> list[Change]
     texts = {
         path: changed_sources(source, {c.index for c in found if c.path == path}) for path, source in sources.items()
     }
-    return [Change(c.name, c.path, texts[c.path][c.index], "mechanical") for c in found]
+    return [Change(c.name, c.path, texts[c.path][c.index], "mechanical", c.lines) for c in found]
 
 
 def found_before(path: Path | None, changes: list[Change]) -> tuple[list[Outcome], float]:
@@ -84,6 +89,18 @@ def found_before(path: Path | None, changes: list[Change]) -> tuple[list[Outcome
     asked = {change.digest for change in changes}
     outcomes = [Outcome(**record) for record in report["outcomes"]]
     return [outcome for outcome in outcomes if outcome.noticed and outcome.digest in asked], report["minutes"]
+
+
+def asked(changes: list[Change], arguments: argparse.Namespace) -> AbstractContextManager[Runner]:
+    """A runner that asks tests in the order the command line wants."""
+    if not arguments.witnesses:
+        return running(
+            TREE, jobs=arguments.jobs, stages=lambda tree, change: stages(tree, change.path, quick=arguments.quick)
+        )
+    paths = {change.path for change in changes}
+    witnesses = recorded(TREE, Path(arguments.witnesses), paths=sorted(paths), jobs=arguments.jobs)
+    ordered = partial(witnesses.stages, quick=arguments.quick)
+    return running(TREE, jobs=arguments.jobs, stages=ordered, seconds=witnesses.seconds)
 
 
 def scope() -> list[str]:
@@ -116,8 +133,9 @@ def main(words: list[str] | None = None) -> int:
         return (time.monotonic() - started) / 60
 
     command = shlex.join(["python", "-m", "tests.mutation", *(sys.argv[1:] if words is None else words)])
-    with running(TREE, jobs=arguments.jobs, stages=partial(stages, quick=arguments.quick)) as runner:
-        for outcome in runner.run([change for change in changes if change.digest not in known]):
+    left = [change for change in changes if change.digest not in known]
+    with asked(left, arguments) as runner:
+        for outcome in runner.run(left):
             outcomes.append(outcome)
             print(f"{len(outcomes)}/{len(changes)} {outcome.outcome}: {outcome.name}", file=sys.stderr, flush=True)
             if path is not None:

@@ -35,6 +35,8 @@ SWAPS: dict[type, tuple[type, ...]] = {
     ast.And: (ast.Or,),
     ast.Or: (ast.And,),
 }
+#: Functions to which the order of their first two arguments is nothing.
+SYMMETRIC = {"max", "min", "np.array_equal", "np.maximum", "np.minimum"}
 UNTOUCHED_FIELDS = {"annotation", "returns", "decorator_list"}
 
 
@@ -53,6 +55,8 @@ class Mechanical:
         From 0, among changes that agree in all of the above.
     index : int
         Among all changes of the file.
+    lines : range
+        Of the statement or head of a block, where calls run it; empty for what runs on import.
     """
 
     path: str
@@ -61,6 +65,7 @@ class Mechanical:
     after: str
     nth: int
     index: int
+    lines: range
 
     @property
     def name(self) -> str:
@@ -73,9 +78,11 @@ def mechanical_changes(path: str, source: str) -> list[Mechanical]:
     """All changes of one file, in source order."""
     seen: Counter[tuple[str, str, str]] = Counter()
     found = []
-    for index, (_, *key) in enumerate(_each(ast.parse(source))):
-        where, before, after = key
-        found.append(Mechanical(path, where, before, after, seen[where, before, after], index))
+    tree = ast.parse(source)
+    called = _run_by_calls(tree)
+    for index, (_, where, before, after, statement) in enumerate(_each(tree)):
+        lines = _lines(statement) if statement in called else range(0)
+        found.append(Mechanical(path, where, before, after, seen[where, before, after], index, lines))
         seen[where, before, after] += 1
     return found
 
@@ -96,15 +103,15 @@ def changed_sources(source: str, wanted: Collection[int]) -> dict[int, str]:
     return found
 
 
-def _each(tree: ast.Module) -> Iterator[tuple[ast.Module, str, str, str]]:
-    """Make each change in place, yield (tree, where, before, after), and take it back."""
+def _each(tree: ast.Module) -> Iterator[tuple[ast.Module, str, str, str, ast.stmt]]:
+    """Make each change in place, yield (tree, where, before, after, statement), and take it back."""
     for parent, field, position, statement, where in list(_places(tree, None, ())):
         holder = getattr(parent, field)
         node = holder if position is None else holder[position]
         before = _head(statement)
         for new in _replacements(node, parent, field):
             _put(parent, field, position, new)
-            yield tree, ".".join(where), before, _head(new if node is statement else statement)
+            yield tree, ".".join(where), before, _head(new if node is statement else statement), statement
             _put(parent, field, position, node)
 
 
@@ -136,7 +143,7 @@ def _replacements(node: ast.AST, parent: ast.AST, field: str) -> Iterator[ast.AS
         case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.Invert()):
             yield node.operand
         case ast.Call(args=[first, second, *others]) if not any(isinstance(a, ast.Starred) for a in node.args):
-            if ast.dump(first) != ast.dump(second):
+            if ast.dump(first) != ast.dump(second) and ast.unparse(node.func) not in SYMMETRIC:
                 yield ast.Call(node.func, [second, first, *others], node.keywords)
         case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Raise() | ast.Continue() | ast.Break():
             yield ast.Pass()
@@ -161,6 +168,25 @@ def _head(statement: ast.stmt) -> str:
         head = type(statement)(**(dict(ast.iter_fields(statement)) | emptied | {"body": [ast.Pass()]}))
         return ast.unparse(ast.copy_location(head, statement)).splitlines()[0]
     return " ".join(line.strip() for line in ast.unparse(statement).splitlines())
+
+
+def _run_by_calls(tree: ast.Module) -> set[ast.stmt]:
+    """Statements inside functions: all others run once, on import."""
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+    return {
+        inner
+        for function in functions
+        for statement in function.body
+        for inner in ast.walk(statement)
+        if isinstance(inner, ast.stmt)
+    }
+
+
+def _lines(statement: ast.stmt) -> range:
+    """Of a simple statement all; of a block those before its body."""
+    body = getattr(statement, "body", None)
+    end = max(statement.lineno, body[0].lineno - 1) if body else statement.end_lineno or statement.lineno
+    return range(statement.lineno, end + 1)
 
 
 def _is_docstring(node: ast.AST) -> bool:

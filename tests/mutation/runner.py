@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from tests.mutation.suites import stages
 
 WORKER = Path(__file__).with_name("worker.py")
 PRELOADED = ("numpy", "torch", "scipy.stats", "numba", "hypothesis.extra.numpy", "pytest")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 #: What no test reads.
 LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "build", "*.egg-info")
 #: A test run may take this many times the CPU time of the unchanged tree, and some seconds.
@@ -29,12 +30,13 @@ PATIENCE, GRACE_SECONDS, UNCHANGED_SECONDS = 3.0, 10.0, 600.0
 
 @dataclass(frozen=True)
 class Change:
-    """One change to try: what it is called, the file, and the file's new text."""
+    """One change to try: what it is called, the file, its new text, and the lines of the old one that tests run."""
 
     name: str
     path: str
     text: str
     kind: str = "designed"
+    lines: range = range(0)
 
     @property
     def digest(self) -> str:
@@ -90,7 +92,8 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix="mutation-")
         self.tree = Path(self._folder.name, "tree").resolve()
         shutil.copytree(tree, self.tree, ignore=LEFT_OUT)
-        surroundings = os.environ | {"CI": "true", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        # As the suite's conftest sets them: it comes too late for what is preloaded.
+        surroundings = os.environ | dict.fromkeys(THREADS, "1") | {"CI": "true"}
         surroundings |= {"MPLCONFIGDIR": self._folder.name}
         for name in ("PYTHONPATH", "PYTEST_ADDOPTS"):
             surroundings.pop(name, None)
@@ -103,15 +106,18 @@ class Worker:
             env=surroundings,
         )
 
-    def ask(self, files: list[str], limit: float, *, path: str = "", text: str = "") -> dict:
-        """Run test files, with a limit of CPU seconds, while one file is changed or none.
+    def ask(self, tests: list[str], limit: float, *, path: str = "", text: str = "", record: str = "") -> dict:
+        """Run tests or files of them, with a limit of CPU seconds, while one file is changed or none.
+
+        ``record`` names a file for which lines each test ran and how long, see `tests.mutation.witnesses`.
 
         Raises
         ------
         RuntimeError
             If the worker could not run the tests at all.
         """
-        self._process.stdin.write(json.dumps({"files": files, "limit": limit, "path": path, "text": text}) + "\n")
+        request = {"tests": tests, "limit": limit, "path": path, "text": text, "record": record}
+        self._process.stdin.write(f"{json.dumps(request)}\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         answer = json.loads(line) if line else {"outcome": "error", "by": "the worker ended"}
@@ -135,7 +141,10 @@ class Runner:
     jobs : int
         Workers at a time.
     stages : callable
-        ``(tree, path) -> list of lists of test files``, see `tests.mutation.suites.stages`.
+        ``(tree, change) -> list of lists of tests or files of them``; by default `tests.mutation.suites.stages` of
+        the changed file.
+    seconds : mapping
+        CPU seconds of tests where they are known; others are tried on the unchanged tree first.
     """
 
     def __init__(
@@ -143,11 +152,12 @@ class Runner:
         tree: Path,
         *,
         jobs: int = 2,
-        stages: Callable[[Path, str], list[list[str]]] = stages,
+        stages: Callable[[Path, Change], list[list[str]]] = lambda tree, change: stages(tree, change.path),
+        seconds: Mapping[str, float] | None = None,
         preloaded: Sequence[str] = PRELOADED,
     ):
         self.stages = stages
-        self._seconds: dict[str, float] = {}
+        self._seconds = dict(seconds or {})
         self._workers = [Worker(tree, preloaded=preloaded) for _ in range(jobs)]
 
     def run(self, changes: Sequence[Change]) -> Iterator[Outcome]:
@@ -163,23 +173,32 @@ class Runner:
     def _try(self, worker: Worker, change: Change) -> Outcome:
         started = time.monotonic()
         answer = {"outcome": "survived", "by": ""}
-        for files in self.stages(worker.tree, change.path):
-            limit = self._limit(worker, files)
-            answer = worker.ask(files, limit, path=change.path, text=change.text)
+        for tests in self.stages(worker.tree, change):
+            limit = self._limit(worker, tests)
+            answer = worker.ask(tests, limit, path=change.path, text=change.text)
             if answer["outcome"] != "survived":
                 break
         seconds = round(time.monotonic() - started, 2)
         return Outcome(change.name, change.path, change.kind, answer["outcome"], answer["by"], seconds, change.digest)
 
-    def _limit(self, worker: Worker, files: list[str]) -> float:
-        """CPU seconds that test files may take, from what each takes on the unchanged tree."""
-        for file in files:
-            if file not in self._seconds:
-                answer = worker.ask([file], UNCHANGED_SECONDS)
+    def record(self, files: Sequence[str]) -> Iterator[str]:
+        """Run each test file on the unchanged tree; yields what `tests.mutation.witnesses` reads, as text."""
+        yield from self._spread(self._record, files)
+
+    def _record(self, worker: Worker, file: str) -> str:
+        path = worker.tree.parent / "record.json"
+        worker.ask([file], UNCHANGED_SECONDS, record=str(path))
+        return path.read_text()
+
+    def _limit(self, worker: Worker, tests: list[str]) -> float:
+        """CPU seconds that tests may take, from what each takes on the unchanged tree."""
+        for test in tests:
+            if test not in self._seconds:
+                answer = worker.ask([test], UNCHANGED_SECONDS)
                 if answer["outcome"] != "survived":
-                    raise RuntimeError(f"{answer['by'] or file} fails without any change; mend it first")
-                self._seconds[file] = answer["cpu"]
-        return GRACE_SECONDS + PATIENCE * sum(self._seconds[file] for file in files)
+                    raise RuntimeError(f"{answer['by'] or test} fails without any change; mend it first")
+                self._seconds[test] = answer["cpu"]
+        return GRACE_SECONDS + PATIENCE * sum(self._seconds[test] for test in tests)
 
     def close(self) -> None:
         for worker in self._workers:

@@ -101,8 +101,9 @@ FIRST = {
     "sparcl_ref/weights_file.py": ("tests/test_weights_file.py", "tests/test_saved.py"),
 }
 
-#: All else that could notice a wrong rule; loaders, reports, costs and the compiled engine are not asked.
+#: All else that could notice a wrong rule; loaders, reports and the compiled engine are not asked.
 REST = (
+    "tests/cost",
     "tests/sparcl",
     "tests/policies",
     "tests/test_regime.py",

@@ -23,7 +23,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def stages(tree, path):
+def stages(tree, change):
     return [["test_other.py"], ["test_it.py"]]
 
 
@@ -37,6 +37,7 @@ def test_verdicts(tree):
         change("equivalent", SOURCE.replace("2 * x", "x + x")),
         change("mistake of the same length and second", SOURCE.replace("2", "4")),
         change("no python", "def double(x:\n"),
+        change("no such name", "def triple(x):\n    return 3 * x\n"),
         change("crash", "import os\n\n\ndef double(x):\n    os.abort()\n"),
     ]
     with running(tree, jobs=2, stages=stages, preloaded=("pytest", "hypothesis")) as runner:
@@ -46,6 +47,7 @@ def test_verdicts(tree):
         "equivalent": "survived",
         "mistake of the same length and second": "noticed",
         "no python": "noticed",
+        "no such name": "noticed",
         "crash": "crash",
     }
     assert outcomes["mistake"].by == "test_it.py::test_double"
@@ -55,7 +57,7 @@ def test_verdicts(tree):
     known = {"equivalent": "x + x is 2 x in exact arithmetic"}
     assert survivors(list(outcomes.values()), known) == []
     report = document(list(outcomes.values()), known, command="c")
-    assert report["score"] == {"designed": {"tried": 5, "noticed": 4, "equivalent": 1, "survived": 0}}
+    assert report["score"] == {"designed": {"tried": 6, "noticed": 5, "equivalent": 1, "survived": 0}}
     assert "1 survived\n  equivalent" in table(list(outcomes.values()), {})
 
     path = tree / "found.json"
@@ -87,5 +89,5 @@ def test_tests_that_fail_without_a_change_are_refused(tree):
 def test_a_wrong_path_is_an_error_not_a_success(tree):
     refusal = pytest.raises(RuntimeError, match="are the paths right")
     gone = [["test_gone.py"]]
-    with running(tree, jobs=1, stages=lambda tree, path: gone, preloaded=("pytest",)) as runner, refusal:
+    with running(tree, jobs=1, stages=lambda tree, change: gone, preloaded=("pytest",)) as runner, refusal:
         list(runner.run([change("any", SOURCE)]))

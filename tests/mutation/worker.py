@@ -45,7 +45,50 @@ class Recorder:
             self.failed = report.nodeid
 
 
-def child(tree: str, files: list[str], cpu_seconds: float, answer: int) -> None:
+class Witness:
+    """A pytest plugin: which lines of the package each test runs, and how many CPU seconds it takes.
+
+    What runs on import, and in what is set up once for several tests, counts for whichever test comes first. All cases
+    of a test are one: a change may give them other names. Left out are tests that fail while they are watched, as some
+    do that measure memory.
+    """
+
+    def __init__(self, tree: str, path: str) -> None:
+        import coverage
+
+        self._tree, self._path, self._seconds, self._started = tree, path, {}, 0.0
+        self._failed: set[str] = set()
+        self._coverage = coverage.Coverage(data_file=None, config_file=False, include=[f"{tree}/sparcl_ref/*"])
+        self._coverage.start()
+
+    def pytest_runtest_logstart(self, nodeid) -> None:
+        self._coverage.switch_context(nodeid.partition("[")[0])
+        self._started = time.process_time()
+
+    def pytest_runtest_logfinish(self, nodeid) -> None:
+        test = nodeid.partition("[")[0]
+        self._seconds[test] = round(self._seconds.get(test, 0.0) + time.process_time() - self._started, 4)
+        self._coverage.switch_context("")
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid.partition("[")[0])
+
+    def pytest_sessionfinish(self) -> None:
+        self._coverage.stop()
+        data = self._coverage.get_data()
+        lines = {
+            os.path.relpath(file, self._tree): {
+                line: [test for test in tests if test and test not in self._failed]
+                for line, tests in data.contexts_by_lineno(file).items()
+            }
+            for file in data.measured_files()
+        }
+        seconds = {test: spent for test, spent in self._seconds.items() if test not in self._failed}
+        Path(self._path).write_text(json.dumps({"seconds": seconds, "lines": lines}))
+
+
+def child(tree: str, tests: list[str], cpu_seconds: float, record: str, answer: int) -> None:
     """In the fork: run the tests until one fails, and write what happened to the pipe."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_seconds) + 1, int(cpu_seconds) + 5))
@@ -58,21 +101,33 @@ def child(tree: str, files: list[str], cpu_seconds: float, answer: int) -> None:
     import pytest
 
     recorder = Recorder()
+    plugins = [recorder, Witness(tree, record)] if record else [recorder]
     # In this very process, and the long checks too.
-    options = ["-x", "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-n", "0", "-m", ""]
-    code = int(pytest.main([*options, *files], plugins=[recorder]))
+    options = [
+        *([] if record else ["-x"]),
+        "-q",
+        "--tb=no",
+        "--assert=plain",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        "-m",
+        "",
+    ]
+    code = int(pytest.main([*options, *tests], plugins=plugins))
     report = {"code": code, "failed": recorder.failed, "ran": recorder.ran, "cpu": time.process_time()}
     os.write(answer, json.dumps(report).encode())
 
 
-def run_tests(tree: str, files: list[str], cpu_seconds: float) -> dict:
-    """Run test files in a fork; the answer holds pytest's exit code, or why there is none."""
+def run_tests(tree: str, tests: list[str], cpu_seconds: float, record: str = "") -> dict:
+    """Run tests in a fork; the answer holds pytest's exit code, or why there is none."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(reading)
-            child(tree, files, cpu_seconds, writing)
+            child(tree, tests, cpu_seconds, record, writing)
         finally:
             os._exit(0)
     os.close(writing)
@@ -94,7 +149,8 @@ def verdict(result: dict) -> str:
         return result["failed"]
     if result["code"] == 0 and result["ran"]:
         return "survived"
-    if result["code"] in (1, 2, 3):
+    # Where a module cannot be imported, pytest says that it does not find its tests.
+    if result["code"] in (1, 2, 3) or result["failed"]:
         return "noticed"
     raise RuntimeError(f"pytest ended with {result['code']} after {result['ran']} tests; are the paths right?")
 
@@ -102,14 +158,14 @@ def verdict(result: dict) -> str:
 def attempt(tree: Path, request: dict, stamp: int) -> dict:
     """Change one file (or none), run the tests, and put the file back."""
     if not request["path"]:
-        return answer_of(run_tests(str(tree), request["files"], request["limit"]))
+        return answer_of(run_tests(str(tree), request["tests"], request["limit"], request["record"]))
     target = tree / request["path"]
     original, times = target.read_text(), target.stat()
     target.write_text(request["text"])
     # Compiled files are matched to sources by whole seconds and size: each change needs a time of its own.
     os.utime(target, (stamp, stamp))
     try:
-        return answer_of(run_tests(str(tree), request["files"], request["limit"]))
+        return answer_of(run_tests(str(tree), request["tests"], request["limit"]))
     finally:
         target.write_text(original)
         os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
