@@ -62,7 +62,8 @@ def test_a_result_is_what_a_run_of_that_configuration_gives(swept, tmp_path, cap
     from sparcl_ref.run import main as run
 
     _, out, _ = swept
-    record = next(found.record for found in load_results(out) if found.config.method == "er" and found.config.seed)
+    found = [run for run in load_results(out) if run.config.method == "er" and run.config.seed == 5 and run.record]
+    (record,) = (run.record for run in found)
     flags = ["--method", "er", "--model", "mlp", "--width", "8", "--epochs", "2", "--batch-size", "64", "--lr", "0.02",
              "--class-order", "random", "--dataset", "digits"]  # fmt: skip
     assert run([*flags, "--seed", "5", "--out", str(tmp_path / "run")]) == 0
@@ -78,8 +79,9 @@ def test_nothing_is_trained_twice(swept, capsys) -> None:
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.json")} == before
 
 
-def test_tables_say_what_the_files_say(swept, capsys) -> None:
+def test_tables_say_what_the_files_say(swept, monkeypatch, capsys) -> None:
     _, out, _ = swept
+    monkeypatch.setenv("COLUMNS", "300")
     assert main([str(out), "--table", "--against", "SGD"]) == 0
     said = capsys.readouterr().out
     made = {entry.label: entry for entry in entries(load_results(out))}

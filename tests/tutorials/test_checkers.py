@@ -38,6 +38,10 @@ GOOD = f"""\
 {structure.HEAD}
 # A small tutorial
 
+How much are two and three? Guess first.
+
+![Five dots in a row](figures/00-a.png)
+
 ## What you'll do
 
 Add.
@@ -331,7 +335,8 @@ def test_a_tutorial_may_import_what_stands_beside_it_and_the_extra_that_it_names
 def test_an_opening_asks_shows_and_lets_guess(opening, found):
     title = "# A small tutorial\n"
     assert title in GOOD
-    lines = structure.violations(notebooks.parse("00-good", GOOD.replace(title, f"{title}\n{opening}\n")))
+    start, end = GOOD.index(title) + len(title), GOOD.index("## What you'll do")
+    lines = structure.violations(notebooks.parse("00-good", f"{GOOD[:start]}\n{opening}\n\n{GOOD[end:]}"))
     assert [line.split("has not ")[1] for line in lines] == found
 
 
