@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import runpy
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sparcl_ref.sparcl import tdm_actions
 from sparcl_ref.verify.areas import functions
 from sparcl_ref.workbook import EXERCISES, Workbook, settings, train
 from sparcl_ref.workbook.progress import Graded
@@ -42,6 +47,12 @@ def before_training(notebook: Notebook) -> Notebook:
 
 def grades(notebook: Notebook) -> list[Graded]:
     return [value for _, value in shown(before_training(notebook)) if isinstance(value, Graded)]
+
+
+@cache
+def solved() -> dict[str, Any]:
+    """The solutions by name."""
+    return runpy.run_path(str(SOLUTIONS))
 
 
 @cache
@@ -137,6 +148,19 @@ def test_solutions_have_what_the_stubs_have():
         head = stub.cell.source.partition("):")[0]
         squeezed = re.sub(r"\s|,(?=\))", "", head).rstrip(",")
         assert any(squeezed in re.sub(r"\s|,(?=\))", "", source) for source in sources), stub.name
+
+
+DECIMAL = st.sampled_from(["0", "0.005", "0.01", "0.5", "0.995", "1"])
+FEW = st.integers(1, 6)
+
+
+@given(task=FEW, epoch=FEW, sparsity=DECIMAL, delta_k=FEW, p_inter=DECIMAL, p_intra=DECIMAL)
+def test_the_calendar_of_the_solutions_is_that_of_the_package_at_the_edges_too(task, epoch, **settings):
+    """Nothing dead, nothing that joins, an adjustment before each epoch: the kit has no cases of these."""
+    found = tdm_actions(task, epoch, **settings)
+    kinds, targets = solved()["tdm_actions"](task, epoch, **settings)
+    assert [("shrink", "expand")[kind] for kind in kinds] == [action.kind for action in found]
+    assert [*targets] == [float(action.sparsity) for action in found]
 
 
 def test_solutions_train_like_the_reference():

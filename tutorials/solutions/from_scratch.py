@@ -201,13 +201,12 @@ SHRINK, EXPAND = 0, 1
 
 
 def tdm_actions(task, epoch, sparsity, delta_k=5, p_inter="0.01", p_intra="0.005"):
-    s = Fraction(sparsity)
-    if epoch % delta_k == 0:
-        actions = [(SHRINK, s + Fraction(p_intra)), (EXPAND, s)]
-    elif task > 1 and epoch == 1:
-        actions = [(EXPAND, s - Fraction(p_inter))]
-    else:
-        actions = []
+    s, inter = Fraction(sparsity), Fraction(p_inter)
+    actions = []
+    if s > 0 and task > 1 and epoch == 1 and inter > 0:
+        actions += [(EXPAND, s - inter)]
+    if s > 0 and epoch % delta_k == 0:
+        actions += [(SHRINK, s + Fraction(p_intra)), (EXPAND, s)]
     kinds = np.array([kind for kind, _ in actions], dtype=int)
     targets = np.array([float(min(max(target, 0), 1)) for _, target in actions])
     return kinds, targets
