@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import linecache
 import sys
 from pathlib import Path
@@ -77,6 +78,9 @@ def describe_error(error: BaseException, path: Path | None = None) -> str:
 
 
 def written_in(function: Any) -> Path | None:
-    """The file of a function, or the cell of a notebook, whose lines Python keeps under a name that is no file."""
-    code = getattr(function, "__code__", None)
+    """The file of a function, or the cell of a notebook, whose lines Python keeps under a name that is no file.
+
+    Of a wrapped function (`functools.wraps`), where what it wraps was written.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
     return None if code is None else Path(code.co_filename)

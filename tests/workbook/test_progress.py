@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -157,3 +159,14 @@ def test_what_cannot_be_meant_is_refused_in_a_line_that_a_notebook_shows_alone(w
         call(work)
     assert "--" not in str(refused.value)
     assert refused.value._render_traceback_() == [f"{kind.__name__}: {refused.value}"]
+
+
+def test_an_error_is_told_with_the_readers_own_line(work):
+    """Not with one of the watch that looks what the function writes into."""
+
+    def relu_backward(dy, x):
+        return dy[:, :, :, :, :, :, 0]
+
+    line = relu_backward.__code__.co_firstlineno + 1
+    said = str(work.check(relu_backward))
+    assert f"(line {line} of {Path(__file__).name})" in said
