@@ -31,6 +31,11 @@ class Rules:
 
     The field's metadata says, under "paper", "code" and "changes", what either side does and what the difference does;
     under "dense", whether it decides anything where no weight is dead and no sample is removed.
+
+    Raises
+    ------
+    TypeError
+        If a plain function stands where a `Rule` belongs, which says what it needs.
     """
 
     initial_mask: Rule = _rule(
@@ -134,6 +139,13 @@ class Rules:
         "initial weights are sqrt(6) times smaller",
         dense=True,
     )
+
+    def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            given = getattr(self, item.name)
+            if item.type == Rule.__name__ and not isinstance(given, Rule):
+                what = f"{type(given).__name__} {getattr(given, '__name__', given)}"
+                raise TypeError(f"{item.name} must be a rule, made by @rule() of sparcl_ref.sparcl.rule; got {what}")
 
     @property
     def counts_budgets(self) -> bool:

@@ -20,6 +20,8 @@ from sparcl_ref.verify.function import REQUIRED, Function
 SLIP = 0.85
 #: And how alike where every name is meant for one of the protocol.
 NEAR = 0.6
+#: What an adapter may have besides functions: through this every array goes that it is given.
+CONVERT = "as_array"
 
 
 class NotProvidedError(Exception):
@@ -64,7 +66,8 @@ def inspect_adapter(adapter: ModuleType | Mapping[str, Any], known: list[str]) -
     found = {name: provided(adapter, name) for name in known}
     remarks = [f"{name} is not a function but {type(thing).__name__}" for name, thing in found.items()
                if thing is not None and not callable(thing)]  # fmt: skip
-    names = [name for name in (adapter if isinstance(adapter, Mapping) else vars(adapter)) if name not in known]
+    given = adapter if isinstance(adapter, Mapping) else vars(adapter)
+    names = [name for name in given if name not in (*known, CONVERT)]
     # A namespace has helpers of its own, of which only a slip is told; a dict of functions has nothing else.
     listed = isinstance(adapter, Mapping) and "__name__" not in adapter
     for name in names:
@@ -163,9 +166,9 @@ def call(
     TypeError
         If what it returns cannot be understood.
     """
-    convert = provided(adapter, "as_array") or (lambda array: array)
+    convert = provided(adapter, CONVERT) or (lambda array: array)
     if not callable(convert):
-        raise TypeError(f"as_array must be a function that takes an array, got {type(convert).__name__}")
+        raise TypeError(f"{CONVERT} must be a function that takes an array, got {type(convert).__name__}")
     given = {key: copy.deepcopy(value) for key, value in arguments.items()}
     given = {key: convert(value) if isinstance(value, np.ndarray) else value for key, value in given.items()}
     try:

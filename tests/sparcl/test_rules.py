@@ -27,6 +27,15 @@ def test_the_two_profiles_differ_in_every_rule() -> None:
     assert all(getattr(PAPER, name) != getattr(RELEASED, name) for name in FIELDS)
 
 
+@pytest.mark.parametrize("name", ["initial_mask", "shrink", "importance", "grow", "gradient_mask", "freeze"])
+def test_a_plain_function_where_a_rule_belongs_is_refused(name: str) -> None:
+    def keep_half(mask: np.ndarray) -> np.ndarray:
+        return mask
+
+    with pytest.raises(TypeError, match=rf"^{name} must be a rule, made by @rule\(\) .* got function keep_half$"):
+        dataclasses.replace(PAPER, **{name: keep_half})
+
+
 def test_all_eleven_deviations_have_a_field_that_explains_itself() -> None:
     metadata = [item.metadata for item in dataclasses.fields(Rules)]
     assert sorted({entry["number"] for entry in metadata}) == list(range(1, 12))

@@ -183,6 +183,13 @@ def test_an_as_array_that_is_no_function_is_said_to_be_none():
     assert report.failures[0].line == "TypeError: as_array must be a function that takes an array, got int"
 
 
+def test_an_as_array_in_a_dict_is_no_slip():
+    one = function("right")
+    report = check({"right": lambda x: 2 * x, "as_array": np.array}, cases=[case(one)], functions=protocol(one))
+    assert report.conforms
+    assert report.remarks == ()
+
+
 def test_every_name_of_a_dict_that_is_not_the_protocols_is_told():
     def right(x):
         return x * (x > 0)
