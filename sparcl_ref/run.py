@@ -53,6 +53,20 @@ examples:
 """
 
 
+def add_checkpoint_option(parser: argparse.ArgumentParser) -> None:
+    """Add --checkpoint-every; see `require_checkpoint_seconds`."""
+    parser.add_argument(
+        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
+        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
+    )  # fmt: skip
+
+
+def require_checkpoint_seconds(options: argparse.Namespace) -> None:
+    """Refuse, with a ValueError, a --checkpoint-every that is no time."""
+    if not options.checkpoint_every >= 0:
+        raise ValueError(f"--checkpoint-every must be a number of seconds, 0 or more, got {options.checkpoint_every}")
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; settings that were not given are absent from it."""
     command_line.load_plugins_named(PROGRAM, arguments)
@@ -68,10 +82,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     what.add_argument("--config", metavar="FILE", help="run the configuration in a summary.json again")
     what.add_argument("--resume", metavar="DIR", help="go on with the runs that DIR holds, to the same bits")
     parser.add_argument("--force", action="store_true", help="resume with another version, machine or setting")
-    parser.add_argument(
-        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
-        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
-    )  # fmt: skip
+    add_checkpoint_option(parser)
     parser.add_argument("--out", metavar="DIR", help="where to write [runs/NAME, or runs/NAME-2, ... if it exists]")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that --out holds already")
     parser.add_argument("--seeds", type=int, metavar="N", help="repeat with N consecutive seeds [1]")
@@ -96,8 +107,7 @@ def plan(options: argparse.Namespace) -> tuple[str, list[Config], int]:
     """Name, configurations (one per run) and BLAS threads of what is asked for; ValueError if it makes no sense."""
     overrides = command_line.settings_from(options)
     command_line.require_counts(options, seeds=MOST_SEEDS, jobs=MOST_JOBS, threads=MOST_THREADS)
-    if not options.checkpoint_every >= 0:
-        raise ValueError(f"--checkpoint-every must be a number of seconds, 0 or more, got {options.checkpoint_every}")
+    require_checkpoint_seconds(options)
     if options.force and options.resume is None:
         raise ValueError("--force goes with --resume; to replace a run, use --overwrite")
     if options.resume is not None:

@@ -9,7 +9,7 @@ if __name__ == "__main__":
     interrupts.hold()
 
 import argparse
-import os
+import contextlib
 import shutil
 import sys
 import time
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Ended, refusing, writing
 from sparcl_ref.interrupts import Interrupts
-from sparcl_ref.keeper import CHECKPOINT_SECONDS, Stopped
-from sparcl_ref.run import MOST_JOBS, check, with_trials
+from sparcl_ref.keeper import Stopped
+from sparcl_ref.run import MOST_JOBS, add_checkpoint_option, check, require_checkpoint_seconds, with_trials
 from sparcl_ref.run_folder import check_folder, locked
 from sparcl_ref.run_plan import made_with
-from sparcl_ref.sweep.grid import Grid, load_grid
+from sparcl_ref.sweep.grid import Grid, labels, load_grid
 from sparcl_ref.sweep.results import WORK, done, keeper, load_results
-from sparcl_ref.sweep.statistics import Entry, entries
+from sparcl_ref.sweep.statistics import Entry, check_label, entries
 from sparcl_ref.sweep.table import table
 from sparcl_ref.text import terminal_width
 
@@ -74,10 +74,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="train on the cluster of this scheduler, such as tcp://h:8786"
     )
-    parser.add_argument(
-        "--checkpoint-every", type=float, default=CHECKPOINT_SECONDS, metavar="SECONDS",
-        help=f"how often a run is saved, beside the end of each task [{CHECKPOINT_SECONDS:g}]",
-    )  # fmt: skip
+    add_checkpoint_option(parser)
     command_line.add_data_option(parser)
     parser.add_argument("--estimate", action="store_true", help="print what is left to train and its cost, and stop")
     parser.add_argument("--table", action="store_true", help="print the table of a folder; a grid's is printed anyway")
@@ -105,16 +102,21 @@ def execute(arguments: Sequence[str]) -> int:
     if options.shows:
         show(options, refusing(lambda: entries(load_results(Path(options.what)))))
         return 0
-    command_line.refusing(lambda: command_line.require_counts(options, jobs=MOST_JOBS))
+    refusing(lambda: command_line.require_counts(options, jobs=MOST_JOBS))
+    refusing(lambda: require_checkpoint_seconds(options))
     grid = refusing(lambda: load_grid(options.what))
     directory = Path("sweeps", grid.name) if options.out is None else Path(options.out)
     refusing(lambda: check_folder(str(directory), overwrite=True))
+    if options.against:
+        there = refusing(lambda: load_results(directory)) if any(done(directory, grid.configs)) else []
+        configs = [*grid.configs, *(run.config for run in there)]
+        refusing(lambda: check_label(options.against, labels(configs).values()))
     train_missing(grid, directory, options)
     if options.estimate:
         return 0
     made = refusing(lambda: entries(load_results(directory)))
     show(options, made)
-    failed = [run for entry in made for run in entry.runs.values() if run.failed]
+    failed = [run for entry in made for run in entry.runs.values() if run.failed and run.config in grid.configs]
     print(f"\n{directory} holds {len(grid.configs)} runs of this grid.")
     return command_line.FAILED if failed else 0
 
@@ -143,19 +145,20 @@ def train_missing(grid: Grid, directory: Path, options: argparse.Namespace) -> N
     client = None if options.dask is None else refusing(lambda: connected(options.dask))
     writing(str(directory), lambda: directory.mkdir(parents=True, exist_ok=True))
     directory = directory.resolve()  # workers of a cluster have folders of their own
-    jobs = [
-        Job(config, expected, keeper(directory, config, every=options.checkpoint_every, **context))
-        for config, expected in zip(left, forecasts, strict=True)
-    ]
-    terminal = sys.stderr.isatty()
-    with (
-        Interrupts() as stopping,
-        refusing(lambda: locked(directory)),
-        tqdm(
-            total=sum(map(cost, jobs)), desc="training", mininterval=0.1 if terminal else 10, file=sys.stderr,
-            bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}, about {remaining} left{postfix}",
-        ) as bar,
-    ):  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        stopping = stack.enter_context(Interrupts())
+        refusing(lambda: stack.enter_context(locked(directory)))
+        jobs = [
+            Job(config, expected, keeper(directory, config, every=options.checkpoint_every, **context))
+            for config, expected in zip(left, forecasts, strict=True)
+        ]
+        bar = stack.enter_context(
+            tqdm(
+                total=sum(map(cost, jobs)), desc="training", file=sys.stderr,
+                mininterval=0.1 if sys.stderr.isatty() else 10,
+                bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}, about {remaining} left{postfix}",
+            )
+        )  # fmt: skip
         try:
             if client is not None:
                 with client:
@@ -197,7 +200,6 @@ def show(options: argparse.Namespace, made: Sequence[Entry]) -> None:
         width = None if options.markdown else terminal_width()
         print(refusing(lambda: table(made, against=options.against, markdown=options.markdown, width=width)))
     if options.figure or options.curves:
-        os.environ.setdefault("MPLBACKEND", "agg")
         from sparcl_ref.sweep.figure import against_costs, on_the_way
 
         for path, draw in ((options.figure, against_costs), (options.curves, on_the_way)):

@@ -23,7 +23,6 @@ COSTS: tuple[tuple[str, Callable[[Found], float | None], float], ...] = (
     ("train GFLOPs, as the paper counts", statistics.paper_flops, 1e9),
     ("memory in MB, exact", statistics.exact_bytes, 1e6),
 )
-COLOURS = ("#0a62a8", "#c84a16", "#00866a", "#880ce9", "#b07d00", "#c20a36", "#336899", "#6e356c")
 
 
 def against_costs(made: Sequence[Entry], *, theme: Theme = LIGHT) -> Figure:
@@ -110,12 +109,14 @@ def on_the_way(made: Sequence[Entry], *, theme: Theme = LIGHT) -> Figure:
         top = 1 - 1.0 / figure.get_size_inches()[1]
         figure.subplots_adjust(left=0.07, right=0.98, top=top, wspace=0.06,
                                bottom=(0.8 + 0.24 * -(-len(timed) // 2)) / figure.get_size_inches()[1])  # fmt: skip
+        colours = (*theme.dense.values(), *theme.spare)
         for axes, key, unit, label in (
             (left, "seconds", 60.0, "minutes"),
             (right, "train_flops", 1e9, "train GFLOPs, exact"),
         ):
             for index, entry in enumerate(timed):
-                _curve(axes, entry, key, unit, COLOURS[index % len(COLOURS)], "-" if index < len(COLOURS) else "--")
+                again, colour = divmod(index, len(colours))
+                _curve(axes, entry, key, unit, colours[colour], "--" if again else "-")
             cost_axis(axes, label)
         figure.legend(*left.get_legend_handles_labels(), loc="lower left", ncols=2, frameon=False)
     return figure

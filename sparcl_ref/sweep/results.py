@@ -67,7 +67,7 @@ class ResultKeeper(Keeper):
     key: str = ""
     made_with: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
-    _marks: dict[str, list[dict[str, Any]]] = field(default_factory=dict, init=False)
+    _marks: list[dict[str, Any]] = field(default_factory=list, init=False)
 
     @property
     def done(self) -> bool:
@@ -78,16 +78,14 @@ class ResultKeeper(Keeper):
         """As `Keeper.take_up`; what was marked after the checkpoint is forgotten."""
         seconds = super().take_up(trainer)
         with contextlib.suppress(FileNotFoundError):
-            self._marks["tasks"] = json.loads((self.directory / MARKS).read_text())[: trainer.cursor.task]
+            self._marks = json.loads((self.directory / MARKS).read_text())[: tasks_ended(trainer)]
         return seconds
 
     def after_event(self, trainer: Trainer, seconds: float) -> None:
         """As `Keeper.after_event`, after a mark at each task's end."""
-        ended = trainer.cursor.task if trainer.cursor.due == "begin_task" or trainer.done else 0
-        marks = self._marks.setdefault("tasks", [])
-        if ended > len(marks):
-            marks.append({"seconds": round(seconds, 3), "train_flops": trainer.ledger.train_flops})
-            durable.put(self.directory / MARKS, json.dumps(marks).encode())
+        if tasks_ended(trainer) > len(self._marks):
+            self._marks.append({"seconds": round(seconds, 3), "train_flops": trainer.ledger.train_flops})
+            durable.put(self.directory / MARKS, json.dumps(self._marks).encode())
         super().after_event(trainer, seconds)
 
     def finished(self, result: Result) -> None:
@@ -96,13 +94,19 @@ class ResultKeeper(Keeper):
             "schema_version": SCHEMA_VERSION,
             "wall_seconds": result.wall_seconds,
             "peak_memory_bytes": result.peak_memory_bytes,
-            "tasks": self._marks.get("tasks", []),
+            "tasks": self._marks,
             "machine": dict(self.machine),
         }
         _put(self.sweep / SECONDS, self.key, seconds)
         write_result(self.sweep, self.key, result, made_with=self.made_with)
         for path in (self.directory / MARKS, *(path for _, path in checkpoints(self.directory, self.number))):
             durable.remove(path)
+
+
+def tasks_ended(trainer: Trainer) -> int:
+    """How many tasks a run has behind it, whatever it is in the midst of."""
+    cursor = trainer.cursor
+    return cursor.task if trainer.done or cursor.due == "begin_task" else max(0, cursor.task - 1)
 
 
 def keeper(sweep: Path, config: Config, *, every: float, **context: Any) -> ResultKeeper:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,9 +95,14 @@ def entries(found: Sequence[Found]) -> list[Entry]:
 def named(made: Sequence[Entry], label: str) -> Entry:
     """The entry of that label; ValueError if there is none."""
     known = [entry.label for entry in made]
+    check_label(label, known)
+    return made[known.index(label)]
+
+
+def check_label(label: str, known: Collection[str]) -> None:
+    """ValueError, with what there is, if no entry is called so."""
     if label not in known:
         raise ValueError(f"no entry is called {label!r}{did_you_mean(label, known)}; there are {'; '.join(known)}")
-    return made[known.index(label)]
 
 
 class Paired(NamedTuple):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from sparcl_ref.config import Config
+from sparcl_ref.experiment import build
 from sparcl_ref.sweep.__main__ import main
 from sparcl_ref.sweep.grid import key, load_grid
-from sparcl_ref.sweep.results import load_results
+from sparcl_ref.sweep.results import keeper, load_results
 from sparcl_ref.sweep.statistics import entries
 from tests.faults import without_times
 
@@ -27,6 +31,14 @@ method = "sgd"
 [[entries]]
 method = "er"
 lr = [0.02, 1e30]
+"""
+#: A process that holds a folder until its input ends.
+HOLDER = """
+import sys, pathlib
+from sparcl_ref.run_folder import locked
+with locked(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
 """
 
 
@@ -124,6 +136,8 @@ def test_an_estimate_trains_nothing(swept, tmp_path, capsys) -> None:
         (["missing.toml"], "missing.toml: cannot be read"),
         (["grid.toml", "--jobs", "0"], "--jobs must be at least 1"),
         (["grid.toml", "--out", " "], "--out must name a folder"),
+        (["grid.toml", "--checkpoint-every", "nan"], "--checkpoint-every must be a number of seconds"),
+        (["grid.toml", "--out", "new", "--against", "sgd"], "did you mean 'SGD'"),
         (["out"], "say what to show of it"),
         (["out", "--table", "--jobs", "3"], "would ignore --jobs"),
         (["out", "--table", "--against", "sgd"], "did you mean 'SGD'"),
@@ -149,3 +163,31 @@ def test_a_wrong_request_is_refused_in_a_line(swept, tmp_path, monkeypatch, caps
     assert code == 2, complaint
     assert line in complaint
     assert len(complaint.strip().splitlines()) == 1
+
+
+def test_two_sweeps_do_not_share_a_folder(swept, tmp_path, capsys) -> None:
+    grid, *_ = swept
+    out = tmp_path / "out"
+    out.mkdir()
+    holder = [sys.executable, "-c", HOLDER, str(out)]
+    with subprocess.Popen(holder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        assert main([str(grid), "--out", str(out)]) == 2
+        other.communicate()
+    assert "another run is at work" in capsys.readouterr().err
+    assert not (out / "work").exists()
+
+
+def test_what_was_marked_after_the_checkpoint_is_forgotten(tmp_path) -> None:
+    """A run killed between the mark of a task's end and its checkpoint comes to that end again, and later."""
+    config = Config(model="mlp", width=4, method="sgd", epochs=1)
+    kept = keeper(tmp_path, config, every=1e9)
+    trainer = build(config)
+    while trainer.cursor.task < 2 or trainer.cursor.due != "step":
+        trainer.advance()
+        kept.after_event(trainer, 1.0)
+    (kept.directory / "marks.json").write_text('[{"seconds": 1.0, "train_flops": 1}, {"seconds": 2.0}]')
+    again = keeper(tmp_path, config, every=1e9)
+    again.take_up(resumed := build(config))
+    assert resumed.cursor.due == "begin_task"
+    assert [mark["seconds"] for mark in again._marks] == [1.0]
