@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from sparcl_ref.report.numbers import Spread, spread
 from sparcl_ref.text import columns
 
 if TYPE_CHECKING:
+    from sparcl_ref.config import Config
     from sparcl_ref.result import Result
 
 #: Characters of a line, as terminals have.
@@ -31,8 +33,8 @@ class Compared:
     differences : dict of int to float
         By seed, where the reference has that seed too; empty for the reference itself.
     difference : Spread
-        Of these: two runs of one seed share class order, initial weights and batches, so their difference spreads
-        less than either.
+        Of these: two runs of one seed share class order, initial weights and, until data removal takes some samples,
+        batches, so that their difference spreads less than either.
     """
 
     name: str
@@ -149,19 +151,37 @@ def table(results: Sequence[Result], *, without: Collection[str] = ()) -> str:
     return format_table(aggregate([result.record() for result in results]), without=without)
 
 
+def labels(named: Iterable[tuple[str, Config]]) -> dict[Config, str]:
+    """What entries are called, by their configuration with seed 0: the name, and what tells it from its namesakes.
+
+    Parameters
+    ----------
+    named : iterable of (str, Config)
+        Name and configuration of each run; those that differ in nothing but their seed are one entry.
+    """
+    names: dict[Config, str] = {}
+    for name, config in named:
+        names.setdefault(dataclasses.replace(config, seed=0), name)
+    settings = {entry: entry.to_json() for entry in names}
+    alike: dict[str, list[Config]] = {}
+    for entry, name in names.items():
+        alike.setdefault(name, []).append(entry)
+    found = {}
+    for name, entries in alike.items():
+        keys = dict.fromkeys(key for entry in entries for key in settings[entry])
+        telling = [key for key in keys if len({settings[entry].get(key) for entry in entries}) > 1]
+        for entry in entries:
+            own = [f"{key} {settings[entry][key]}" for key in telling if key in settings[entry]]
+            found[entry] = ", ".join([name, *own])
+    return {entry: found[entry] for entry in names}
+
+
 def _grouped(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """Results by entry; entries of one name are told apart by the settings in which they differ."""
-    by_settings: dict[tuple, list[Result]] = {}
+    """Results by entry."""
+    names = labels((result.name, result.config) for result in results)
+    groups: dict[str, list[Result]] = {}
     for result in results:
-        settings = tuple((key, value) for key, value in result.config.to_json().items() if key != "seed")
-        by_settings.setdefault(settings, []).append(result)
-    groups = {}
-    for settings, group in by_settings.items():
-        namesakes = [other for other, them in by_settings.items() if them[0].name == group[0].name]
-        telling = [
-            f"{key} {value}" for key, value in settings if len({dict(other).get(key) for other in namesakes}) > 1
-        ]
-        groups[", ".join([group[0].name, *telling])] = group
+        groups.setdefault(names[dataclasses.replace(result.config, seed=0)], []).append(result)
     return groups
 
 

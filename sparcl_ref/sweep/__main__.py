@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING
 
 from sparcl_ref import command_line
 from sparcl_ref.command_line import Ended, refusing, writing
+from sparcl_ref.comparison import labels
 from sparcl_ref.interrupts import Interrupts
 from sparcl_ref.keeper import Stopped
 from sparcl_ref.run import MOST_JOBS, add_checkpoint_option, check, require_checkpoint_seconds, with_trials
 from sparcl_ref.run_folder import check_folder, locked
 from sparcl_ref.run_plan import made_with
-from sparcl_ref.sweep.grid import Grid, labels, load_grid
+from sparcl_ref.sweep.grid import Grid, load_grid
 from sparcl_ref.sweep.results import WORK, done, keeper, load_results
 from sparcl_ref.sweep.statistics import Entry, check_label, entries
 from sparcl_ref.sweep.table import table
@@ -110,7 +111,8 @@ def execute(arguments: Sequence[str]) -> int:
     if options.against:
         there = refusing(lambda: load_results(directory)) if any(done(directory, grid.configs)) else []
         configs = [*grid.configs, *(run.config for run in there)]
-        refusing(lambda: check_label(options.against, labels(configs).values()))
+        known = labels((config.title, config) for config in configs)
+        refusing(lambda: check_label(options.against, list(known.values())))
     train_missing(grid, directory, options)
     if options.estimate:
         return 0

@@ -12,16 +12,16 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from sparcl_ref.report import style
 from sparcl_ref.report.figures import canvas
 from sparcl_ref.report.style import LIGHT, Theme
-from sparcl_ref.sweep import statistics
+from sparcl_ref.result import Result
 from sparcl_ref.sweep.results import Found
 from sparcl_ref.sweep.statistics import Entry, frontier, seen_so_far
 
 #: What accuracy is drawn against: the axis' label, the measure, and what one unit is.
-COSTS: tuple[tuple[str, Callable[[Found], float | None], float], ...] = (
-    ("seconds of a run", statistics.seconds, 1.0),
-    ("train GFLOPs, exact", statistics.exact_flops, 1e9),
-    ("train GFLOPs, as the paper counts", statistics.paper_flops, 1e9),
-    ("memory in MB, exact", statistics.exact_bytes, 1e6),
+COSTS: tuple[tuple[str, Callable[[Result], float | None], float], ...] = (
+    ("seconds of a run", lambda run: run.wall_seconds, 1.0),
+    ("train GFLOPs, exact", lambda run: run.train_flops["exact"], 1e9),
+    ("train GFLOPs, as the paper counts", lambda run: run.train_flops["paper"], 1e9),
+    ("memory in MB, exact", lambda run: run.memory_bytes["exact"], 1e6),
 )
 
 
@@ -56,9 +56,9 @@ def against_costs(made: Sequence[Entry], *, theme: Theme = LIGHT) -> Figure:
     return figure
 
 
-def _points(made: Sequence[Entry], measure: Callable[[Found], float | None]) -> list[tuple[int, float, float, float]]:
+def _points(made: Sequence[Entry], measure: Callable[[Result], float | None]) -> list[tuple[int, float, float, float]]:
     """Number from 1, cost, accuracy of each entry of which both are known."""
-    found = [(entry.spread(measure).mean, entry.spread(statistics.class_il)) for entry in made]
+    found = [(entry.spread(measure).mean, entry.spread(lambda run: run.class_il_accuracy)) for entry in made]
     return [
         (index, cost, good.mean, good.std or 0.0)
         for index, (cost, good) in enumerate(found, start=1)
@@ -123,13 +123,13 @@ def on_the_way(made: Sequence[Entry], *, theme: Theme = LIGHT) -> Figure:
 
 
 def _timed(entry: Entry) -> list[Found]:
-    return [run for run in entry.runs.values() if run.record is not None and run.seconds and run.seconds["tasks"]]
+    return [run for run in entry.runs.values() if run.result is not None and run.tasks]
 
 
 def _curve(axes: Axes, entry: Entry, key: str, unit: float, colour: str, dash: str) -> None:
     runs = _timed(entry)
-    x = np.mean([[mark[key] / unit for mark in run.seconds["tasks"]] for run in runs if run.seconds], axis=0)
-    y = np.array([seen_so_far(run) for run in runs])
+    x = np.mean([[mark[key] / unit for mark in run.tasks] for run in runs], axis=0)
+    y = np.array([seen_so_far(run.result) for run in runs if run.result is not None])
     mean, deviation = y.mean(axis=0), y.std(axis=0, ddof=1) if len(y) > 1 else np.zeros(y.shape[1])
     axes.plot(x, mean, dash, color=colour, marker="o", markersize=4, label=entry.label)
     axes.fill_between(x, mean - deviation, mean + deviation, color=colour, alpha=0.15, linewidth=0)

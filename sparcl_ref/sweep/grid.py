@@ -8,8 +8,7 @@ import itertools
 import json
 import re
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -158,19 +157,3 @@ def key(config: Config) -> str:
     """What a run's files are called: the entry's title for people, its digest, and the seed."""
     slug = re.sub(r"[^a-z0-9.]+", "-", config.title.lower().replace("++", "pp")).strip("-.")
     return f"{slug}-{digest(config)}-s{config.seed}"
-
-
-def labels(configs: Iterable[Config]) -> dict[str, str]:
-    """By `digest`: the title of each entry, with the settings that tell it from others of the same title."""
-    entries = {digest(config): config for config in configs}
-    alike: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for name, config in entries.items():
-        alike[config.title][name] = {**config.to_json(), "seed": None}
-    found = {}
-    for title, group in alike.items():
-        settings = list(dict.fromkeys(setting for values in group.values() for setting in values))
-        telling = [s for s in settings if len({json.dumps(values.get(s)) for values in group.values()}) > 1]
-        for name, values in group.items():
-            extras = [f"{setting} {values[setting]}" for setting in telling if setting in values]
-            found[name] = ", ".join([title, *extras])
-    return {name: found[name] for name in entries}

@@ -35,20 +35,18 @@ class Found:
 
     Attributes
     ----------
-    record : dict or None
-        As `Result.record` gave it; without `PASSING`. None where the run failed.
+    result : Result or None
+        None where the run failed; its ``wall_seconds`` are None where nobody measured.
     failed : str
-        Why there is no record, "" if there is.
-    seconds : dict or None
-        What its machine took: ``wall_seconds``, ``peak_memory_bytes``, ``machine``, and ``tasks`` with the seconds and
-        exact FLOPs from the start to each task's end. None where nobody measured.
+        Why there is no result, "" if there is.
+    tasks : list of dict
+        Seconds and exact FLOPs from the start to each task's end; empty where nobody measured.
     """
 
     config: Config
-    record: dict[str, Any] | None
+    result: Result | None
     failed: str
-    made_with: dict[str, str]
-    seconds: dict[str, Any] | None
+    tasks: list[dict[str, Any]]
 
 
 @dataclass
@@ -163,14 +161,12 @@ def load_results(sweep: Path) -> list[Found]:
 
 def _found(sweep: Path, path: Path) -> Found:
     document = _document_at(path)
-    record = document.get("record")
-    if record is not None:
-        Result.from_record({**record, "wall_seconds": 0.0, "on_this_machine": {}})
-    config = Config.from_json(document["config"] if record is None else record["config"])
-    seconds = None
-    if (beside := sweep / SECONDS / path.name).is_file():
-        seconds = _checked(beside, lambda: _document_at(beside))
-    return Found(config, record, document.get("failed", ""), document["made_with"], seconds)
+    if "record" not in document:
+        return Found(Config.from_json(document["config"]), None, document["failed"], [])
+    beside = sweep / SECONDS / path.name
+    measured = _checked(beside, lambda: _document_at(beside)) if beside.is_file() else {}
+    result = Result.from_record({**document["record"], "wall_seconds": measured.get("wall_seconds")})
+    return Found(result.config, result, "", measured.get("tasks", []))
 
 
 def _document_at(path: Path) -> dict[str, Any]:

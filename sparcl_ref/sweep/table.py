@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sparcl_ref.comparison import Compared, compare
 from sparcl_ref.report import numbers
 from sparcl_ref.report.numbers import Spread
-from sparcl_ref.sweep import statistics
-from sparcl_ref.sweep.results import Found
-from sparcl_ref.sweep.statistics import Entry, named, paired
+from sparcl_ref.result import Result
+from sparcl_ref.sweep.statistics import Entry, check_label, interval
 from sparcl_ref.text import columns
 
-Measure = Callable[[Found], float | None]
+Measure = Callable[[Result], float | None]
 #: Header, measure, what one unit of it is, and whether deviations are shown.
 COLUMNS: tuple[tuple[str, Measure, float, bool], ...] = (
-    ("Class-IL", statistics.class_il, 0.01, True),
-    ("Task-IL", statistics.task_il, 0.01, True),
-    ("forgetting", statistics.forgetting, 0.01, True),
-    ("learning", statistics.learning, 0.01, True),
-    ("newest", statistics.newest_task, 0.01, True),
-    ("seconds", statistics.seconds, 1.0, False),
-    ("exact GFLOPs", statistics.exact_flops, 1e9, False),
-    ("paper GFLOPs", statistics.paper_flops, 1e9, False),
-    ("exact MB", statistics.exact_bytes, 1e6, False),
+    ("Class-IL", lambda run: run.class_il_accuracy, 0.01, True),
+    ("Task-IL", lambda run: run.task_il_accuracy, 0.01, True),
+    ("forgetting", lambda run: run.forgetting, 0.01, True),
+    ("learning", lambda run: run.learning_accuracy, 0.01, True),
+    ("newest", lambda run: run.newest_task_accuracy, 0.01, True),
+    ("seconds", lambda run: run.wall_seconds, 1.0, False),
+    ("exact GFLOPs", lambda run: run.train_flops["exact"], 1e9, False),
+    ("paper GFLOPs", lambda run: run.train_flops["paper"], 1e9, False),
+    ("exact MB", lambda run: run.memory_bytes["exact"], 1e6, False),
 )
 NOTE = (
     "Accuracies in percent, mean and standard deviation over seeds; learning: on each task right after it; newest: on "
@@ -38,22 +38,26 @@ def table(made: Sequence[Entry], *, against: str = "", markdown: bool = False, w
     ValueError
         If no entry is called ``against``.
     """
-    baseline = named(made, against) if against else None
+    compared: dict[str, Compared] = {}
     header = ["entry", "seeds", *(title for title, *_ in COLUMNS)]
-    header += [] if baseline is None else ["difference", "95 % interval"]
+    if against:
+        check_label(against, [entry.label for entry in made])
+        found = compare({entry.label: entry.results for entry in made if entry.results}, against=against)
+        compared = {entry.name: entry for entry in found.entries}
+        header += ["difference", "95 % interval"]
     rows = [
         [
             entry.label,
             _seeds(entry),
             *(_cell(entry.spread(measure), unit, wide) for _, measure, unit, wide in COLUMNS),
-            *([] if baseline is None else _difference(entry, baseline)),
+            *(_difference(compared.get(entry.label)) if against else []),
         ]
         for entry in made
     ]
     notes = [NOTE]
-    if baseline is not None:
+    if against:
         notes.append(
-            f"difference: in Class-IL to {baseline.label}, in points, mean over the seeds both have; interval: "
+            f"difference: in Class-IL to {against}, in points, mean over the seeds both have; interval: "
             "percentile bootstrap over these."
         )
     notes += [
@@ -64,7 +68,7 @@ def table(made: Sequence[Entry], *, against: str = "", markdown: bool = False, w
 
 
 def _seeds(entry: Entry) -> str:
-    fine = sum(run.record is not None for run in entry.runs.values())
+    fine = len(entry.results)
     return str(fine) if fine == len(entry.runs) else f"{fine} of {len(entry.runs)}"
 
 
@@ -75,12 +79,12 @@ def _cell(found: Spread, unit: float, wide: bool) -> str:
     return f"{numbers.fixed(found.mean / unit)}{deviation}"
 
 
-def _difference(entry: Entry, baseline: Entry) -> list[str]:
-    found = paired(entry.values(statistics.class_il), baseline.values(statistics.class_il))
-    if entry is baseline or found is None:
+def _difference(entry: Compared | None) -> list[str]:
+    if entry is None or not entry.differences:
         return [numbers.DASH, numbers.DASH]
-    interval = numbers.DASH if found.low is None else f"{100 * found.low:+.1f} to {100 * (found.high or 0):+.1f}"
-    return [f"{100 * found.mean:+.1f}", interval]
+    ends = interval(entry.differences.values())
+    shown = numbers.DASH if ends is None else f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
+    return [f"{100 * (entry.difference.mean or 0):+.1f}", shown]
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

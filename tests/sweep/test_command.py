@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -61,12 +62,12 @@ def test_each_run_has_its_file_and_what_diverged_says_so(swept) -> None:
     assert {run.config for run in found} == set(configs)
     failed = [run for run in found if run.failed]
     assert {run.config.lr for run in failed} == {1e30}
-    assert all(run.record is None and run.seconds is None for run in failed)
+    assert all(run.result is None and not run.tasks for run in failed)
     for run in found:
-        if run.record is not None:
-            tasks = run.seconds["tasks"]
+        if run.result is not None:
+            tasks = run.tasks
             assert len(tasks) == 5
-            assert tasks[-1]["train_flops"] == run.record["train_flops"]["exact"]
+            assert tasks[-1]["train_flops"] == run.result.train_flops["exact"]
             assert tasks == sorted(tasks, key=lambda mark: mark["seconds"])
 
 
@@ -74,8 +75,8 @@ def test_a_result_is_what_a_run_of_that_configuration_gives(swept, tmp_path, cap
     from sparcl_ref.run import main as run
 
     _, out, _ = swept
-    found = [run for run in load_results(out) if run.config.method == "er" and run.config.seed == 5 and run.record]
-    (record,) = (run.record for run in found)
+    documents = [json.loads(path.read_text()) for path in out.glob("results/er-*-s5.json")]
+    (record,) = (document["record"] for document in documents if "record" in document)
     flags = ["--method", "er", "--model", "mlp", "--width", "8", "--epochs", "2", "--batch-size", "64", "--lr", "0.02",
              "--class-order", "random", "--dataset", "digits"]  # fmt: skip
     assert run([*flags, "--seed", "5", "--out", str(tmp_path / "run")]) == 0
@@ -98,10 +99,10 @@ def test_tables_say_what_the_files_say(swept, monkeypatch, capsys) -> None:
     said = capsys.readouterr().out
     made = {entry.label: entry for entry in entries(load_results(out))}
     runs = made["ER, lr 0.02"].runs
-    accuracy = [100 * run.record["class_il_accuracy"] for run in runs.values()]
+    accuracy = [100 * run.result.class_il_accuracy for run in runs.values()]
     line = next(line for line in said.splitlines() if line.startswith("ER, lr 0.02"))
     assert f"{sum(accuracy) / 2:.1f} ±" in line
-    others = [100 * run.record["class_il_accuracy"] for run in made["SGD"].runs.values()]
+    others = [100 * run.result.class_il_accuracy for run in made["SGD"].runs.values()]
     assert f"{(sum(accuracy) - sum(others)) / 2:+.1f}" in line
     assert "0 of 2" in next(line for line in said.splitlines() if line.startswith("ER, lr 1e+30"))
     assert "ER, lr 1e+30, seed 5: " in said

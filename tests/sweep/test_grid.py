@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparcl_ref.comparison import labels
 from sparcl_ref.config import Config
 from sparcl_ref.presets import PRESETS, configurations
-from sparcl_ref.sweep.grid import digest, grid_from, key, labels, load_grid
+from sparcl_ref.sweep.grid import digest, grid_from, key, load_grid
 
 RATES = st.lists(st.sampled_from([0.01, 0.03, 0.1, 0.3]), min_size=1, max_size=3, unique=True)
 SPARSITIES = st.lists(st.sampled_from(["none", 0.75, 0.9, 0.95]), min_size=1, max_size=3, unique=True)
@@ -28,7 +29,8 @@ def test_lists_are_every_combination_and_whole_tables_come_first(rates, sparsiti
     ]
     assert list(grid.configs) == expected
     assert len({key(config) for config in grid.configs}) == len(expected)
-    assert len(set(labels(grid.configs).values())) == len(rates) * len(sparsities)
+    named = labels((config.title, config) for config in grid.configs)
+    assert len(set(named.values())) == len(rates) * len(sparsities)
 
 
 def test_entries_that_are_the_same_appear_once() -> None:
@@ -50,7 +52,7 @@ def test_the_digest_knows_every_setting_but_the_seed() -> None:
 
 def test_labels_say_what_tells_entries_of_one_title_apart() -> None:
     configs = [Config(method="er", lr=0.1), Config(method="er", lr=0.3), Config(method="sgd", lr=0.1)]
-    assert list(labels(configs).values()) == ["ER, lr 0.1", "ER, lr 0.3", "SGD"]
+    assert list(labels((c.title, c) for c in configs).values()) == ["ER, lr 0.1", "ER, lr 0.3", "SGD"]
 
 
 @pytest.mark.parametrize(

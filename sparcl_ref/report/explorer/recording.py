@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparcl_ref.evaluation import accuracy_rows
-from sparcl_ref.methods.base import all_living
 from sparcl_ref.policies.tdm import TDM
 from sparcl_ref.report.explorer.layer import LayerRecord, LayerRecorder
 from sparcl_ref.report.explorer.shown import layers_shown
@@ -158,11 +157,7 @@ class Recorder:
             return [(np.zeros_like(p.value), np.zeros_like(p.value)) for p in parameters]
         published = TDM.Settings().importance_samples
         samples = getattr(trainer.config.policy_settings, "importance_samples", published)
-        counted = trainer.ledger.state()
-        with all_living(trainer.model):
-            found = trainer.probe(parameters, samples)
-        trainer.ledger.load_state(counted)
-        return list(zip(*found, strict=True))
+        return list(zip(*trainer.probe(parameters, samples), strict=True))
 
     def recording(self) -> Recording:
         """What has been heard so far."""
